@@ -1,0 +1,150 @@
+//! The ticket API: routes, answers and the log line of each request. Knows nothing of MCP.
+
+use std::io;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::access::{AccessKey, HEALTH, guard};
+use crate::identity::Identity;
+use crate::query::{self, Page};
+use crate::refusal::{Refusal, json_response};
+use crate::serve;
+use crate::store::Store;
+use crate::ticket::{Draft, Ticket, id_number};
+
+/// Serves the ticket API on this listener until `stop` resolves.
+///
+/// With a key, every path but `/health` needs it; without one, whoever reaches the listener may
+/// name any identity.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve_api(
+    listener: TcpListener,
+    store: Store,
+    access_key: Option<AccessKey>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve::run(listener, router(store, access_key), stop).await
+}
+
+/// The path of the list; the other paths begin with it.
+pub(crate) const TICKETS: &str = "/api/v1/tickets";
+
+/// 20 000 characters outside the basic plane, each escaped as two `\uXXXX`, and room for the rest.
+const MAX_BODY: usize = 256 * 1024;
+
+fn router(store: Store, access_key: Option<AccessKey>) -> Router {
+    Router::new()
+        .route(TICKETS, get(list))
+        .route(&format!("{TICKETS}/ai-create"), post(create))
+        .route(&format!("{TICKETS}/search"), get(search))
+        .route(&format!("{TICKETS}/{{id}}"), get(read))
+        .route(HEALTH, get(health))
+        .fallback(async || Refusal::not_found("no such path"))
+        .method_not_allowed_fallback(async || Refusal::method_not_allowed())
+        .with_state(store)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(access_key, guard))
+        .layer(from_fn(log))
+}
+
+async fn list(
+    State(store): State<Store>,
+    identity: Identity,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Refusal> {
+    let (filter, page) = query::list(raw.as_deref()).map_err(Refusal::bad_parameter)?;
+    let (tickets, total) = store.list(identity.organization, filter, page).await?;
+    Ok(many(&tickets, total, page))
+}
+
+async fn search(
+    State(store): State<Store>,
+    identity: Identity,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Refusal> {
+    let (text, page) = query::search(raw.as_deref()).map_err(Refusal::bad_parameter)?;
+    let (tickets, total) = store.search(identity.organization, &text, page).await?;
+    Ok(many(&tickets, total, page))
+}
+
+async fn read(
+    State(store): State<Store>,
+    identity: Identity,
+    id: Result<Path<String>, PathRejection>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Refusal> {
+    query::none(raw.as_deref()).map_err(Refusal::bad_parameter)?;
+    let text = id.map(|Path(text)| text).unwrap_or_default();
+    let id = id_number(&text).map_err(Refusal::bad_parameter)?;
+    // The same words whether it is missing or another organization's: the caller must not learn which.
+    let ticket = store.get(identity.organization, id).await?;
+    ticket
+        .map(|ticket| one(StatusCode::OK, &ticket))
+        .ok_or_else(|| Refusal::not_found("no such ticket"))
+}
+
+async fn create(
+    State(store): State<Store>,
+    identity: Identity,
+    RawQuery(raw): RawQuery,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    query::none(raw.as_deref()).map_err(Refusal::bad_parameter)?;
+    let body = body.map_err(|rejection| Refusal::unread_body(rejection.status()))?;
+    let draft: Draft = serde_json::from_slice(&body)
+        .map_err(|error| Refusal::bad_body(format!("the body is not a ticket: {error}")))?;
+    let new = draft.check().map_err(Refusal::bad_body)?;
+    let ticket = store.create(identity, new, Timestamp::now()).await?;
+    Ok(one(StatusCode::CREATED, &ticket))
+}
+
+async fn health() -> Response {
+    json_response(StatusCode::OK, json!({ "success": true, "status": "ok" }).to_string())
+}
+
+fn one(status: StatusCode, ticket: &Ticket) -> Response {
+    json_response(status, json!({ "success": true, "ticket": ticket }).to_string())
+}
+
+fn many(tickets: &[Ticket], total: i64, page: Page) -> Response {
+    let answer = json!({
+        "success": true,
+        "tickets": tickets,
+        "total": total,
+        "page": page.number,
+        "page_size": page.size,
+    });
+    json_response(StatusCode::OK, answer.to_string())
+}
+
+/// One line per request. The query and the body stay out: they hold what people wrote.
+async fn log(request: Request, next: Next) -> Response {
+    if request.uri().path() == HEALTH {
+        return next.run(request).await;
+    }
+    let identity = Identity::from_headers(request.headers()).ok();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    tracing::info!(
+        user = identity.as_ref().map(|identity| identity.user.as_str()),
+        organization = identity.as_ref().map(|identity| identity.organization.as_str()),
+        %method,
+        path,
+        status = response.status().as_u16(),
+        "ticket api request"
+    );
+    response
+}

@@ -1,0 +1,33 @@
+//! The demo system behind doorward: a ticket API and the MCP server in front of it.
+//!
+//! ```text
+//! gateway --X-User-ID, X-Organization-ID--> MCP server --the same two headers--> ticket API --> SQLite
+//! ```
+//!
+//! Neither service knows a password: both believe the two identity headers, which is right only
+//! behind a gateway that sets them. An [`AccessKey`] keeps everybody else out.
+//!
+//! - No row is read or written without the organization of the request that asks for it.
+//! - A tool call acts for the headers of its own HTTP request, never for those that opened its
+//!   session, and never for a default.
+//! - The MCP server knows the API by its address only; it never opens the database.
+
+mod access;
+mod api;
+mod backend;
+mod embedded;
+mod identity;
+mod mcp;
+mod query;
+mod refusal;
+mod serve;
+mod store;
+mod ticket;
+mod vocabulary;
+
+pub use access::{AccessKey, InvalidAccessKey};
+pub use api::serve_api;
+pub use backend::{ApiUrl, InvalidApiUrl};
+pub use embedded::{Embedded, EmbeddedOptions, start_embedded};
+pub use mcp::{McpOptions, serve_mcp};
+pub use store::{Store, StoreError};

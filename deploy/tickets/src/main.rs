@@ -1,0 +1,149 @@
+//! `doorward-tickets`: the demo services as processes of their own.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use doorward_tickets::{AccessKey, ApiUrl, McpOptions, Store, serve_api, serve_mcp};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The demo system behind doorward. If `TICKETS_ACCESS_KEY` is set in the environment, requests
+/// must carry it as a bearer token.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    service: Service,
+}
+
+#[derive(Subcommand)]
+enum Service {
+    /// Serve the ticket API.
+    Api {
+        /// Where to listen; port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+        listen: SocketAddr,
+        /// The SQLite file, made if it is not there; without it, tickets live in memory.
+        #[arg(long, value_name = "FILE")]
+        database: Option<PathBuf>,
+    },
+    /// Serve the MCP server, which asks the ticket API.
+    Mcp {
+        /// Where to listen; port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001")]
+        listen: SocketAddr,
+        /// The ticket API.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+        api: ApiUrl,
+        /// A further name, with or without a port, that a Host header may hold; repeatable.
+        #[arg(long, value_name = "NAME")]
+        allowed_host: Vec<String>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .finish()
+        // rmcp tells of every stateless request as of a service that starts and ends.
+        .with(Targets::new().with_default(Level::INFO).with_target("rmcp", Level::WARN))
+        .init();
+    match run(arguments.service).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("doorward-tickets: {}", failure.sentence);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn run(service: Service) -> Result<(), Failure> {
+    let key = access_key()?;
+    // Before the line that says ready: a supervisor may stop us as soon as it reads it.
+    let stop = stop()?;
+    match service {
+        Service::Api { listen, database } => {
+            let listener = bind(listen).await?;
+            let store = match database {
+                Some(file) => Store::open(file).await,
+                None => Store::in_memory().await,
+            }
+            .map_err(|error| Failure::runtime(error.to_string()))?;
+            announce(&format!("tickets api listening on http://{}", listener.local_addr()?));
+            serve_api(listener, store, key, stop).await?;
+        }
+        Service::Mcp { listen, api, allowed_host } => {
+            let listener = bind(listen).await?;
+            let options = McpOptions { api, access_key: key, allowed_hosts: allowed_host };
+            announce(&format!("tickets mcp listening on http://{}/mcp", listener.local_addr()?));
+            serve_mcp(listener, options, stop).await?;
+        }
+    }
+    Ok(())
+}
+
+struct Failure {
+    code: u8,
+    sentence: String,
+}
+
+impl Failure {
+    fn runtime(sentence: String) -> Self {
+        Self { code: 1, sentence }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let code = if error.kind() == io::ErrorKind::InvalidInput { 2 } else { 1 };
+        Self { code, sentence: error.to_string() }
+    }
+}
+
+/// A key that is set but unusable stops the start: going on without it would open the service.
+fn access_key() -> Result<Option<AccessKey>, Failure> {
+    let Some(value) = std::env::var_os("TICKETS_ACCESS_KEY") else {
+        return Ok(None);
+    };
+    AccessKey::new(value.to_string_lossy())
+        .map(Some)
+        .map_err(|error| Failure { code: 2, sentence: format!("TICKETS_ACCESS_KEY: {error}") })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failure {
+            code: 3,
+            sentence: format!(
+                "{address} is already in use; stop what listens there or choose another --listen"
+            ),
+        },
+        _ => Failure::runtime(format!("cannot listen on {address}: {error}")),
+    })
+}
+
+fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Says where the service listens. A closed stdout is the reader's choice and no reason to fail.
+fn announce(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}

@@ -1,0 +1,131 @@
+//! The binary: what it prints, how it stops, how it fails.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::{ALICE, ask, call, connect, eras};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward-tickets"));
+    command.args(arguments).env_remove("TICKETS_ACCESS_KEY").env_remove("RUST_LOG");
+    command
+}
+
+/// A running service, killed when the test is over.
+struct Running {
+    child: Child,
+    line: String,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child =
+            command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        Self { child, line: line.trim_end().to_owned() }
+    }
+
+    /// The address after this prefix of the line that says ready.
+    fn address(&self, prefix: &str) -> &str {
+        self.line.strip_prefix(prefix).unwrap_or_else(|| panic!("{:?}", self.line))
+    }
+
+    /// Sends a signal; gives back the exit code and the log.
+    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn two_processes_serve_a_client_and_stop_on_signals() {
+    let api = Running::start(&["api", "--listen", "127.0.0.1:0"]);
+    let base = api.address("tickets api listening on ").to_owned();
+    let mcp = Running::start(&["mcp", "--listen", "127.0.0.1:0", "--api", &base]);
+    let url = mcp.address("tickets mcp listening on ").to_owned();
+    assert!(url.ends_with("/mcp"), "{url}");
+
+    let client = connect(&url, eras()[1].1.clone(), ALICE).await;
+    let arguments = json!({"title": "a-title", "description": "a-description"});
+    assert!(!call(&client, "create_ticket", arguments).await.0);
+    assert!(!call(&client, "search_tickets", json!({"query": "a-title"})).await.0);
+    client.cancel().await.unwrap();
+    let (status, _) = ask(&base, Method::GET, "/api/v1/tickets/T-9", ALICE, None).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+
+    let (code, mcp_log) = mcp.stop("-INT");
+    assert_eq!(code, Some(0), "{mcp_log}");
+    let (code, api_log) = api.stop("-TERM");
+    assert_eq!(code, Some(0), "{api_log}");
+
+    let lines: Vec<_> =
+        api_log.lines().filter(|line| line.contains("ticket api request")).collect();
+    assert_eq!(lines.len(), 3, "{api_log}");
+    for (line, parts) in lines.iter().zip([
+        ["method=POST", "path=\"/api/v1/tickets/ai-create\"", "status=201"],
+        ["method=GET", "path=\"/api/v1/tickets/search\"", "status=200"],
+        ["method=GET", "path=\"/api/v1/tickets/T-9\"", "status=404"],
+    ]) {
+        assert!(line.contains("user=\"alice\" organization=\"acme\""), "{line}");
+        for part in parts {
+            assert!(line.contains(part), "{line} lacks {part}");
+        }
+    }
+    for log in [api_log, mcp_log] {
+        assert!(!log.contains("a-title") && !log.contains("a-description"), "{log}");
+    }
+}
+
+fn failure(output: &Output) -> (Option<i32>, String) {
+    assert!(output.stdout.is_empty());
+    (output.status.code(), String::from_utf8(output.stderr.clone()).unwrap())
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence_and_exit_3() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for service in ["api", "mcp"] {
+        let output = command(&[service, "--listen", &address]).output().unwrap();
+        let (code, error) = failure(&output);
+        assert_eq!(code, Some(3), "{error}");
+        assert!(error.contains(&address) && error.contains("already in use"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn an_unusable_key_stops_the_start_and_is_not_printed() {
+    for key in ["", "two words"] {
+        let mut command = command(&["api", "--listen", "127.0.0.1:0"]);
+        let (code, error) = failure(&command.env("TICKETS_ACCESS_KEY", key).output().unwrap());
+        assert_eq!(code, Some(2), "{error}");
+        assert!(error.contains("TICKETS_ACCESS_KEY") && !error.contains("two words"), "{error}");
+    }
+}
+
+#[test]
+fn bad_usage_is_exit_2() {
+    for arguments in [
+        &["api", "--listen", "nowhere"][..],
+        &["mcp", "--listen", "127.0.0.1:0", "--api", "https://127.0.0.1:1"],
+        &["mcp", "--listen", "127.0.0.1:0", "--allowed-host", "http://x"],
+    ] {
+        let output = command(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}

@@ -1,0 +1,14 @@
+//! Both services over real sockets on free ports.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not take for tests"
+)]
+
+mod api;
+mod binary;
+mod embedded;
+mod mcp;
+mod session;
+mod support;
