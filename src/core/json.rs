@@ -1,0 +1,366 @@
+//! One strict reading of a JSON text: RFC 8259 within I-JSON (RFC 7493).
+//!
+//! [`Scanner`] walks the text once, iteratively, and hands out [`Event`]s that borrow from it. It
+//! never builds a tree. A text that two readers could understand differently does not get
+//! through: member names that occur twice in an object (compared after unescaping, at every
+//! level), lone surrogates, anything after the value, nesting beyond the limit.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// Why a text is not one unambiguous JSON value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JsonError {
+    /// Nested deeper than the limit.
+    Depth,
+    /// A member name occurs twice in one object.
+    DuplicateKey,
+    /// A `\uD800`–`\uDFFF` escape without its other half.
+    LoneSurrogate,
+    /// Not JSON by the grammar of RFC 8259.
+    Syntax,
+}
+
+/// A string as it stands in the text, between its quotes; its escapes are known to be valid.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Str<'a> {
+    raw: &'a str,
+    escaped: bool,
+}
+
+impl<'a> Str<'a> {
+    /// The characters that the string stands for; borrowed where nothing is escaped.
+    #[must_use]
+    pub fn decode(self) -> Cow<'a, str> {
+        if !self.escaped {
+            return Cow::Borrowed(self.raw);
+        }
+        let mut out = String::with_capacity(self.raw.len());
+        let mut rest = self.raw;
+        while let Some(at) = rest.find('\\') {
+            let (plain, escape) = rest.split_at(at);
+            out.push_str(plain);
+            let (c, len) = decode_escape(escape.as_bytes());
+            out.push(c);
+            rest = escape.get(len..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        Cow::Owned(out)
+    }
+}
+
+/// What an [`Event`] reports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Token<'a> {
+    /// An array begins.
+    ArrayStart,
+    /// `true` or `false`.
+    Bool(bool),
+    /// The innermost open object or array ends.
+    End,
+    /// `null`.
+    Null,
+    /// A number, as it is spelled.
+    Number(&'a str),
+    /// An object begins.
+    ObjectStart,
+    /// A string.
+    String(Str<'a>),
+}
+
+/// One step through the text.
+#[derive(Clone, Debug)]
+pub struct Event<'a> {
+    /// How many objects and arrays enclose the value; 0 for the outermost value.
+    pub depth: usize,
+    /// The member name, where the enclosing value is an object; absent for [`Token::End`].
+    pub key: Option<Cow<'a, str>>,
+    /// What was found.
+    pub token: Token<'a>,
+    /// Byte offset of the value's first byte (for [`Token::End`]: of the closing bracket).
+    pub start: usize,
+    /// Byte offset behind what was read.
+    pub end: usize,
+}
+
+struct Frame<'a> {
+    is_object: bool,
+    /// Where this object's names begin in [`Scanner::names`].
+    names_from: usize,
+    /// Takes over from the linear search once the object is big.
+    seen: Option<HashSet<Cow<'a, str>>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Expect {
+    /// Before the outermost value, or behind a comma or colon.
+    Value,
+    /// Behind an opening bracket: a first item or the closing bracket.
+    FirstOrClose,
+    /// Behind a value: a comma or the closing bracket.
+    CommaOrClose,
+    /// Behind the outermost value.
+    Nothing,
+}
+
+/// Walks one JSON text. See the module's documentation.
+pub struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    max_depth: usize,
+    frames: Vec<Frame<'a>>,
+    names: Vec<Cow<'a, str>>,
+    expect: Expect,
+}
+
+/// From this many names on, an object's names are looked up in a (seeded) hash set.
+const LINEAR_NAMES: usize = 16;
+
+impl<'a> Scanner<'a> {
+    /// A scanner over `text` that refuses more than `max_depth` levels of nesting.
+    #[must_use]
+    pub fn new(text: &'a str, max_depth: usize) -> Self {
+        Self {
+            text,
+            at: 0,
+            max_depth,
+            frames: Vec::with_capacity(8),
+            names: Vec::with_capacity(32),
+            expect: Expect::Value,
+        }
+    }
+
+    /// The next event, or `None` at the end of a text that was good to its last byte.
+    ///
+    /// # Errors
+    /// The first fault; the scanner must not be used after it.
+    pub fn next_event(&mut self) -> Result<Option<Event<'a>>, JsonError> {
+        self.skip_space();
+        match self.expect {
+            Expect::Nothing if self.at == self.text.len() => return Ok(None),
+            Expect::Nothing => return Err(JsonError::Syntax),
+            Expect::FirstOrClose if self.at_close() => return self.close().map(Some),
+            Expect::CommaOrClose if self.at_close() => return self.close().map(Some),
+            Expect::CommaOrClose => {
+                self.take(b',')?;
+                self.skip_space();
+            }
+            Expect::FirstOrClose | Expect::Value => {}
+        }
+        let key = if self.frames.last().is_some_and(|f| f.is_object) {
+            Some(self.member_name()?)
+        } else {
+            None
+        };
+        self.value(key).map(Some)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, wanted: u8) -> Result<(), JsonError> {
+        if self.peek() != Some(wanted) {
+            return Err(JsonError::Syntax);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn at_close(&self) -> bool {
+        let close = if self.frames.last().is_some_and(|f| f.is_object) { b'}' } else { b']' };
+        self.peek() == Some(close)
+    }
+
+    fn close(&mut self) -> Result<Event<'a>, JsonError> {
+        let frame = self.frames.pop().ok_or(JsonError::Syntax)?;
+        self.names.truncate(frame.names_from);
+        let start = self.at;
+        self.at += 1;
+        self.after_value();
+        let depth = self.frames.len();
+        Ok(Event { depth, key: None, token: Token::End, start, end: self.at })
+    }
+
+    fn after_value(&mut self) {
+        self.expect = if self.frames.is_empty() { Expect::Nothing } else { Expect::CommaOrClose };
+    }
+
+    fn member_name(&mut self) -> Result<Cow<'a, str>, JsonError> {
+        let name = self.string()?.decode();
+        self.skip_space();
+        self.take(b':')?;
+        self.skip_space();
+        let Some(frame) = self.frames.last_mut() else {
+            return Err(JsonError::Syntax);
+        };
+        let open = self.names.get(frame.names_from..).unwrap_or_default();
+        let fresh = if let Some(seen) = &mut frame.seen {
+            seen.insert(name.clone())
+        } else if open.len() < LINEAR_NAMES {
+            !open.contains(&name)
+        } else {
+            let seen = frame.seen.insert(open.iter().cloned().collect());
+            seen.insert(name.clone())
+        };
+        if !fresh {
+            return Err(JsonError::DuplicateKey);
+        }
+        if frame.seen.is_none() {
+            self.names.push(name.clone());
+        }
+        Ok(name)
+    }
+
+    fn value(&mut self, key: Option<Cow<'a, str>>) -> Result<Event<'a>, JsonError> {
+        let (depth, start) = (self.frames.len(), self.at);
+        let token = match self.peek() {
+            Some(b'{') => self.open(true)?,
+            Some(b'[') => self.open(false)?,
+            Some(b'"') => Token::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Token::Number(self.number()?),
+            Some(b't') => self.word("true", Token::Bool(true))?,
+            Some(b'f') => self.word("false", Token::Bool(false))?,
+            Some(b'n') => self.word("null", Token::Null)?,
+            _ => return Err(JsonError::Syntax),
+        };
+        if !matches!(token, Token::ObjectStart | Token::ArrayStart) {
+            self.after_value();
+        }
+        Ok(Event { depth, key, token, start, end: self.at })
+    }
+
+    fn open(&mut self, is_object: bool) -> Result<Token<'a>, JsonError> {
+        if self.frames.len() >= self.max_depth {
+            return Err(JsonError::Depth);
+        }
+        self.at += 1;
+        self.frames.push(Frame { is_object, names_from: self.names.len(), seen: None });
+        self.expect = Expect::FirstOrClose;
+        Ok(if is_object { Token::ObjectStart } else { Token::ArrayStart })
+    }
+
+    fn word(&mut self, word: &str, token: Token<'a>) -> Result<Token<'a>, JsonError> {
+        if !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            return Err(JsonError::Syntax);
+        }
+        self.at += word.len();
+        Ok(token)
+    }
+
+    fn number(&mut self) -> Result<&'a str, JsonError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        self.text.get(start..self.at).ok_or(JsonError::Syntax)
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(JsonError::Syntax) } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Result<Str<'a>, JsonError> {
+        self.take(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        let bytes = self.text.as_bytes();
+        loop {
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
+            self.at += plain.ok_or(JsonError::Syntax)?;
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += escape_len(bytes.get(self.at..).unwrap_or_default())?;
+                }
+                _ => return Err(JsonError::Syntax),
+            }
+        }
+        let raw = self.text.get(start..self.at).ok_or(JsonError::Syntax)?;
+        self.at += 1;
+        Ok(Str { raw, escaped })
+    }
+}
+
+/// The length of the escape that `text` begins with; a surrogate pair is one escape.
+fn escape_len(text: &[u8]) -> Result<usize, JsonError> {
+    match text.get(1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+        Some(b'u') => match hex4(text.get(2..6))? {
+            0xDC00..=0xDFFF => Err(JsonError::LoneSurrogate),
+            0xD800..=0xDBFF => {
+                if text.get(6..8) != Some(b"\\u") {
+                    return Err(JsonError::LoneSurrogate);
+                }
+                match hex4(text.get(8..12))? {
+                    0xDC00..=0xDFFF => Ok(12),
+                    _ => Err(JsonError::LoneSurrogate),
+                }
+            }
+            _ => Ok(6),
+        },
+        _ => Err(JsonError::Syntax),
+    }
+}
+
+fn hex4(digits: Option<&[u8]>) -> Result<u32, JsonError> {
+    let digits = digits.ok_or(JsonError::Syntax)?;
+    digits.iter().try_fold(0, |value, &d| {
+        let digit = char::from(d).to_digit(16).ok_or(JsonError::Syntax)?;
+        Ok(value * 16 + digit)
+    })
+}
+
+/// The character and length of an escape that [`escape_len`] accepted.
+fn decode_escape(text: &[u8]) -> (char, usize) {
+    let simple = |c| (c, 2);
+    match text.get(1) {
+        Some(b'b') => simple('\u{8}'),
+        Some(b'f') => simple('\u{c}'),
+        Some(b'n') => simple('\n'),
+        Some(b'r') => simple('\r'),
+        Some(b't') => simple('\t'),
+        Some(b'u') => {
+            let high = hex4(text.get(2..6)).unwrap_or_default();
+            if let 0xD800..=0xDBFF = high {
+                let low = hex4(text.get(8..12)).unwrap_or_default();
+                let code = 0x10000 + ((high - 0xD800) << 10) + (low & 0x3FF);
+                (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+            } else {
+                (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+            }
+        }
+        Some(&other) => simple(char::from(other)),
+        None => (char::REPLACEMENT_CHARACTER, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests;

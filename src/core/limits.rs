@@ -1,0 +1,28 @@
+//! Bounds on what callers and upstreams may cost.
+
+use std::time::Duration;
+
+/// Bounds on what callers and upstreams may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest request body in bytes.
+    pub request_body: usize,
+    /// Longest list answer, and longest event of a filtered stream, in bytes.
+    pub listing: usize,
+    /// Deepest nesting of JSON that is read.
+    pub json_depth: usize,
+    /// Longest request head in bytes.
+    pub headers: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// Requests at once.
+    pub in_flight: usize,
+    /// Open event streams at once.
+    pub streams: usize,
+    /// How long a request head may take, and an idle connection live.
+    pub head_timeout: Duration,
+    /// How long a request body may take.
+    pub body_timeout: Duration,
+    /// How long a client may leave an answer unread.
+    pub write_timeout: Duration,
+}

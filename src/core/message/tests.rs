@@ -1,0 +1,140 @@
+use super::*;
+
+fn read(body: &str) -> Result<Message<'_>, Unreadable> {
+    Message::read(body.as_bytes(), 64)
+}
+
+fn fault(body: &str) -> Fault {
+    read(body).expect_err(body).fault
+}
+
+fn call(params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#)
+}
+
+#[test]
+fn a_call_is_read_for_what_it_names() {
+    let body = call(r#"{"name":"\u0065cho","arguments":{"name":"other"},"_meta":{"x/y":1}}"#);
+    let message = read(&body).unwrap();
+    assert_eq!(message.method(), "tools/call");
+    assert_eq!(message.param("name"), Some(&Field::Text("echo".into())));
+    assert_eq!(message.param("arguments"), Some(&Field::Other));
+    assert_eq!(message.param("uri"), None);
+    assert_eq!(message.claimed_version(), None);
+}
+
+#[test]
+fn the_version_is_taken_from_meta_alone() {
+    let version = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
+    let body = call(&format!(r#"{{"_meta":{{{version}}}}}"#));
+    assert_eq!(read(&body).unwrap().claimed_version(), Some("2026-07-28"));
+    let body = call(&format!(r#"{{"arguments":{{"_meta":{{{version}}}}},"_meta":{{}}}}"#));
+    assert_eq!(read(&body).unwrap().claimed_version(), None);
+    let body = call(r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":7}}"#);
+    assert_eq!(fault(&body), Fault::BadParams);
+}
+
+#[test]
+fn the_three_kinds_of_message_are_told_apart() {
+    let kind = |body| read(body).unwrap().kind().clone();
+    let id = |json: &str| Id(json.to_owned());
+    assert_eq!(kind(r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#), Kind::Request(id("0")));
+    assert_eq!(kind(r#"{"id":"a","method":"ping","jsonrpc":"2.0"}"#), Kind::Request(id("\"a\"")));
+    assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"x"}"#), Kind::Notification);
+    assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Kind::Response);
+    assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#), Kind::Response);
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+fn a_body_with_two_readings_is_refused() {
+    use Fault::{Json, LookalikeKey, UnknownKey};
+    const DUPLICATE: Fault = Json(JsonError::DuplicateKey);
+    let filler = "x".repeat(70_000);
+    let cases = [
+        (call(r#"{"name":"echo","name":"delete_all"}"#), DUPLICATE),
+        (call(r#"{"name":"echo","\u006eame":"delete_all"}"#), DUPLICATE),
+        (call(&format!(r#"{{"name":"e","arguments":{{"x":"{filler}"}},"name":"d"}}"#)), DUPLICATE),
+        (call(r#"{"name":"echo","arguments":{"path":"a","path":"b"}}"#), DUPLICATE),
+        (call(r#"{"name":"echo","Name":"delete_all"}"#), LookalikeKey),
+        (call(r#"{"name":"echo","name\u0000":"delete_all"}"#), LookalikeKey),
+        (call(r#"{"name":"echo","name ":"delete_all"}"#), LookalikeKey),
+        (call(r#"{"name":"echo","\ufeffname":"delete_all"}"#), LookalikeKey),
+        (call(r#"{"name":"echo","ｎａｍｅ":"delete_all"}"#), LookalikeKey),
+        (call(r#"{"name":"echo","na\u200bme":"delete_all"}"#), LookalikeKey),
+        (call(r#"{"name":"echo","argumentſ":{}}"#), LookalikeKey),
+        (call(r#"{"name":"echo","_META":{}}"#), LookalikeKey),
+        (
+            call(r#"{"_meta":{"IO.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#),
+            LookalikeKey,
+        ),
+        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#.into(), DUPLICATE),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#.into(), DUPLICATE),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","METHOD":"b"}"#.into(), UnknownKey),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","paramſ":{}}"#.into(), UnknownKey),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","__proto__":{}}"#.into(), UnknownKey),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(fault(&body), expected, "{}", &body[..body.len().min(120)]);
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+fn shapes_that_json_rpc_does_not_know_are_refused() {
+    let cases = [
+        ("[]", Fault::Batch),
+        (" \r\n[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]", Fault::Batch),
+        ("7", Fault::NotAnObject),
+        ("null", Fault::NotAnObject),
+        (r#""{\"method\":\"tools/call\"}""#, Fault::NotAnObject),
+        ("", Fault::Json(JsonError::Syntax)),
+        ("{}", Fault::BadVersion),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, Fault::BadVersion),
+        (r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#, Fault::BadVersion),
+        (r#"{"id":1,"method":"ping"}"#, Fault::BadVersion),
+        (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, Fault::BadId),
+        (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, Fault::BadId),
+        (r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#, Fault::BadId),
+        (r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#, Fault::BadId),
+        (r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#, Fault::BadId),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, Fault::BadId),
+        (r#"{"jsonrpc":"2.0","id":1}"#, Fault::BadMethod),
+        (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, Fault::BadMethod),
+        (r#"{"jsonrpc":"2.0","id":1,"method":""}"#, Fault::BadMethod),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":["x"]}"#, Fault::BadParams),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":null}"#, Fault::BadParams),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":1}}"#, Fault::BadParams),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","result":{}}"#, Fault::Shape),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, Fault::Shape),
+        (r#"{"jsonrpc":"2.0","result":{}}"#, Fault::Shape),
+        (r#"{"jsonrpc":"2.0","id":1,"error":"x"}"#, Fault::Shape),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"params":{}}"#, Fault::Shape),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(fault(body), expected, "{body}");
+    }
+}
+
+#[test]
+fn only_plain_utf8_is_read() {
+    let text = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf32: Vec<u8> = text.chars().flat_map(|c| (c as u32).to_be_bytes()).collect();
+    let mut bom = b"\xef\xbb\xbf".to_vec();
+    bom.extend_from_slice(text.as_bytes());
+    let overlong = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"n\xc1\xa1me\":1}".to_vec();
+    let cesu = b"{\"jsonrpc\":\"2.0\",\"id\":\"\xed\xa0\xbd\",\"method\":\"ping\"}".to_vec();
+    for body in [utf16, utf32, bom, overlong, cesu, vec![0xff], b"\x1f\x8b\x08".to_vec()] {
+        assert!(Message::read(&body, 64).is_err(), "{body:?}");
+    }
+}
+
+#[test]
+fn the_id_is_kept_where_it_is_beyond_doubt() {
+    let id = |body| read(body).expect_err(body).id.map(|id| id.0);
+    assert_eq!(id(r#"{"jsonrpc":"1.0","id":"7","method":"ping"}"#).as_deref(), Some("\"7\""));
+    assert_eq!(id(r#"{"x":1,"jsonrpc":"2.0","method":"a","id":7}"#).as_deref(), Some("7"));
+    assert_eq!(id(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#), None);
+    assert_eq!(id(r#"{"jsonrpc":"2.0","id":1,"method":"a""#), None);
+}

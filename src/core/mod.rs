@@ -1,0 +1,22 @@
+//! What decides, and nothing else: bytes and values in, values out.
+//!
+//! Nothing here does I/O, reads a clock, writes a log or knows the framework. That is what makes
+//! it possible to test thousands of permissions in a second, and to ask the same [`decide`]
+//! about traffic, lists and hypothetical calls.
+//!
+//! [`decide`]: decide::decide
+
+pub mod decide;
+pub mod json;
+pub mod limits;
+pub mod listing;
+pub mod message;
+pub mod method;
+pub mod outcome;
+pub mod permission;
+pub mod policy;
+pub mod principal;
+pub mod refusal;
+pub mod revision;
+pub mod sse;
+pub mod token;

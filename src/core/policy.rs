@@ -1,0 +1,47 @@
+//! Everything that decides, built once per load of the configuration and immutable after.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::token::TokenTable;
+
+/// The path under which clients find an upstream.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The upstream's name, as permissions, metrics and records use it.
+    pub upstream: Arc<str>,
+}
+
+/// Routes, tokens and the limits of reading.
+#[derive(Debug)]
+pub struct Policy {
+    routes: HashMap<String, Route>,
+    tokens: TokenTable,
+    max_depth: usize,
+}
+
+impl Policy {
+    /// A policy with one route per path. `max_depth` bounds the nesting of JSON that is read.
+    #[must_use]
+    pub fn new(routes: HashMap<String, Route>, tokens: TokenTable, max_depth: usize) -> Self {
+        Self { routes, tokens, max_depth }
+    }
+
+    /// The route for exactly this raw path: no decoding, no trailing slash, no folding.
+    #[must_use]
+    pub fn route(&self, path: &[u8]) -> Option<&Route> {
+        self.routes.get(std::str::from_utf8(path).ok()?)
+    }
+
+    /// The token table.
+    #[must_use]
+    pub fn tokens(&self) -> &TokenTable {
+        &self.tokens
+    }
+
+    /// How many levels of nesting a message may have.
+    #[must_use]
+    pub fn max_depth(&self) -> usize {
+        self.max_depth
+    }
+}

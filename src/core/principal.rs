@@ -1,0 +1,186 @@
+//! Who is calling: identities that are always legal header values, and the secret that proves one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::permission::Grants;
+
+/// Longest identity value in bytes.
+const MAX_IDENTITY: usize = 256;
+
+/// Why a text cannot be an identity.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BadIdentity;
+
+impl fmt::Display for BadIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "must be 1 to {MAX_IDENTITY} visible ASCII characters without blank or comma")
+    }
+}
+
+/// A comma would let a reader that splits header lists see two identities in one.
+fn parse_identity(text: &str) -> Result<Arc<str>, BadIdentity> {
+    let legal = text.bytes().all(|b| b.is_ascii_graphic() && b != b',');
+    if legal && (1..=MAX_IDENTITY).contains(&text.len()) {
+        Ok(text.into())
+    } else {
+        Err(BadIdentity)
+    }
+}
+
+macro_rules! identity {
+    ($name:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Parses 1 to 256 visible ASCII characters without blank or comma.
+            ///
+            /// # Errors
+            /// [`BadIdentity`] for anything else.
+            pub fn parse(text: &str) -> Result<Self, BadIdentity> {
+                parse_identity(text).map(Self)
+            }
+
+            /// The value, safe to stand in a header.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+identity!(UserId, "The user on whose behalf a request is made; becomes `X-User-ID`.");
+identity!(OrganizationId, "The organization of the user; becomes `X-Organization-ID`.");
+
+/// An authenticated caller. Only the token table makes one; there is no anonymous principal.
+#[derive(Debug)]
+pub struct Principal {
+    user: UserId,
+    organization: OrganizationId,
+    token: Arc<str>,
+    grants: Grants,
+}
+
+impl Principal {
+    pub(super) fn new(
+        user: UserId,
+        organization: OrganizationId,
+        token: Arc<str>,
+        grants: Grants,
+    ) -> Self {
+        Self { user, organization, token, grants }
+    }
+
+    /// The user.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// The organization.
+    #[must_use]
+    pub fn organization(&self) -> &OrganizationId {
+        &self.organization
+    }
+
+    /// The name (never the secret) of the token that proved the identity.
+    #[must_use]
+    pub fn token_name(&self) -> &str {
+        &self.token
+    }
+
+    /// What the principal may do.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+}
+
+/// SHA-256 of a token.
+pub type Digest = [u8; 32];
+
+/// Longest token in bytes that is looked at.
+const MAX_TOKEN: usize = 4096;
+
+/// A bearer token as it came in. It cannot be printed: `Debug` masks it, and it has neither
+/// `Display` nor `Serialize`.
+#[derive(Clone, Copy)]
+pub struct PresentedToken<'h>(&'h str);
+
+impl<'h> PresentedToken<'h> {
+    /// The token in the value of an `Authorization` header: the scheme `Bearer` in any case, then
+    /// a `token68` of at most 4,096 bytes (RFC 6750 2.1, RFC 9110 11.1).
+    #[must_use]
+    pub fn from_authorization(value: &'h str) -> Option<Self> {
+        let (scheme, rest) = value.split_once(' ')?;
+        let token = rest.trim_matches([' ', '\t']);
+        let body = token.trim_end_matches('=');
+        let is_token68 = !body.is_empty()
+            && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
+        let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+        (is_bearer && is_token68 && token.len() <= MAX_TOKEN).then_some(Self(token))
+    }
+
+    pub(super) fn digest(self) -> Digest {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for PresentedToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresentedToken(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_that_could_break_a_header_is_refused() {
+        let long = "a".repeat(257);
+        for bad in ["", "a b", "a,b", "a\r\nX-Org: b", "a\0", "é", "\u{7f}", long.as_str()] {
+            assert_eq!(UserId::parse(bad), Err(BadIdentity), "{bad:?}");
+        }
+        for good in ["alice", "9cdd4c6c-a65d-464b-b3ba-64e6781fba2b", "a@b.example", "auth0|x"] {
+            assert_eq!(UserId::parse(good).unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn only_a_bearer_token68_is_a_token() {
+        let token = |v| PresentedToken::from_authorization(v).map(|t| t.0.to_owned());
+        for good in ["Bearer abc", "bearer abc", "BEARER  abc ", "Bearer abc\t"] {
+            assert_eq!(token(good).as_deref(), Some("abc"), "{good:?}");
+        }
+        assert_eq!(token("Bearer a-._~+/9==").as_deref(), Some("a-._~+/9=="));
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic abc",
+            "Bearer a b",
+            "Bearer a,Bearer b",
+            "Bearer \"abc\"",
+            "Bearer token=abc!",
+            "Bearerabc",
+            "Bearer a\0",
+            "Bearer =",
+            "abc",
+        ] {
+            assert_eq!(token(bad), None, "{bad:?}");
+        }
+        assert_eq!(token(&format!("Bearer {}", "a".repeat(4097))), None);
+    }
+
+    #[test]
+    fn a_presented_token_cannot_be_printed() {
+        let token = PresentedToken::from_authorization("Bearer s3cr3t").unwrap();
+        assert!(!format!("{token:?}").contains("s3cr3t"));
+    }
+}

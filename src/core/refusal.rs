@@ -1,0 +1,304 @@
+//! One table: from the cause of a refusal to everything that is said about it.
+//!
+//! What the caller reads is short and fixed and tells nothing about rules or hidden tools. What
+//! metrics and audit say is the reason. A new cause does not compile until it has a row.
+
+use super::message::{Fault, Id};
+use super::outcome::Outcome;
+use super::permission::Permission;
+use super::revision::{Disagreement, Era};
+use super::token::AuthFailure;
+
+/// Why a request is answered by the gateway and not by its upstream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The audit log cannot take the record of it.
+    AuditUnavailable,
+    /// The head of a request breaks HTTP; holds what.
+    BadHead(&'static str),
+    /// The target of the method is missing, or not a string.
+    BadTarget,
+    /// The body breaks off, or its framing is broken.
+    BodyBroken,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The body is longer than the limit.
+    BodyTooLarge,
+    /// A body with a request content coding (RFC 9110 8.4).
+    Encoded,
+    /// An `Expect` other than `100-continue` (RFC 9110 10.1.1).
+    Expectation,
+    /// The `Host` is none of ours (DNS rebinding).
+    ForeignHost,
+    /// The `Origin` is not allowed (MCP, "Security Warning").
+    ForeignOrigin,
+    /// The head is longer than the limit.
+    HeadTooLarge,
+    /// Head and body of a modern request do not belong together.
+    Headers(Disagreement),
+    /// A fault of the gateway itself.
+    Internal,
+    /// Not POST, GET, DELETE or a preflight.
+    MethodNotAllowed,
+    /// No such path.
+    NotFound,
+    /// More requests or streams at once than the limits allow.
+    Overloaded,
+    /// Nobody known is calling.
+    Unauthenticated(AuthFailure),
+    /// The body does not have exactly one meaning.
+    Unreadable(Fault),
+    /// A method that the table of methods does not have in this era.
+    UnknownMethod(Era),
+    /// A tool that this caller may not use: the same words whether it exists or not.
+    UnknownTool {
+        /// The name as the caller sent it.
+        tool: String,
+        /// Why.
+        permission: Permission,
+    },
+    /// The content type is not `application/json` in UTF-8.
+    UnsupportedType,
+    /// The upstream's answer cannot be passed on; holds why.
+    UpstreamAnswer(&'static str),
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The upstream cannot be reached, or broke off before it answered.
+    UpstreamUnreachable,
+}
+
+/// Longest tool name in characters that an answer repeats.
+const MAX_ECHO: usize = 128;
+
+/// What is said about a refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Row {
+    /// HTTP status towards a caller who waits for an answer.
+    pub status: u16,
+    /// JSON-RPC error code.
+    pub code: i32,
+    /// The words for the caller.
+    pub text: &'static str,
+    /// The word for audit and metrics.
+    pub reason: &'static str,
+    /// The outcome that is counted.
+    pub outcome: Outcome,
+}
+
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMS: i32 = -32602;
+const INTERNAL_ERROR: i32 = -32603;
+/// `HeaderMismatch` of MCP 2026-07-28.
+const HEADER_MISMATCH: i32 = -32020;
+
+impl Refusal {
+    /// The row of the table.
+    #[must_use]
+    #[expect(clippy::too_many_lines, reason = "it is a table")]
+    pub fn row(&self) -> Row {
+        use Outcome::{Denied, Internal, Invalid, Overloaded, Timeout, Unauthenticated};
+        let row = |status, code, text, reason, outcome| Row { status, code, text, reason, outcome };
+        let bad = |status, text, reason| row(status, INVALID_REQUEST, text, reason, Invalid);
+        let upstream =
+            |status, text, reason, outcome| row(status, INTERNAL_ERROR, text, reason, outcome);
+        match self {
+            Self::AuditUnavailable => {
+                upstream(503, "Service unavailable", "audit_unavailable", Overloaded)
+            }
+            Self::BadHead(_) => bad(400, "Bad request", "bad_head"),
+            Self::BadTarget => {
+                row(400, INVALID_PARAMS, "Invalid params: no target", "bad_target", Invalid)
+            }
+            Self::BodyBroken => bad(400, "Request body incomplete", "body_broken"),
+            Self::BodyTimeout => bad(408, "Request body too slow", "body_timeout"),
+            Self::BodyTooLarge => bad(413, "Request body too large", "body_too_large"),
+            Self::Encoded => bad(415, "Content-Encoding not supported", "encoded"),
+            Self::Expectation => bad(417, "Expectation failed", "expectation"),
+            Self::ForeignHost => bad(421, "Misdirected request", "foreign_host"),
+            Self::ForeignOrigin => bad(403, "Origin not allowed", "foreign_origin"),
+            Self::HeadTooLarge => bad(431, "Request head too large", "head_too_large"),
+            Self::Headers(Disagreement::Header) => {
+                row(400, HEADER_MISMATCH, "Header mismatch", "header_mismatch", Invalid)
+            }
+            Self::Headers(Disagreement::MissingMeta) => {
+                row(400, INVALID_PARAMS, "Missing _meta protocol version", "missing_meta", Invalid)
+            }
+            Self::Internal => upstream(500, "Internal error", "internal", Internal),
+            Self::MethodNotAllowed => bad(405, "Method not allowed", "http_method"),
+            Self::NotFound => bad(404, "Not found", "not_found"),
+            Self::Overloaded => {
+                upstream(503, "Too many requests at once", "overloaded", Overloaded)
+            }
+            Self::Unauthenticated(failure) => {
+                let status = if *failure == AuthFailure::Repeated { 400 } else { 401 };
+                row(status, INVALID_REQUEST, "Unauthorized", failure.as_str(), Unauthenticated)
+            }
+            Self::Unreadable(fault) => unreadable(*fault),
+            Self::UnknownMethod(era) => {
+                let status = if *era == Era::Modern { 404 } else { 200 };
+                row(status, METHOD_NOT_FOUND, "Method not found", "method", Denied)
+            }
+            Self::UnknownTool { permission, .. } => {
+                row(200, INVALID_PARAMS, "Unknown tool", denial(*permission), Denied)
+            }
+            Self::UnsupportedType => {
+                bad(415, "Content-Type must be application/json", "content_type")
+            }
+            Self::UpstreamAnswer(_) => {
+                upstream(502, "Bad gateway", "upstream_answer", Outcome::UpstreamError)
+            }
+            Self::UpstreamTimeout => upstream(504, "Gateway timeout", "upstream_timeout", Timeout),
+            Self::UpstreamUnreachable => {
+                upstream(502, "Bad gateway", "upstream_unreachable", Outcome::UpstreamError)
+            }
+        }
+    }
+
+    /// HTTP status of the answer. A notification cannot be answered by a JSON-RPC error in a 200,
+    /// so there it is a 400 (MCP 2025-11-25, "Sending Messages" 4).
+    #[must_use]
+    pub fn status(&self, id: Option<&Id>) -> u16 {
+        match self.row().status {
+            200 if id.is_none() => 400,
+            status => status,
+        }
+    }
+
+    /// The body of the answer: a JSON-RPC error with the caller's own id.
+    #[must_use]
+    pub fn body(&self, id: Option<&Id>) -> String {
+        let row = self.row();
+        let message = match self {
+            Self::UnknownTool { tool, .. } => {
+                let echo: String = tool.chars().take(MAX_ECHO).collect();
+                format!("{}: {echo}", row.text)
+            }
+            Self::Unreadable(fault) => format!("{}: {fault}", row.text),
+            _ => row.text.to_owned(),
+        };
+        let message = serde_json::Value::from(message);
+        let (id, code) = (id.map_or("null", Id::as_json), row.code);
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#)
+    }
+
+    /// Headers that belong to this answer and no other.
+    #[must_use]
+    pub fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Unauthenticated(AuthFailure::Missing) => {
+                &[("www-authenticate", r#"Bearer realm="doorward""#)]
+            }
+            Self::Unauthenticated(AuthFailure::Repeated) => {
+                &[("www-authenticate", r#"Bearer realm="doorward", error="invalid_request""#)]
+            }
+            Self::Unauthenticated(_) => {
+                &[("www-authenticate", r#"Bearer realm="doorward", error="invalid_token""#)]
+            }
+            Self::MethodNotAllowed => &[("allow", "GET, POST, DELETE, OPTIONS")],
+            Self::Encoded => &[("accept-encoding", "identity")],
+            Self::Overloaded | Self::AuditUnavailable => &[("retry-after", "1")],
+            _ => &[],
+        }
+    }
+
+    /// What the log and the audit record add to the reason; never shown to the caller.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::BadHead(what) | Self::UpstreamAnswer(what) => Some((*what).to_owned()),
+            Self::Unreadable(fault) => Some(fault.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection must not be used again, because it is unclear where the next
+    /// request begins.
+    #[must_use]
+    pub fn closes_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::BadHead(_)
+                | Self::BodyBroken
+                | Self::BodyTimeout
+                | Self::BodyTooLarge
+                | Self::HeadTooLarge
+                | Self::Overloaded
+        )
+    }
+}
+
+fn unreadable(fault: Fault) -> Row {
+    use super::json::JsonError;
+    let (code, text) = match fault {
+        Fault::Json(JsonError::Syntax | JsonError::Depth) | Fault::NotUtf8 => {
+            (PARSE_ERROR, "Parse error")
+        }
+        Fault::Json(JsonError::LoneSurrogate) | Fault::BadParams => {
+            (INVALID_PARAMS, "Invalid params")
+        }
+        _ => (INVALID_REQUEST, "Invalid request"),
+    };
+    Row { status: 400, code, text, reason: "unreadable", outcome: Outcome::Invalid }
+}
+
+fn denial(permission: Permission) -> &'static str {
+    match permission {
+        Permission::Allowed => "allowed",
+        Permission::DeniedByRule => "deny_rule",
+        Permission::NoMatch => "no_match",
+        Permission::NoRole => "no_role",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::message::Message;
+
+    fn id(json: &str) -> Id {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{json},"method":"ping"}}"#);
+        Message::read(body.as_bytes(), 8).unwrap().id().cloned().unwrap()
+    }
+
+    fn unknown(tool: &str, permission: Permission) -> Refusal {
+        Refusal::UnknownTool { tool: tool.into(), permission }
+    }
+
+    #[test]
+    fn the_callers_id_comes_back_in_its_own_spelling() {
+        let refusal = unknown("x", Permission::NoMatch);
+        for json in ["0", "7", "\"7\"", "9007199254740993", "\"\"", "-1", r#""\u0041\n""#] {
+            let body = refusal.body(Some(&id(json)));
+            assert!(body.starts_with(&format!(r#"{{"jsonrpc":"2.0","id":{json},"#)), "{body}");
+            assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_caller_cannot_tell_why_a_tool_is_not_there() {
+        let why = [Permission::NoMatch, Permission::NoRole, Permission::DeniedByRule];
+        let bodies = why.map(|p| unknown("delete_all", p).body(Some(&id("1"))));
+        assert!(bodies.iter().all(|b| b == &bodies[0]));
+        let message = r#""error":{"code":-32602,"message":"Unknown tool: delete_all"}}"#;
+        assert!(bodies[0].ends_with(message), "{}", bodies[0]);
+        assert_eq!(unknown("x", Permission::NoRole).status(Some(&id("1"))), 200);
+    }
+
+    #[test]
+    fn an_echoed_name_can_neither_break_the_body_nor_fill_it() {
+        let hostile = format!("\"\r\n\u{1b}[31m{}", "x".repeat(5000));
+        let body = unknown(&hostile, Permission::NoMatch).body(Some(&id("1")));
+        assert!(body.len() < 400);
+        assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok());
+        assert!(!body.contains('\u{1b}') && !body.contains('\n'));
+    }
+
+    #[test]
+    fn a_refused_notification_is_never_a_200() {
+        assert_eq!(Refusal::UnknownMethod(Era::Legacy).status(None), 400);
+        assert_eq!(Refusal::UnknownMethod(Era::Legacy).status(Some(&id("1"))), 200);
+        assert_eq!(Refusal::UnknownMethod(Era::Modern).status(Some(&id("1"))), 404);
+    }
+}

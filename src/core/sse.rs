@@ -1,0 +1,215 @@
+//! Cuts a byte stream into the events of an event stream (WHATWG HTML, "Server-sent events").
+//!
+//! The bytes of an event stay as they came; only the data of an event that had to be filtered is
+//! written anew. Lines may end in LF, CRLF or CR, and chunks may be cut anywhere.
+
+use std::borrow::Cow;
+
+/// An event grew beyond the cap.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TooBig;
+
+/// Collects chunks and gives back whole events.
+#[derive(Debug)]
+pub struct Splitter {
+    held: Vec<u8>,
+    /// How far `held` has been searched.
+    searched: usize,
+    /// Whether the line that `searched` stands in has no byte yet.
+    at_line_start: bool,
+    cap: usize,
+}
+
+impl Splitter {
+    /// A splitter that holds at most `cap` bytes of one unfinished event.
+    #[must_use]
+    pub fn new(cap: usize) -> Self {
+        Self { held: Vec::new(), searched: 0, at_line_start: true, cap }
+    }
+
+    /// Takes the next chunk of the stream.
+    pub fn push(&mut self, chunk: &[u8]) {
+        self.held.extend_from_slice(chunk);
+    }
+
+    /// The next whole event with the blank line that ends it, if one is complete.
+    ///
+    /// # Errors
+    /// [`TooBig`] where the unfinished event is longer than the cap.
+    pub fn next_event(&mut self) -> Result<Option<Vec<u8>>, TooBig> {
+        while let Some(&byte) = self.held.get(self.searched) {
+            self.searched += 1;
+            if byte != b'\n' && byte != b'\r' {
+                self.at_line_start = false;
+                continue;
+            }
+            if byte == b'\r' && self.held.get(self.searched) == Some(&b'\n') {
+                self.searched += 1;
+            } else if byte == b'\r' && self.searched == self.held.len() && !self.at_line_start {
+                // Whether an LF belongs to this CR is known only with the next chunk; an empty
+                // line is certain either way.
+                self.searched -= 1;
+                break;
+            }
+            if !std::mem::replace(&mut self.at_line_start, true) {
+                continue;
+            }
+            let rest = self.held.split_off(self.searched);
+            self.searched = 0;
+            return Ok(Some(std::mem::replace(&mut self.held, rest)));
+        }
+        if self.held.len() > self.cap { Err(TooBig) } else { Ok(None) }
+    }
+
+    /// What is left when the stream has ended: an event that was never finished. Clients discard
+    /// it, so it need not be passed on.
+    #[must_use]
+    pub fn has_rest(&self) -> bool {
+        !self.held.is_empty()
+    }
+}
+
+/// The lines of an event without their ends.
+fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let event = event.strip_prefix(b"\xef\xbb\xbf").unwrap_or(event);
+    let mut rest = Some(event);
+    std::iter::from_fn(move || {
+        let bytes = rest.filter(|r| !r.is_empty())?;
+        let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(bytes.len());
+        let (line, tail) = bytes.split_at(end);
+        rest = tail.strip_prefix(b"\r\n").or_else(|| tail.get(1..));
+        Some(line)
+    })
+}
+
+fn data_of(line: &[u8]) -> Option<&[u8]> {
+    match line.strip_prefix(b"data") {
+        Some([]) => Some(&[]),
+        Some([b':', b' ', value @ ..] | [b':', value @ ..]) => Some(value),
+        _ => None,
+    }
+}
+
+/// The event's data: its `data` lines joined by LF. Empty for comments and priming events.
+#[must_use]
+pub fn data(event: &[u8]) -> Cow<'_, [u8]> {
+    let mut values = lines(event).filter_map(data_of);
+    let first = values.next().unwrap_or_default();
+    values.fold(Cow::Borrowed(first), |mut joined, value| {
+        let all = joined.to_mut();
+        all.push(b'\n');
+        all.extend_from_slice(value);
+        joined
+    })
+}
+
+/// The same event with other data: every other line stays, in its place.
+#[must_use]
+pub fn with_data(event: &[u8], text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(event.len());
+    let mut written = false;
+    for line in lines(event) {
+        if data_of(line).is_none() {
+            if !line.is_empty() {
+                out.extend_from_slice(line);
+                out.push(b'\n');
+            }
+        } else if !std::mem::replace(&mut written, true) {
+            out.extend_from_slice(&data_lines(text));
+        }
+    }
+    out.push(b'\n');
+    out
+}
+
+/// An event that consists of data alone.
+#[must_use]
+pub fn event(text: &str) -> Vec<u8> {
+    let mut out = data_lines(text);
+    out.push(b'\n');
+    out
+}
+
+fn data_lines(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for line in lines(text.as_bytes()) {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut splitter = Splitter::new(1 << 20);
+        let mut events = Vec::new();
+        for chunk in chunks {
+            splitter.push(chunk);
+            while let Some(event) = splitter.next_event().unwrap() {
+                events.push(event);
+            }
+        }
+        events
+    }
+
+    #[test]
+    fn events_come_out_whole_wherever_the_chunks_are_cut() {
+        for end in ["\n", "\r\n", "\r"] {
+            let stream = [": hi", "", "id: 1", "data: a", "data:b", "", "data", "", ""].join(end);
+            let whole = split(&[stream.as_bytes()]);
+            assert_eq!(whole.len(), 3, "{end:?} {whole:?}");
+            assert_eq!(whole.concat(), stream.as_bytes());
+            for cut in 0..=stream.len() {
+                let (head, tail) = stream.as_bytes().split_at(cut);
+                let parts = split(&[head, tail]);
+                let data_of = |events: &[Vec<u8>]| -> Vec<Vec<u8>> {
+                    events.iter().map(|e| data(e).into_owned()).filter(|d| !d.is_empty()).collect()
+                };
+                assert_eq!(data_of(&parts), data_of(&whole), "{end:?} cut at {cut}");
+                let joined = parts.concat();
+                assert!(stream.as_bytes().starts_with(&joined), "{end:?} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_complete_is_never_held_back() {
+        assert_eq!(split(&[b"data: a\r\n\r"]), [b"data: a\r\n\r".to_vec()]);
+        assert_eq!(split(&[b"data: a\n\n"]).len(), 1);
+        assert_eq!(split(&[b"data: a\n"]).len(), 0);
+    }
+
+    #[test]
+    fn data_is_what_a_client_reads() {
+        let cases: [(&[u8], &[u8]); 6] = [
+            (b"data: a\ndata:b\ndata\ndata:  c\n\n", b"a\nb\n\n c"),
+            (b"\xef\xbb\xbfdata: a\n\n", b"a"),
+            (b"datax: a\nDATA: b\n data: c\n\n", b""),
+            (b"id: 3\nretry: 5\ndata:\n\n", b""),
+            (b": data: a\n\n", b""),
+            (b"event: x\r\ndata: {\r\ndata: }\r\n\r\n", b"{\n}"),
+        ];
+        for (event, expected) in cases {
+            assert_eq!(data(event), expected, "{}", String::from_utf8_lossy(event));
+        }
+    }
+
+    #[test]
+    fn new_data_leaves_every_other_line_in_place() {
+        let event = b"id: 7\r\ndata: {\"a\":\r\ndata: 1}\r\n: note\r\nretry: 5\r\n\r\n";
+        let written = with_data(event, "{\n\"b\":2}");
+        assert_eq!(written, b"id: 7\ndata: {\ndata: \"b\":2}\n: note\nretry: 5\n\n");
+        assert_eq!(data(&written), b"{\n\"b\":2}".as_slice());
+    }
+
+    #[test]
+    fn an_endless_event_is_cut_off() {
+        let mut splitter = Splitter::new(10);
+        splitter.push(b"data: 12345678");
+        assert_eq!(splitter.next_event(), Err(TooBig));
+    }
+}
