@@ -1,0 +1,77 @@
+//! The listener for monitoring: `/metrics`, `/livez`, `/readyz`. Read only, and never on the
+//! public address.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use http::{Method, Response, StatusCode};
+use pingora::apps::http_app::ServeHttp;
+use pingora::protocols::http::ServerSession;
+
+use crate::telemetry::metrics::Metrics;
+
+/// Whether new calls are welcome.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// From now on `/readyz` says yes.
+    pub fn ready(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on `/readyz` says no, so that load balancers look elsewhere.
+    pub fn draining(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// What the admin listener serves.
+#[derive(Debug)]
+pub struct Admin {
+    /// Shown at `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// Shown at `/readyz`.
+    pub readiness: Readiness,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// The Prometheus text exposition format.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+impl Admin {
+    fn answer(&self, method: &Method, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
+        let text = |status, body: &str| (status, TEXT, body.as_bytes().to_vec());
+        if method != Method::GET && method != Method::HEAD {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+        }
+        match path {
+            "/livez" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if self.readiness.0.load(Ordering::SeqCst) => text(StatusCode::OK, "ok\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+            "/metrics" => match self.metrics.encode() {
+                Ok(body) => (StatusCode::OK, EXPOSITION, body),
+                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "metrics unavailable\n"),
+            },
+            _ => text(StatusCode::NOT_FOUND, "not found; try /metrics, /livez or /readyz\n"),
+        }
+    }
+}
+
+#[async_trait]
+impl ServeHttp for Admin {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let head = session.req_header();
+        let is_head = head.method == Method::HEAD;
+        let (status, media, body) = self.answer(&head.method, head.uri.path());
+        let response = Response::builder()
+            .status(status)
+            .header("content-type", media)
+            .header("content-length", body.len())
+            .header("cache-control", "no-store")
+            .header("x-content-type-options", "nosniff")
+            .body(if is_head { Vec::new() } else { body });
+        response.unwrap_or_default()
+    }
+}

@@ -1,0 +1,52 @@
+//! The command line: one file per verb. Exit codes: 0 good, 1 no, 2 usage or configuration,
+//! 3 cannot start.
+
+mod check;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An authenticating gateway in front of MCP servers.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check the configuration: every error and warning with its place (exit 2 on errors)
+    Check(ConfigFile),
+    /// Serve in the foreground until SIGTERM (drains) or SIGINT (at once)
+    Run(ConfigFile),
+}
+
+#[derive(Args, Debug)]
+struct ConfigFile {
+    /// The configuration
+    #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE", default_value = "gateway.toml")]
+    config: PathBuf,
+}
+
+const EXIT_CONFIG: u8 = 2;
+const EXIT_START: u8 = 3;
+
+/// Carries out what the command line asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().verb {
+        Verb::Check(file) => check::check(&file.config),
+        Verb::Run(file) => run::run(&file.config),
+    }
+}
+
+/// Prints what is wrong with a configuration, for a person.
+fn complain(findings: &crate::config::Findings) {
+    use std::io::IsTerminal as _;
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    eprint!("{}", findings.render(colours));
+}

@@ -1,0 +1,24 @@
+//! `doorward run`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::{EXIT_CONFIG, EXIT_START, complain};
+use crate::{config, server};
+
+pub(super) fn run(path: &Path) -> ExitCode {
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(findings) => {
+            complain(&findings);
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    match server::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("doorward: {error}");
+            ExitCode::from(EXIT_START)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What is wrong with a configuration, and how it is shown.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Severity {
+    /// The file must not be used.
+    Error,
+    /// Legal, and perhaps not meant.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// Error or warning.
+    pub severity: Severity,
+    /// The bytes of the file that it is about.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it; may be empty.
+    pub help: String,
+}
+
+/// All findings about one file.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    path: String,
+    text: String,
+    findings: Vec<Finding>,
+}
+
+impl Findings {
+    pub(super) fn new(path: &str, text: &str, findings: Vec<Finding>) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned(), findings }
+    }
+
+    pub(super) fn unreadable(path: &str, reason: &str) -> Self {
+        let finding = Finding {
+            severity: Severity::Error,
+            span: 0..0,
+            message: format!("cannot read the configuration: {reason}"),
+            help: "name another file with --config".to_owned(),
+        };
+        Self::new(path, "", vec![finding])
+    }
+
+    /// The findings in the order of the file.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Whether one of the findings is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|f| f.severity == Severity::Error)
+    }
+
+    /// The findings with the lines that they are about, for a person. `colours` is for terminals.
+    #[must_use]
+    pub fn render(&self, colours: bool) -> String {
+        let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
+        let shown = self.findings.iter().map(|f| renderer.render(&self.report(f)));
+        let mut out: String = shown.map(|text| text + "\n").collect();
+        let count = |severity| self.findings.iter().filter(|f| f.severity == severity).count();
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        out += &format!("{}: {errors} errors, {warnings} warnings\n", self.path);
+        out
+    }
+
+    fn report<'a>(&'a self, finding: &'a Finding) -> Vec<Group<'a>> {
+        let level = match finding.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let end = finding.span.end.min(self.text.len());
+        let span = finding.span.start.min(end)..end;
+        let snippet = Snippet::source(&self.text)
+            .path(&self.path)
+            .annotation(AnnotationKind::Primary.span(span).label(&finding.help));
+        vec![level.primary_title(&finding.message).element(snippet)]
+    }
+
+    /// Line and column, both from 1, of a byte of the file.
+    #[must_use]
+    pub fn position(&self, byte: usize) -> (usize, usize) {
+        let before = self.text.get(..byte).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        (before.matches('\n').count() + 1, column)
+    }
+}
+
+/// One line a finding: `file:line:column: what; how to fix it`.
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, finding) in self.findings.iter().enumerate() {
+            let (line, column) = self.position(finding.span.start);
+            let gap = if i == 0 { "" } else { "\n" };
+            write!(f, "{gap}{}:{line}:{column}: {}", self.path, finding.message)?;
+            if !finding.help.is_empty() {
+                write!(f, "; {}", finding.help)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Findings {}

@@ -1,0 +1,198 @@
+//! Roles, tokens and routes: the part of the file that decides.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::read::{At, Table, did_you_mean};
+use super::settings::Settings;
+use super::values;
+use crate::core::permission::{Grants, Role, ToolPattern};
+use crate::core::policy::{Policy, Route};
+use crate::core::principal::{Digest, OrganizationId, UserId};
+use crate::core::token::{TokenSpec, TokenTable, UnixSeconds};
+
+/// SHA-256 of the tokens that stand in the README.
+const DEMO_DIGESTS: [&str; 2] = [
+    "295db0545046da79fb81ee057c7054213df2e3dc2a9a83e5e13e65398596d3e2",
+    "86fd2b78a9678bda55c414ff587735227aad560954a787f4e57c5086e4ee33e2",
+];
+
+type NamedTools = BTreeSet<(String, String)>;
+
+/// Reads `[roles.NAME]` and `[tokens.NAME]` and joins them with the routes of the upstreams.
+pub(super) fn read(file: &mut Table<'_>, settings: &Settings) -> (Policy, NamedTools) {
+    let mut reader = Reader {
+        upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
+        exposed: settings.listen.iter().any(|address| !address.ip().is_loopback()),
+        roles: BTreeMap::new(),
+        named_tools: NamedTools::new(),
+        digests: HashMap::new(),
+    };
+    for (name, table) in file.named_tables("roles") {
+        let role = reader.role(name.value, table);
+        reader.roles.insert(name.value.to_owned(), Arc::new(role));
+    }
+    let tables = file.named_tables("tokens");
+    if tables.is_empty() {
+        let message = "there are no tokens: every call will be refused".to_owned();
+        file.report().warning(0..0, message, "add [tokens.NAME]");
+    }
+    let specs: Vec<TokenSpec> =
+        tables.into_iter().filter_map(|(name, table)| reader.token(&name, table)).collect();
+    let routes = settings
+        .upstreams
+        .iter()
+        .map(|upstream| (upstream.path.clone(), Route { upstream: upstream.name.as_str().into() }));
+    let tokens = TokenTable::new(specs);
+    let policy = Policy::new(routes.collect(), tokens, settings.limits.json_depth);
+    (policy, reader.named_tools)
+}
+
+struct Reader<'s> {
+    upstreams: Vec<&'s str>,
+    exposed: bool,
+    roles: BTreeMap<String, Arc<Role>>,
+    named_tools: NamedTools,
+    /// Digest and name of every token so far.
+    digests: HashMap<Digest, String>,
+}
+
+impl Reader<'_> {
+    fn role(&mut self, name: &str, mut table: Table<'_>) -> Role {
+        let allow = self.patterns(&mut table, "tools");
+        let deny = self.patterns(&mut table, "deny");
+        table.finish();
+        Role { name: name.to_owned(), allow, deny }
+    }
+
+    fn patterns(&mut self, table: &mut Table<'_>, key: &'static str) -> Vec<ToolPattern> {
+        let texts = table.strings(key);
+        texts.into_iter().filter_map(|text| self.pattern(table, text)).collect()
+    }
+
+    fn pattern(&mut self, table: &Table<'_>, text: At<&str>) -> Option<ToolPattern> {
+        let pattern = match ToolPattern::parse(text.value) {
+            Ok(pattern) => pattern,
+            Err(why) => {
+                let message = format!("`{}` {why}", text.value.escape_debug());
+                table.report().error(text.span, message, "write it as \"upstream/tool\"");
+                return None;
+            }
+        };
+        let covered: Vec<&str> =
+            self.upstreams.iter().copied().filter(|u| pattern.covers_upstream(u)).collect();
+        if covered.is_empty() {
+            let upstream = text.value.split('/').next().unwrap_or_default();
+            table.report().error(
+                text.span,
+                format!("`{}` names no upstream of this file", text.value.escape_debug()),
+                format!(
+                    "{}defined here: {}",
+                    did_you_mean(upstream, &self.upstreams),
+                    self.upstreams.join(", ")
+                ),
+            );
+        }
+        if let Some(tool) = pattern.literal_tool() {
+            let named = covered.iter().map(|u| ((*u).to_owned(), tool.to_owned()));
+            self.named_tools.extend(named);
+        }
+        Some(pattern)
+    }
+
+    fn token(&mut self, name: &At<&str>, mut table: Table<'_>) -> Option<TokenSpec> {
+        let digest = table.required_string("sha256");
+        let digest = digest.and_then(|text| table.check("sha256", text, values::sha256));
+        let user = table.required_string("user");
+        let user = user.and_then(|text| {
+            table.check("user", text, |t| UserId::parse(t).map_err(|e| e.to_string()))
+        });
+        let organization = table.required_string("organization");
+        let organization = organization.and_then(|text| {
+            let parse = |t: &str| OrganizationId::parse(t).map_err(|e| e.to_string());
+            table.check("organization", text, parse)
+        });
+        let grants = self.grants(&mut table);
+        let expires = expires(&mut table);
+        let revoked = moment(&mut table, "revoked");
+        if let Some(digest) = &digest {
+            self.check_digest(name.value, digest, &table);
+        }
+        table.finish();
+        Some(TokenSpec {
+            name: name.value.into(),
+            digest: digest?.value,
+            user: user?.value,
+            organization: organization?.value,
+            grants,
+            expires,
+            revoked,
+        })
+    }
+
+    fn grants(&mut self, table: &mut Table<'_>) -> Grants {
+        let mut grants = Grants::default();
+        for role in table.strings("roles") {
+            if let Some(known) = self.roles.get(role.value) {
+                grants.roles.push(Arc::clone(known));
+                continue;
+            }
+            let names: Vec<&str> = self.roles.keys().map(String::as_str).collect();
+            table.report().error(
+                role.span,
+                format!("role `{}` does not exist", role.value.escape_debug()),
+                format!("{}defined here: {}", did_you_mean(role.value, &names), names.join(", ")),
+            );
+        }
+        grants.direct = self.patterns(table, "tools");
+        grants
+    }
+
+    fn check_digest(&mut self, name: &str, digest: &At<Digest>, table: &Table<'_>) {
+        if let Some(other) = self.digests.insert(digest.value, name.to_owned()) {
+            table.report().error(
+                digest.span.clone(),
+                format!("tokens `{other}` and `{name}` have the same digest"),
+                "one secret is one caller; make another with: openssl rand -hex 32",
+            );
+        }
+        let is_demo = DEMO_DIGESTS.iter().any(|d| values::sha256(d) == Ok(digest.value));
+        if is_demo && self.exposed {
+            table.report().error(
+                digest.span.clone(),
+                format!(
+                    "token `{name}` is the public demo token, and the listener is not loopback"
+                ),
+                "remove it; everybody knows it",
+            );
+        }
+    }
+}
+
+/// Expiry has to be said, so that nobody forgets it.
+fn expires(table: &mut Table<'_>) -> Option<UnixSeconds> {
+    let says_never =
+        |value: &toml::Spanned<toml::de::DeValue<'_>>| value.get_ref().as_str() == Some("never");
+    match table.value("expires") {
+        Some(value) if says_never(value) => None,
+        Some(_) => moment(table, "expires"),
+        None => {
+            let message = "`expires` is missing".to_owned();
+            let help = "add a date like expires = 2027-06-30, or expires = \"never\"";
+            table.report().error(table.span(), message, help);
+            None
+        }
+    }
+}
+
+fn moment(table: &mut Table<'_>, key: &'static str) -> Option<UnixSeconds> {
+    let value = table.value(key)?;
+    let parsed = value.get_ref().as_datetime().and_then(values::moment);
+    if parsed.is_none() {
+        let span: Range<usize> = value.span();
+        let message = format!("`{key}` must be a date, or a date and time with its offset");
+        table.report().error(span, message, "write 2027-06-30 or 2027-06-30T12:00:00Z, unquoted");
+    }
+    parsed
+}

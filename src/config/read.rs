@@ -1,0 +1,254 @@
+//! Reads TOML tables key by key and remembers everything that is wrong with them.
+//!
+//! Deserializing into structs stops at the first fault; an operator at night wants all of them.
+//! Each getter notes that its key is known, reports a value of the wrong kind, and goes on with
+//! the default; [`Table::finish`] reports the keys that nobody asked for.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Finding, Severity};
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+/// Collects findings.
+#[derive(Debug, Default)]
+pub(super) struct Report(RefCell<Vec<Finding>>);
+
+impl Report {
+    pub(super) fn error(&self, span: Range<usize>, message: String, help: impl Into<String>) {
+        self.add(Severity::Error, span, message, help.into());
+    }
+
+    pub(super) fn warning(&self, span: Range<usize>, message: String, help: impl Into<String>) {
+        self.add(Severity::Warning, span, message, help.into());
+    }
+
+    fn add(&self, severity: Severity, span: Range<usize>, message: String, help: String) {
+        self.0.borrow_mut().push(Finding { severity, span, message, help });
+    }
+
+    pub(super) fn into_findings(self) -> Vec<Finding> {
+        self.0.into_inner()
+    }
+}
+
+/// One table of the file.
+pub(super) struct Table<'t> {
+    /// As it is written in brackets; empty for the whole file.
+    name: String,
+    span: Range<usize>,
+    table: Option<&'t DeTable<'t>>,
+    known: Vec<&'static str>,
+    report: &'t Report,
+}
+
+impl<'t> Table<'t> {
+    pub(super) fn root(table: &'t DeTable<'t>, report: &'t Report) -> Self {
+        Self { name: String::new(), span: 0..0, table: Some(table), known: Vec::new(), report }
+    }
+
+    pub(super) fn report(&self) -> &'t Report {
+        self.report
+    }
+
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// The value of `key`, which is thereby a known one.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.known.push(key);
+        self.table?.get(key)
+    }
+
+    fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
+        let found = value.get_ref().type_str();
+        self.report.error(
+            value.span(),
+            format!("`{key}` must be {wanted}, not {found}"),
+            format!("write {wanted}"),
+        );
+    }
+
+    pub(super) fn string(&mut self, key: &'static str) -> Option<At<&'t str>> {
+        let value = self.value(key)?;
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_kind(key, value, "a string in quotes");
+            return None;
+        };
+        Some(At { value: text, span: value.span() })
+    }
+
+    /// Like [`Self::string`]; its absence is an error.
+    pub(super) fn required_string(&mut self, key: &'static str) -> Option<At<&'t str>> {
+        if self.table.is_some_and(|t| !t.contains_key(key)) {
+            self.report.error(
+                self.span(),
+                format!("`{key}` is missing in [{}]", self.name),
+                format!("add `{key} = \"…\"`"),
+            );
+        }
+        self.string(key)
+    }
+
+    /// A string put through `parse`, whose error text completes "`key` …".
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<At<T>> {
+        let text = self.string(key)?;
+        self.check(key, text, parse)
+    }
+
+    /// Puts a string that was read before through `parse`.
+    pub(super) fn check<T>(
+        &self,
+        key: &str,
+        text: At<&str>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<At<T>> {
+        match parse(text.value) {
+            Ok(value) => Some(At { value, span: text.span }),
+            Err(why) => {
+                self.report.error(text.span, format!("`{key}` {why}"), "");
+                None
+            }
+        }
+    }
+
+    /// An array of strings; empty where it is absent.
+    pub(super) fn strings(&mut self, key: &'static str) -> Vec<At<&'t str>> {
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_kind(key, value, "an array of strings");
+            return Vec::new();
+        };
+        let text = |item: &'t Spanned<DeValue<'t>>| {
+            let text = item.get_ref().as_str();
+            if text.is_none() {
+                self.wrong_kind(key, item, "an array of strings");
+            }
+            text.map(|value| At { value, span: item.span() })
+        };
+        array.iter().filter_map(text).collect()
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn integer(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let value = self.value(key)?;
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let number = value
+            .get_ref()
+            .as_integer()
+            .and_then(|i| usize::from_str_radix(&i.as_str().replace('_', ""), i.radix()).ok());
+        let number = number.filter(|n| range.contains(n));
+        if number.is_none() {
+            self.wrong_kind(key, value, &wanted);
+        }
+        number
+    }
+
+    /// A table within this one; empty where it is absent.
+    pub(super) fn table(&mut self, key: &'static str) -> Self {
+        let name = self.child_name(key);
+        let (table, span) = match self.value(key) {
+            None => (None, self.span()),
+            Some(value) => {
+                if !value.get_ref().is_table() {
+                    self.wrong_kind(key, value, "a table");
+                }
+                (value.get_ref().as_table(), value.span())
+            }
+        };
+        Self { name, span, table, known: Vec::new(), report: self.report }
+    }
+
+    /// Whether the file has this table at all.
+    pub(super) fn exists(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// The tables `[key.NAME]` in the order of the file.
+    pub(super) fn named_tables(&mut self, key: &'static str) -> Vec<(At<&'t str>, Self)> {
+        let mut parent = self.table(key);
+        let mut found = Vec::new();
+        for (name, value) in parent.table.into_iter().flatten() {
+            let at = At { value: name.get_ref().as_ref(), span: name.span() };
+            if !is_name(at.value) {
+                self.report.error(
+                    at.span.clone(),
+                    format!("`{}` is not a name", at.value.escape_debug()),
+                    "use 1 to 64 letters, digits, \"-\", \"_\" and \".\"",
+                );
+            }
+            let Some(table) = value.get_ref().as_table() else {
+                parent.wrong_kind(at.value, value, "a table");
+                continue;
+            };
+            let child = Self {
+                name: parent.child_name(at.value),
+                span: at.span.clone(),
+                table: Some(table),
+                known: Vec::new(),
+                report: self.report,
+            };
+            found.push((at, child));
+        }
+        parent.table = None;
+        found.sort_by_key(|(name, _)| name.span.start);
+        found
+    }
+
+    fn child_name(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+
+    /// Reports every key that no getter asked for.
+    pub(super) fn finish(self) {
+        for (key, _) in self.table.into_iter().flatten() {
+            let name: &str = key.get_ref().as_ref();
+            if self.known.contains(&name) {
+                continue;
+            }
+            let place =
+                if self.name.is_empty() { "the file".into() } else { format!("[{}]", self.name) };
+            self.report.error(
+                key.span(),
+                format!("unknown key `{}` in {place}", name.escape_debug()),
+                format!("{}known here: {}", did_you_mean(name, &self.known), self.known.join(", ")),
+            );
+        }
+    }
+}
+
+/// Names stand in logs, metrics and patterns.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// `did you mean …? ` where one of `known` is near enough.
+pub(super) fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+    let near = known
+        .iter()
+        .map(|k| (strsim::damerau_levenshtein(name, k.as_ref()), k.as_ref()))
+        .filter(|(distance, k)| *distance <= 2.max(k.len() / 3))
+        .min();
+    near.map_or_else(String::new, |(_, k)| format!("did you mean `{k}`? "))
+}

@@ -1,0 +1,363 @@
+//! Where and how the process runs: every table of the file but roles and tokens.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::read::{At, Table};
+use super::values;
+use crate::core::limits::Limits;
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Addresses of the public listener; at least one. Port 0 is any free port.
+    pub listen: Vec<SocketAddr>,
+    /// What clients type, where the file says it.
+    pub public_url: Option<http::Uri>,
+    /// Values of `Origin` that are let in besides `public_url`'s own, in lower case.
+    pub allowed_origins: Vec<String>,
+    /// Worker threads; 0 for one per core.
+    pub threads: usize,
+    /// TLS on the public listener.
+    pub tls: Option<Tls>,
+    /// How the process ends.
+    pub shutdown: Shutdown,
+    /// Address of the listener for metrics and probes.
+    pub admin_listen: SocketAddr,
+    /// Header that carries the user to upstreams.
+    pub user_header: HeaderName,
+    /// Header that carries the organization to upstreams.
+    pub organization_header: HeaderName,
+    /// The upstreams, in the order of the file.
+    pub upstreams: Vec<UpstreamSpec>,
+    /// Bounds on what callers and upstreams may cost.
+    pub limits: Limits,
+    /// Filter of the log, as `tracing` levels: error, warn, info, debug, trace.
+    pub log_level: tracing::Level,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// Where audit records go.
+    pub audit: AuditTo,
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificate chain, the server's own first.
+    pub cert_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
+}
+
+/// How the process ends after SIGTERM.
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    /// How long new calls are still served while `/readyz` already says no.
+    pub lame_duck: Duration,
+    /// How long calls in flight may take after that.
+    pub drain: Duration,
+}
+
+/// One upstream.
+#[derive(Clone, Debug)]
+pub struct UpstreamSpec {
+    /// Its name in permissions, metrics and records.
+    pub name: String,
+    /// The path under which clients find it.
+    pub path: String,
+    /// Where requests go.
+    pub target: Target,
+    /// Roots that its certificate must chain to, as a PEM file; the system's where absent.
+    pub ca_file: Option<PathBuf>,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How long the answer to a message may take to begin.
+    pub call_timeout: Duration,
+    /// How long an answer may be silent once it has begun.
+    pub stream_idle: Duration,
+    /// How long an answer may last.
+    pub stream_max: Duration,
+}
+
+/// Where an upstream's requests go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// The ticket server inside the process.
+    BuiltinTickets,
+    /// An `http` or `https` URL with host and path.
+    Url(http::Uri),
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Where audit records go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AuditTo {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+}
+
+const DEFAULT_LISTEN: SocketAddr = loopback(8080);
+const DEFAULT_ADMIN: SocketAddr = loopback(9901);
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+pub(super) fn read(file: &mut Table<'_>, base: &Path) -> Settings {
+    let mut server = file.table("server");
+    let listen = listen(&mut server);
+    let public_url = server.parsed("public_url", public_url).map(|at| at.value);
+    let allowed_origins = origins(&mut server);
+    let threads = server.integer("threads", 0..=1024).unwrap_or(0);
+    let tls = tls(server.table("tls"), base);
+    let shutdown = shutdown(server.table("shutdown"));
+    check_exposure(&mut server, &listen, tls.is_some());
+    server.finish();
+
+    let admin_listen = admin(file.table("admin"));
+    let (user_header, organization_header) = identity(file.table("identity"));
+    let upstreams = upstreams(file, base);
+    let limits = limits(file.table("limits"));
+    let (log_level, log_format) = log(file.table("log"));
+    let audit = audit(file.table("audit"));
+    let listen = listen.into_iter().map(|at| at.value).collect();
+    Settings {
+        listen,
+        public_url,
+        allowed_origins,
+        threads,
+        tls,
+        shutdown,
+        admin_listen,
+        user_header,
+        organization_header,
+        upstreams,
+        limits,
+        log_level,
+        log_format,
+        audit,
+    }
+}
+
+fn listen(server: &mut Table<'_>) -> Vec<At<SocketAddr>> {
+    let texts = server.strings("listen");
+    let default = At { value: DEFAULT_LISTEN, span: server.span() };
+    if texts.is_empty() {
+        return vec![default];
+    }
+    texts.into_iter().filter_map(|text| server.check("listen", text, values::address)).collect()
+}
+
+fn public_url(text: &str) -> Result<http::Uri, String> {
+    let url = values::url(text)?;
+    if url.path() == "/" { Ok(url) } else { Err("must have no path".to_owned()) }
+}
+
+fn origins(server: &mut Table<'_>) -> Vec<String> {
+    let texts = server.strings("allowed_origins");
+    let parsed = |text| server.check("allowed_origins", text, values::origin);
+    texts.into_iter().filter_map(parsed).map(|at| at.value).collect()
+}
+
+fn tls(mut table: Table<'_>, base: &Path) -> Option<Tls> {
+    if !table.exists() {
+        return None;
+    }
+    let cert =
+        table.required_string("cert_file").and_then(|at| file(&table, "cert_file", at, base));
+    let key = table.required_string("key_file").and_then(|at| file(&table, "key_file", at, base));
+    table.finish();
+    Some(Tls { cert_file: cert.unwrap_or_default(), key_file: key.unwrap_or_default() })
+}
+
+/// A path to a file that can be read; a relative one starts at the folder of the configuration.
+fn file(table: &Table<'_>, key: &str, text: At<&str>, base: &Path) -> Option<PathBuf> {
+    let readable = |text: &str| {
+        let path = base.join(text);
+        std::fs::File::open(&path).map_err(|e| format!("cannot be read: {e}")).map(|_| path)
+    };
+    table.check(key, text, readable).map(|at| at.value)
+}
+
+/// Bearer tokens in clear over a network are worth an explicit word.
+fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bool) {
+    let plaintext = server.parsed("plaintext", |text| match text {
+        "behind-proxy" => Ok(()),
+        _ => Err("must be \"behind-proxy\"".to_owned()),
+    });
+    if has_tls || plaintext.is_some() {
+        return;
+    }
+    for address in listen.iter().filter(|at| !at.value.ip().is_loopback()) {
+        server.report().error(
+            address.span.clone(),
+            format!("{} is not loopback, and there is no [server.tls]", address.value),
+            "add [server.tls], or plaintext = \"behind-proxy\" where a proxy in front ends TLS",
+        );
+    }
+}
+
+fn shutdown(mut table: Table<'_>) -> Shutdown {
+    let read = Shutdown {
+        lame_duck: duration(&mut table, "lame_duck", 5),
+        drain: duration(&mut table, "drain", 60),
+    };
+    table.finish();
+    read
+}
+
+fn duration(table: &mut Table<'_>, key: &'static str, default_seconds: u64) -> Duration {
+    let default = Duration::from_secs(default_seconds);
+    table.parsed(key, values::duration).map_or(default, |at| at.value)
+}
+
+fn size(table: &mut Table<'_>, key: &'static str, default: usize) -> usize {
+    table.parsed(key, values::size).map_or(default, |at| at.value)
+}
+
+fn admin(mut table: Table<'_>) -> SocketAddr {
+    let listen = table.parsed("listen", values::address);
+    if let Some(at) = listen.as_ref().filter(|at| !at.value.ip().is_loopback()) {
+        table.report().warning(
+            at.span.clone(),
+            format!("{} shows metrics to everybody who can reach it", at.value),
+            "let only the monitoring in",
+        );
+    }
+    table.finish();
+    listen.map_or(DEFAULT_ADMIN, |at| at.value)
+}
+
+fn identity(mut table: Table<'_>) -> (HeaderName, HeaderName) {
+    let user = table.parsed("user_header", values::header_name);
+    let organization = table.parsed("organization_header", values::header_name);
+    let user = user.map_or(HeaderName::from_static("x-user-id"), |at| at.value);
+    let default = HeaderName::from_static("x-organization-id");
+    let span = organization.as_ref().map_or_else(|| table.span(), |at| at.span.clone());
+    let organization = organization.map_or(default, |at| at.value);
+    if user == organization {
+        let message = "user and organization need headers of their own".to_owned();
+        table.report().error(span, message, "choose another name");
+    }
+    table.finish();
+    (user, organization)
+}
+
+fn upstreams(file: &mut Table<'_>, base: &Path) -> Vec<UpstreamSpec> {
+    let tables = file.named_tables("upstreams");
+    if tables.is_empty() {
+        let message = "no upstream is defined".to_owned();
+        file.report().error(0..0, message, "add [upstreams.NAME] with path and url");
+    }
+    let mut found: Vec<UpstreamSpec> = Vec::new();
+    for (name, table) in tables {
+        let report = table.report();
+        let upstream = upstream(name.value, table, base);
+        if let Some(other) = found.iter().find(|u| u.path == upstream.path) {
+            report.error(
+                name.span,
+                format!("upstreams `{}` and `{}` share a path", other.name, upstream.name),
+                "each needs a `path` of its own",
+            );
+        }
+        found.push(upstream);
+    }
+    found
+}
+
+fn upstream(name: &str, mut table: Table<'_>, base: &Path) -> UpstreamSpec {
+    let path = table.required_string("path");
+    let path = path.and_then(|text| table.check("path", text, values::route_path));
+    let target = target(name, &mut table);
+    let ca_file = table.string("ca_file").and_then(|text| file(&table, "ca_file", text, base));
+    let spec = UpstreamSpec {
+        name: name.to_owned(),
+        path: path.map_or_else(|| format!("/{name}"), |at| at.value),
+        target,
+        ca_file,
+        connect_timeout: duration(&mut table, "connect_timeout", 2),
+        call_timeout: duration(&mut table, "call_timeout", 60),
+        stream_idle: duration(&mut table, "stream_idle", 10 * 60),
+        stream_max: duration(&mut table, "stream_max", 24 * 60 * 60),
+    };
+    table.finish();
+    spec
+}
+
+fn target(name: &str, table: &mut Table<'_>) -> Target {
+    let builtin = table.parsed("builtin", |text| match text {
+        "tickets" if cfg!(feature = "demo") => Ok(Target::BuiltinTickets),
+        "tickets" => Err("needs a build with the feature `demo`; use `url` instead".to_owned()),
+        _ => Err("must be \"tickets\"".to_owned()),
+    });
+    let has_builtin = table.value("builtin").is_some();
+    let has_url = table.value("url").is_some();
+    let url = table.parsed("url", values::url);
+    if has_builtin == has_url {
+        table.report().error(
+            table.span(),
+            format!("upstream `{name}` needs either `url` or `builtin`"),
+            "add url = \"http://host:port/mcp\"",
+        );
+    }
+    url.map(|at| Target::Url(at.value))
+        .or_else(|| builtin.map(|at| at.value))
+        .unwrap_or(Target::BuiltinTickets)
+}
+
+fn limits(mut table: Table<'_>) -> Limits {
+    let limits = Limits {
+        request_body: size(&mut table, "request_body", 4 << 20),
+        listing: size(&mut table, "listing", 8 << 20),
+        json_depth: table.integer("json_depth", 8..=128).unwrap_or(64),
+        headers: size(&mut table, "headers", 32 << 10),
+        connections: table.integer("connections", 1..=1_000_000).unwrap_or(20_000),
+        in_flight: table.integer("in_flight", 1..=1_000_000).unwrap_or(2_000),
+        streams: table.integer("streams", 1..=1_000_000).unwrap_or(10_000),
+        head_timeout: duration(&mut table, "head_timeout", 10),
+        body_timeout: duration(&mut table, "body_timeout", 30),
+        write_timeout: duration(&mut table, "write_timeout", 60),
+    };
+    table.finish();
+    limits
+}
+
+fn log(mut table: Table<'_>) -> (tracing::Level, LogFormat) {
+    let level = table.parsed("level", |text| {
+        text.parse().map_err(|_| "must be error, warn, info, debug or trace".to_owned())
+    });
+    let format = table.parsed("format", |text| match text {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "pretty" => Ok(LogFormat::Pretty),
+        _ => Err("must be \"auto\", \"json\" or \"pretty\"".to_owned()),
+    });
+    table.finish();
+    let level = level.map_or(tracing::Level::INFO, |at| at.value);
+    (level, format.map_or(LogFormat::Auto, |at| at.value))
+}
+
+fn audit(mut table: Table<'_>) -> AuditTo {
+    let to = table.parsed("to", |text| match text {
+        "off" => Ok(AuditTo::Off),
+        "stdout" => Ok(AuditTo::Stdout),
+        _ => Err("must be \"stdout\" or \"off\"".to_owned()),
+    });
+    table.finish();
+    to.map_or(AuditTo::Stdout, |at| at.value)
+}

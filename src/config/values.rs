@@ -1,0 +1,121 @@
+//! The forms of single values: durations, sizes, addresses, URLs, digests, dates.
+//!
+//! Each parser's error text completes the sentence "`key` …".
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::core::principal::Digest;
+use crate::core::token::UnixSeconds;
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wanted = "must be a duration with its unit, like \"500ms\", \"5s\", \"10m\" or \"24h\"";
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("must be longer than nothing".to_owned()),
+        Err(_) => Err(wanted.to_owned()),
+    }
+}
+
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    const UNITS: [(&str, usize); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let wanted = || "must be a size with its unit, like \"64KiB\" or \"4MiB\"".to_owned();
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(unit, bytes)| text.strip_suffix(unit).map(|number| (number, bytes)))
+        .ok_or_else(wanted)?;
+    let number: usize = number.trim_end().parse().map_err(|_| wanted())?;
+    let bytes = number.checked_mul(*unit).filter(|b| (1..=1 << 30).contains(b));
+    bytes.ok_or_else(|| "must be from 1KiB to 1GiB".to_owned())
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port, like \"127.0.0.1:8080\"".to_owned())
+}
+
+pub(super) fn url(text: &str) -> Result<http::Uri, String> {
+    let uri: http::Uri = text.parse().map_err(|e| format!("is not a URL: {e}"))?;
+    let has_scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority().filter(|a| !a.as_str().contains('@') && !a.host().is_empty());
+    if !has_scheme || authority.is_none() {
+        return Err("must begin with http:// or https:// and a host, without user name".to_owned());
+    }
+    if uri.query().is_some() {
+        return Err("must not have a query".to_owned());
+    }
+    Ok(uri)
+}
+
+/// `scheme://host[:port]`, as browsers write it in `Origin`.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let uri = url(text)?;
+    if uri.path() != "/" || text.ends_with('/') {
+        return Err("must be scheme, host and port only, like \"https://app.example\"".to_owned());
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+pub(super) fn route_path(text: &str) -> Result<String, String> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
+    if !text.starts_with('/') || !text.bytes().all(legal) {
+        return Err("must begin with \"/\" and hold only letters, digits and -_.~/".to_owned());
+    }
+    if text.contains("//") || text.split('/').any(|s| s == "." || s == "..") {
+        return Err("must not hold \"//\", \".\" or \"..\"".to_owned());
+    }
+    if text.starts_with("/.well-known") {
+        return Err("must not lie under /.well-known".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn header_name(text: &str) -> Result<http::HeaderName, String> {
+    const TAKEN: [&str; 12] = [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "last-event-id",
+        "te",
+        "transfer-encoding",
+        "x-request-id",
+    ];
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let name = text.parse::<http::HeaderName>().ok().filter(|_| plain);
+    let name = name.ok_or("must be a header name of letters, digits and \"-\"")?;
+    if TAKEN.contains(&name.as_str()) || name.as_str().starts_with("mcp-") {
+        return Err("is a header that has its own meaning between gateway and upstream".to_owned());
+    }
+    Ok(name)
+}
+
+pub(super) fn sha256(text: &str) -> Result<Digest, String> {
+    let wanted = || "must be 64 hexadecimal digits: printf %s TOKEN | sha256sum".to_owned();
+    let bytes = text.as_bytes();
+    if bytes.len() != 64 {
+        return Err(wanted());
+    }
+    let mut digest = Digest::default();
+    for (byte, pair) in digest.iter_mut().zip(bytes.chunks_exact(2)) {
+        let digit = |at: usize| pair.get(at).and_then(|&d| char::from(d).to_digit(16));
+        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
+            return Err(wanted());
+        };
+        *byte = u8::try_from(high * 16 + low).map_err(|_| wanted())?;
+    }
+    Ok(digest)
+}
+
+/// A TOML date (its first second in UTC) or date-time with offset.
+pub(super) fn moment(value: &toml::value::Datetime) -> Option<UnixSeconds> {
+    let text = value.to_string();
+    let text = match (value.time, value.offset) {
+        (None, None) => format!("{text}T00:00:00Z"),
+        _ => text,
+    };
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}

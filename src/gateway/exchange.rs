@@ -1,0 +1,159 @@
+//! What is known about one request so far, and the record of it at the end.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use pingora::protocols::http::ServerSession;
+
+use super::Gateway;
+use crate::core::decide::Permit;
+use crate::core::message::{Id, Message};
+use crate::core::outcome::Outcome;
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::telemetry::audit::{Record, Slot, shorten};
+use crate::telemetry::metrics::{NONE, method_label};
+
+/// One request. Whatever happens to it, a panic included, it is counted and recorded when this
+/// is dropped.
+pub(super) struct Exchange<'g> {
+    gateway: &'g Gateway,
+    pub(super) request_id: String,
+    time: jiff::Timestamp,
+    started: Instant,
+    client: Option<IpAddr>,
+    /// The allowed `Origin` to be named in the answer.
+    pub(super) origin: Option<HeaderValue>,
+    pub(super) upstream: Option<Arc<str>>,
+    pub(super) principal: Option<Arc<Principal>>,
+    /// Name of a token that was found and is no longer valid.
+    pub(super) stale_token: Option<Arc<str>>,
+    /// The caller's id, once the body was read.
+    pub(super) id: Option<Id>,
+    pub(super) method: Option<&'static str>,
+    sent_method: Option<String>,
+    sent_tool: Option<String>,
+    pub(super) is_permitted: bool,
+    pub(super) slot: Option<Slot>,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) outcome: Outcome,
+    pub(super) status: Option<u16>,
+    pub(super) bytes_in: usize,
+    pub(super) bytes_out: usize,
+}
+
+impl<'g> Exchange<'g> {
+    /// Begins with the head in hand.
+    pub(super) fn begin(gateway: &'g Gateway, session: &ServerSession) -> Self {
+        let client = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
+        Self {
+            gateway,
+            request_id: uuid::Uuid::now_v7().to_string(),
+            time: jiff::Timestamp::now(),
+            started: Instant::now(),
+            client,
+            origin: None,
+            upstream: None,
+            principal: None,
+            stale_token: None,
+            id: None,
+            method: None,
+            sent_method: None,
+            sent_tool: None,
+            is_permitted: false,
+            slot: None,
+            refusal: None,
+            outcome: Outcome::Internal,
+            status: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// The moment of the request, for what expires.
+    pub(super) fn now(&self) -> i64 {
+        self.time.as_second()
+    }
+
+    /// Takes down what the message says of itself.
+    pub(super) fn note_message(&mut self, message: &Message<'_>) {
+        self.id = message.id().cloned();
+        if message.method().is_empty() {
+            self.method = Some("response");
+            return;
+        }
+        self.method = Some(method_label(message.method()));
+        self.sent_method = Some(shorten(message.method()));
+        if message.method() == "tools/call"
+            && let Some(crate::core::message::Field::Text(tool)) = message.param("name")
+        {
+            self.sent_tool = Some(shorten(tool));
+        }
+    }
+
+    pub(super) fn upstream_label(&self) -> &str {
+        self.upstream.as_deref().unwrap_or(NONE)
+    }
+
+    pub(super) fn method_label(&self) -> &'static str {
+        self.method.unwrap_or(NONE)
+    }
+
+    /// The call may go out; its record has its place.
+    pub(super) fn permit(&mut self, slot: Slot, permit: &Permit) {
+        self.is_permitted = true;
+        self.slot = Some(slot);
+        self.gateway.metrics.decision(permit.upstream(), true, "allowed");
+    }
+
+    fn record(&mut self) {
+        let elapsed = self.started.elapsed();
+        self.count(elapsed);
+        let refused = self.refusal.as_ref().map(Refusal::row);
+        let principal = self.principal.as_deref();
+        let token = principal.map(Principal::token_name).or(self.stale_token.as_deref());
+        let sent_method = self.sent_method.take();
+        let record = Record {
+            v: 1,
+            time: format!("{:.3}", self.time),
+            kind: "request",
+            request_id: &self.request_id,
+            user: principal.map(|p| p.user().as_str()),
+            organization: principal.map(|p| p.organization().as_str()),
+            token,
+            client_ip: self.client.map(|ip| ip.to_string()),
+            upstream: self.upstream.as_deref(),
+            method: sent_method.or_else(|| self.method.map(ToOwned::to_owned)),
+            tool: self.sent_tool.take(),
+            decision: if self.is_permitted { "allow" } else { "deny" },
+            reason: refused.map_or("allowed", |row| row.reason),
+            detail: self.refusal.as_ref().and_then(Refusal::detail),
+            outcome: self.outcome.as_str(),
+            status: self.status,
+            duration_ms: (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        };
+        match self.slot.take().or_else(|| self.gateway.audit.reserve()) {
+            Some(slot) => slot.write(&record),
+            None => self.gateway.metrics.audit_dropped.inc(),
+        }
+    }
+
+    fn count(&self, elapsed: Duration) {
+        let (metrics, upstream) = (&self.gateway.metrics, self.upstream_label());
+        let method = self.method_label();
+        metrics.request(upstream, method, self.sent_tool.as_deref(), self.outcome);
+        if self.is_permitted {
+            metrics.request_took(upstream, method, elapsed);
+        }
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        self.record();
+    }
+}

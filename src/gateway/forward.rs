@@ -1,0 +1,122 @@
+//! Step 8 of the story: the judged bytes, in a new head, to the upstream that the permit names.
+
+use bytes::Bytes;
+use pingora::ErrorType;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::HttpPeer;
+
+use super::Gateway;
+use super::story::Break;
+use super::upstream::Upstream;
+use crate::core::decide::{HeldBody, Permit};
+use crate::core::refusal::Refusal;
+
+/// An upstream's session whose final response head has been read.
+pub(super) struct Answered {
+    pub(super) session: HttpSession,
+    pub(super) peer: HttpPeer,
+}
+
+/// Sends the request and waits for the head of its answer.
+pub(super) async fn forward(
+    gateway: &Gateway,
+    upstream: &Upstream,
+    permit: &Permit,
+    held: Option<HeldBody>,
+    downstream: &mut ServerSession,
+    request_id: &str,
+) -> Result<Answered, Break> {
+    let sent = downstream.req_header();
+    let length = held.as_ref().map(HeldBody::len);
+    let head = upstream
+        .head(permit, sent, length, request_id, &gateway.options)
+        .map_err(|_| Refusal::Internal)?;
+    let body = held.map(|held| held.release(permit));
+
+    let mut may_repeat = permit.is_repeatable();
+    loop {
+        let peer = upstream.peer().await.ok_or(Refusal::UpstreamUnreachable)?;
+        let connecting = upstream.connector.get_http_session(&peer);
+        let (mut session, reused) = match connecting.await {
+            Ok(connected) => connected,
+            Err(error) => {
+                upstream.forget_address();
+                return Err(failure(permit, &error).into());
+            }
+        };
+        let deadline = upstream.options().call_timeout;
+        let exchange = exchange(&mut session, &head, body.clone(), downstream);
+        match tokio::time::timeout(deadline, exchange).await {
+            Err(_) => {
+                session.shutdown().await;
+                return Err(Refusal::UpstreamTimeout.into());
+            }
+            Ok(Ok(())) => return Ok(Answered { session, peer }),
+            Ok(Err(Stopped::ClientGone)) => {
+                session.shutdown().await;
+                return Err(Break::Gone);
+            }
+            // The upstream closed a pooled connection while the request was on its way. Nothing
+            // came back, and what the table calls repeatable does no harm twice.
+            Ok(Err(Stopped::Upstream(_))) if reused && may_repeat => {
+                may_repeat = false;
+                gateway.metrics.retries.with_label_values(&[permit.upstream()]).inc();
+            }
+            Ok(Err(Stopped::Upstream(error))) => {
+                session.shutdown().await;
+                return Err(failure(permit, &error).into());
+            }
+        }
+    }
+}
+
+enum Stopped {
+    ClientGone,
+    Upstream(Box<pingora::Error>),
+}
+
+impl From<Box<pingora::Error>> for Stopped {
+    fn from(error: Box<pingora::Error>) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+/// Writes the request and reads up to the final head. The caller's leaving ends it at once: that
+/// is how modern clients cancel a call (MCP 2026-07-28, "Cancellation").
+async fn exchange(
+    session: &mut HttpSession,
+    head: &RequestHeader,
+    body: Option<Bytes>,
+    downstream: &mut ServerSession,
+) -> Result<(), Stopped> {
+    session.write_request_header(Box::new(head.clone())).await?;
+    if let Some(body) = body {
+        session.write_request_body(body, true).await?;
+    }
+    session.finish_request_body().await?;
+    loop {
+        tokio::select! {
+            read = session.read_response_header() => read?,
+            _ = downstream.read_body_or_idle(true) => return Err(Stopped::ClientGone),
+        }
+        let informational = session.response_header().is_some_and(|h| {
+            h.status.is_informational() && h.status != http::StatusCode::SWITCHING_PROTOCOLS
+        });
+        if !informational {
+            return Ok(());
+        }
+    }
+}
+
+fn failure(permit: &Permit, error: &pingora::Error) -> Refusal {
+    let cause = error.etype().as_str();
+    tracing::warn!(event = "upstream.failed", upstream = permit.upstream(), cause);
+    match error.etype() {
+        ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
+            Refusal::UpstreamTimeout
+        }
+        _ => Refusal::UpstreamUnreachable,
+    }
+}

@@ -1,0 +1,102 @@
+//! Answers that the gateway writes itself.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+
+use super::exchange::Exchange;
+use super::head;
+use crate::core::outcome::Outcome;
+use crate::core::refusal::Refusal;
+use crate::core::revision::Header;
+
+/// Answers a refusal from the table.
+pub(super) async fn refuse(
+    session: &mut ServerSession,
+    exchange: &mut Exchange<'_>,
+    refusal: Refusal,
+) -> pingora::Result<()> {
+    let body = Bytes::from(refusal.body(exchange.id.as_ref()));
+    let status = refusal.status(exchange.id.as_ref());
+    exchange.outcome = refusal.row().outcome;
+    let mut head = ResponseHeader::build(status, Some(8))?;
+    head.insert_header("content-type", "application/json")?;
+    for (name, value) in refusal.headers() {
+        head.insert_header(*name, *value)?;
+    }
+    if refusal.closes_connection() {
+        session.set_keepalive(None);
+    } else {
+        drain_small(session).await;
+    }
+    exchange.refusal = Some(refusal);
+    write(session, exchange, head, body).await
+}
+
+/// A small body that nobody wanted is read and thrown away, so that the connection lives on and
+/// the answer is not lost in a reset.
+async fn drain_small(session: &mut ServerSession) {
+    let length = match head::only(&session.req_header().headers, "content-length") {
+        Header::One(length) => length.parse().unwrap_or(usize::MAX),
+        Header::Absent | Header::Unclear => return,
+    };
+    if length <= MAX_DRAIN && !session.is_body_done() {
+        // Where this fails or takes too long, the framework closes the connection.
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, session.drain_request_body()).await;
+    }
+}
+
+/// Longest unwanted body in bytes that is read.
+const MAX_DRAIN: usize = 64 << 10;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Answers a preflight from an origin that is allowed (Fetch, "CORS-preflight request").
+pub(super) async fn preflight(
+    session: &mut ServerSession,
+    exchange: &mut Exchange<'_>,
+) -> pingora::Result<()> {
+    exchange.outcome = Outcome::Ok;
+    let mut head = ResponseHeader::build(204, Some(8))?;
+    head.insert_header("access-control-allow-methods", "GET, POST, DELETE")?;
+    head.insert_header(
+        "access-control-allow-headers",
+        "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
+         Mcp-Session-Id, Last-Event-ID",
+    )?;
+    head.insert_header("access-control-max-age", "600")?;
+    decorate(&mut head, exchange)?;
+    exchange.status = Some(204);
+    session.write_response_header(Box::new(head)).await?;
+    session.write_response_body(Bytes::new(), true).await
+}
+
+/// Writes a whole answer with its exact length.
+pub(super) async fn write(
+    session: &mut ServerSession,
+    exchange: &mut Exchange<'_>,
+    mut head: ResponseHeader,
+    body: Bytes,
+) -> pingora::Result<()> {
+    head.insert_header("content-length", body.len().to_string())?;
+    head.insert_header("cache-control", "no-store")?;
+    decorate(&mut head, exchange)?;
+    exchange.status = Some(head.status.as_u16());
+    let body = if session.req_header().method == Method::HEAD { Bytes::new() } else { body };
+    exchange.bytes_out = body.len();
+    session.write_response_header(Box::new(head)).await?;
+    session.write_response_body(body, true).await
+}
+
+/// The headers that every answer has.
+pub(super) fn decorate(head: &mut ResponseHeader, exchange: &Exchange<'_>) -> pingora::Result<()> {
+    head.insert_header("x-request-id", exchange.request_id.as_str())?;
+    if let Some(origin) = &exchange.origin {
+        head.insert_header("access-control-allow-origin", origin.clone())?;
+        head.insert_header("access-control-expose-headers", "Mcp-Session-Id, WWW-Authenticate")?;
+        head.insert_header("vary", "Origin")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! The story of one request, top to bottom, with no way round.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pingora::ErrorType;
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::exchange::Exchange;
+use super::head::Admitted;
+use super::{Gateway, Snapshot, answer, body, forward, head, respond};
+use crate::core::decide::{Ask, HeldBody, Permit, Verdict, decide};
+use crate::core::message::Unreadable;
+use crate::core::outcome::Outcome;
+use crate::core::policy::Route;
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::core::revision;
+use crate::telemetry::metrics::Phase;
+
+/// What becomes of the connection.
+pub(super) enum End {
+    Close,
+    Reusable,
+}
+
+/// Why the story of a request breaks off.
+pub(super) enum Break {
+    /// The answer had begun and cannot be completed: the caller must see it cut.
+    Cut(Outcome),
+    /// The caller went away.
+    Gone,
+    /// The request is refused.
+    Refuse(Refusal),
+}
+
+impl From<Refusal> for Break {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+/// An answer that cannot be written has no reader any more.
+impl From<Box<pingora::Error>> for Break {
+    fn from(_: Box<pingora::Error>) -> Self {
+        Self::Gone
+    }
+}
+
+pub(super) async fn run(
+    gateway: &Gateway,
+    session: &mut ServerSession,
+    shutdown: &ShutdownWatch,
+) -> End {
+    if !read_head(gateway, session, shutdown).await {
+        return End::Close;
+    }
+    let mut exchange = Exchange::begin(gateway, session);
+    match tell(gateway, session, shutdown, &mut exchange).await {
+        Ok(()) => End::Reusable,
+        Err(Break::Refuse(refusal)) => {
+            match respond::refuse(session, &mut exchange, refusal).await {
+                Ok(()) => End::Reusable,
+                Err(_) => End::Close,
+            }
+        }
+        Err(Break::Gone) => {
+            exchange.outcome = Outcome::Cancelled;
+            End::Close
+        }
+        Err(Break::Cut(outcome)) => {
+            exchange.outcome = outcome;
+            End::Close
+        }
+    }
+}
+
+/// Step 1. The whole head has one deadline, also between two requests of a connection; a caller
+/// who sends a byte now and then gains nothing by it.
+async fn read_head(
+    gateway: &Gateway,
+    session: &mut ServerSession,
+    shutdown: &ShutdownWatch,
+) -> bool {
+    let limits = &gateway.options.limits;
+    session.set_keepalive(Some(limits.head_timeout.as_secs()));
+    let mut stop = shutdown.clone();
+    let read = tokio::select! {
+        biased;
+        read = tokio::time::timeout(limits.head_timeout, session.read_request()) => read,
+        _ = stop.wait_for(|stopping| *stopping) => return false,
+    };
+    match read {
+        Ok(Ok(true)) => {}
+        Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
+            refuse_unparsed(gateway, session).await;
+            return false;
+        }
+        Ok(Ok(false) | Err(_)) | Err(_) => return false,
+    }
+    session.set_pipelining_enabled(true);
+    session.set_write_timeout(Some(limits.write_timeout));
+    if *shutdown.borrow() {
+        session.set_keepalive(None);
+    }
+    true
+}
+
+/// A head that the parser did not accept is answered and counted like every other refusal. The
+/// parser's own words are not repeated: they hold what the caller sent.
+async fn refuse_unparsed(gateway: &Gateway, session: &mut ServerSession) {
+    let mut exchange = Exchange::begin(gateway, session);
+    exchange.outcome = Outcome::Invalid;
+    exchange.refusal = Some(Refusal::BadHead("not parsed"));
+    exchange.status = Some(400);
+    // Whether the caller still reads this is no concern of ours.
+    let _ = session.respond_error(400).await;
+}
+
+async fn tell(
+    gateway: &Gateway,
+    session: &mut ServerSession,
+    shutdown: &ShutdownWatch,
+    exchange: &mut Exchange<'_>,
+) -> Result<(), Break> {
+    let snapshot = gateway.snapshot.load_full();
+    let (admitted, route) = admit(gateway, &snapshot, session, exchange)?;
+    if admitted == Admitted::Preflight {
+        return Ok(respond::preflight(session, exchange).await?);
+    }
+    let _place = Place::take(gateway, admitted, &route.upstream)?;
+
+    let principal = identify(gateway, &snapshot, session, exchange)?;
+    let held = match admitted {
+        Admitted::Message => Some(body::hold(session, &gateway.options.limits).await?),
+        Admitted::EndSession | Admitted::Stream | Admitted::Preflight => None,
+    };
+    exchange.bytes_in = held.as_ref().map_or(0, HeldBody::len);
+
+    let permit = judge(
+        gateway,
+        &snapshot,
+        session,
+        exchange,
+        &Judged { principal: &principal, route: &route, admitted, held: held.as_ref() },
+    )?;
+    let slot = gateway.audit.reserve().filter(|_| !gateway.audit.is_broken());
+    exchange.permit(slot.ok_or(Refusal::AuditUnavailable)?, &permit);
+
+    let upstream = snapshot.upstreams.get(permit.upstream()).ok_or(Refusal::Internal)?;
+    let answered =
+        forward::forward(gateway, upstream, &permit, held, session, &exchange.request_id).await?;
+    answer::deliver(gateway, upstream, &permit, answered, session, exchange, shutdown).await
+}
+
+/// Step 2.
+fn admit(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    session: &mut ServerSession,
+    exchange: &mut Exchange<'_>,
+) -> Result<(Admitted, Route), Refusal> {
+    let options = &gateway.options;
+    head::check_framing(session, &options.limits)?;
+    head::check_host(session, options)?;
+    exchange.origin = head::check_origin(session, options)?;
+    let route = snapshot.policy.route(head::path(session)).ok_or(Refusal::NotFound)?.clone();
+    exchange.upstream = Some(Arc::clone(&route.upstream));
+    let admitted = head::admit(session)?;
+    exchange.method = match admitted {
+        Admitted::EndSession => Some("DELETE"),
+        Admitted::Stream => Some("GET"),
+        Admitted::Preflight => Some("OPTIONS"),
+        Admitted::Message => None,
+    };
+    Ok((admitted, route))
+}
+
+/// Step 3. Every failure ends in a refusal; there is no anonymous principal.
+fn identify(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    session: &ServerSession,
+    exchange: &mut Exchange<'_>,
+) -> Result<Arc<Principal>, Refusal> {
+    let began = Instant::now();
+    let found = head::bearer(&session.req_header().headers)
+        .map_err(Into::into)
+        .and_then(|token| snapshot.policy.tokens().identify(token, exchange.now()));
+    gateway.metrics.overhead(Phase::Auth, began.elapsed());
+    gateway.metrics.auth(found.as_ref().map(|_| ()).map_err(|unknown| unknown.failure));
+    let principal = found.map_err(|unknown| {
+        exchange.stale_token = unknown.token_name;
+        Refusal::Unauthenticated(unknown.failure)
+    })?;
+    exchange.principal = Some(Arc::clone(&principal));
+    Ok(principal)
+}
+
+struct Judged<'r> {
+    principal: &'r Arc<Principal>,
+    route: &'r Route,
+    admitted: Admitted,
+    held: Option<&'r HeldBody>,
+}
+
+/// Steps 5, 6 and 7: read it once, compare it with its head, decide.
+fn judge(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    session: &ServerSession,
+    exchange: &mut Exchange<'_>,
+    asked: &Judged<'_>,
+) -> Result<Permit, Refusal> {
+    let headers = &session.req_header().headers;
+    let began = Instant::now();
+    let message = match asked.held.map(|held| held.read(snapshot.policy.max_depth())) {
+        Some(Err(Unreadable { fault, id })) => {
+            exchange.id = id;
+            return Err(Refusal::Unreadable(fault));
+        }
+        Some(Ok(message)) => Some(message),
+        None => None,
+    };
+    let ask = match &message {
+        Some(message) => {
+            exchange.note_message(message);
+            let era = revision::agree(message, &head::mcp(headers)).map_err(Refusal::Headers)?;
+            Ask::Message(message, era)
+        }
+        None if asked.admitted == Admitted::EndSession => Ask::EndSession,
+        None => Ask::Stream,
+    };
+    if !matches!(ask, Ask::Message(_, revision::Era::Modern)) {
+        head::check_legacy(headers)?;
+    }
+    gateway.metrics.overhead(Phase::Parse, began.elapsed());
+    let began = Instant::now();
+    let verdict = decide(asked.principal, asked.route, ask);
+    gateway.metrics.overhead(Phase::Policy, began.elapsed());
+    match verdict {
+        Verdict::Forward(permit) => Ok(permit),
+        Verdict::Refuse(refusal) => {
+            gateway.metrics.decision(&asked.route.upstream, false, refusal.row().reason);
+            Err(refusal)
+        }
+    }
+}
+
+/// A request's share of what the gateway serves at once.
+struct Place<'g> {
+    gateway: &'g Gateway,
+    upstream: Arc<str>,
+    _room: SemaphorePermit<'g>,
+}
+
+impl<'g> Place<'g> {
+    /// Streams that a GET opens are counted by themselves: they live long and do little.
+    fn take(gateway: &'g Gateway, wanted: Admitted, upstream: &Arc<str>) -> Result<Self, Refusal> {
+        let room: &Semaphore =
+            if wanted == Admitted::Stream { &gateway.streams } else { &gateway.in_flight };
+        let room = room.try_acquire().map_err(|_| Refusal::Overloaded)?;
+        gateway.metrics.in_flight.with_label_values(&[upstream]).inc();
+        Ok(Self { gateway, upstream: Arc::clone(upstream), _room: room })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.gateway.metrics.in_flight.with_label_values(&[&self.upstream]).dec();
+    }
+}

@@ -1,0 +1,194 @@
+//! One upstream: where it is, how it is reached, and the head that it gets.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use http::HeaderValue;
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
+use pingora::protocols::TcpKeepalive;
+use pingora::upstreams::peer::HttpPeer;
+
+use super::{Options, head};
+use crate::core::decide::Permit;
+use crate::core::revision::{Era, Header};
+
+/// How long a resolved name is used. Names of services move when their servers are replaced.
+const NAME_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Shorter than the 5 seconds after which uvicorn and Node close an idle connection, so that a
+/// call is hardly ever written into a closing one.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
+/// Most idle connections kept to one upstream.
+const POOL_SIZE: usize = 512;
+
+/// What an upstream is made of.
+#[derive(Debug)]
+pub struct UpstreamOptions {
+    /// Scheme, host and path.
+    pub url: http::Uri,
+    /// Roots for its certificate, as a PEM file; the system's where absent.
+    pub ca_file: Option<String>,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How long the answer to a message may take to begin.
+    pub call_timeout: Duration,
+    /// How long an answer may be silent.
+    pub stream_idle: Duration,
+    /// How long an answer may last.
+    pub stream_max: Duration,
+    /// The gateway's own credential, as the value of `Authorization`.
+    pub credential: Option<HeaderValue>,
+}
+
+/// See [`UpstreamOptions`]. Its connections are its own; nothing is shared between upstreams.
+pub struct Upstream {
+    options: UpstreamOptions,
+    host: String,
+    port: u16,
+    is_tls: bool,
+    resolved: ArcSwapOption<Resolved>,
+    pub(super) connector: Connector,
+}
+
+struct Resolved {
+    peer: HttpPeer,
+    until: Option<Instant>,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("url", &self.options.url).finish_non_exhaustive()
+    }
+}
+
+impl Upstream {
+    /// An upstream that has not been connected to yet.
+    #[must_use]
+    pub fn new(mut options: UpstreamOptions) -> Self {
+        if let Some(credential) = &mut options.credential {
+            credential.set_sensitive(true);
+        }
+        let is_tls = options.url.scheme_str() == Some("https");
+        let host = options.url.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = options.url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let mut connector = ConnectorOptions::new(POOL_SIZE);
+        connector.ca_file.clone_from(&options.ca_file);
+        let connector = Connector::new(Some(connector));
+        Self { options, host, port, is_tls, resolved: ArcSwapOption::empty(), connector }
+    }
+
+    pub(super) fn options(&self) -> &UpstreamOptions {
+        &self.options
+    }
+
+    /// The address to connect to; `None` where the name does not resolve.
+    pub(super) async fn peer(&self) -> Option<HttpPeer> {
+        let known = self.resolved.load_full();
+        if let Some(known) = known.filter(|k| k.until.is_none_or(|until| Instant::now() < until)) {
+            return Some(known.peer.clone());
+        }
+        let (address, until) = match self.host.parse() {
+            Ok(ip) => (SocketAddr::new(ip, self.port), None),
+            Err(_) => {
+                let lookup = tokio::net::lookup_host((self.host.as_str(), self.port));
+                let found = tokio::time::timeout(self.options.connect_timeout, lookup).await;
+                (found.ok()?.ok()?.next()?, Some(Instant::now() + NAME_LIFETIME))
+            }
+        };
+        let peer = self.peer_at(address);
+        self.resolved.store(Some(Arc::new(Resolved { peer: peer.clone(), until })));
+        Some(peer)
+    }
+
+    /// After a failure to connect: the name may have moved.
+    pub(super) fn forget_address(&self) {
+        self.resolved.store(None);
+    }
+
+    fn peer_at(&self, address: SocketAddr) -> HttpPeer {
+        let mut peer = HttpPeer::new(address, self.is_tls, self.host.clone());
+        peer.options.connection_timeout = Some(self.options.connect_timeout);
+        peer.options.total_connection_timeout = Some(self.options.connect_timeout);
+        peer.options.idle_timeout = Some(IDLE_CONNECTION);
+        peer.options.write_timeout = Some(self.options.call_timeout);
+        peer.options.tcp_keepalive = Some(TcpKeepalive {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(10),
+            count: 3,
+            #[cfg(target_os = "linux")]
+            user_timeout: Duration::from_secs(0),
+        });
+        peer
+    }
+
+    /// A new head, built from an allow-list: our path and host, the identity that the permit
+    /// proves, our own credential, the exact length. Nothing else of the caller's head passes.
+    pub(super) fn head(
+        &self,
+        permit: &Permit,
+        sent: &RequestHeader,
+        body_length: Option<usize>,
+        request_id: &str,
+        options: &Options,
+    ) -> pingora::Result<RequestHeader> {
+        let path = self.options.url.path().as_bytes();
+        let mut new = RequestHeader::build(sent.method.clone(), path, Some(16))?;
+        let authority = self.options.url.authority().map_or("", http::uri::Authority::as_str);
+        new.insert_header("host", authority)?;
+        let principal = permit.principal();
+        new.insert_header(options.user_header.clone(), principal.user().as_str())?;
+        let organization = principal.organization().as_str();
+        new.insert_header(options.organization_header.clone(), organization)?;
+        new.insert_header("x-request-id", request_id)?;
+        new.insert_header("accept-encoding", "identity")?;
+        let accept = match head::only(&sent.headers, "accept") {
+            Header::One(accept) => accept,
+            Header::Absent | Header::Unclear => "application/json, text/event-stream",
+        };
+        new.insert_header("accept", accept)?;
+        if let Some(credential) = &self.options.credential {
+            new.insert_header("authorization", credential.clone())?;
+        }
+        if let Some(length) = body_length {
+            new.insert_header("content-type", "application/json")?;
+            new.insert_header("content-length", length.to_string())?;
+        }
+        copy_protocol_headers(&mut new, sent, permit.era())?;
+        Ok(new)
+    }
+}
+
+/// The headers of MCP itself. In the legacy era `Mcp-Method` and its kin mean nothing and are
+/// left behind, so that nothing further on can route by them; in the modern era they were compared
+/// with the body.
+fn copy_protocol_headers(
+    new: &mut RequestHeader,
+    sent: &RequestHeader,
+    era: Era,
+) -> pingora::Result<()> {
+    let of_era: &[&'static str] = match era {
+        Era::Legacy => &["mcp-session-id", "last-event-id"],
+        Era::Modern => &["mcp-method", "mcp-name"],
+    };
+    for name in ["mcp-protocol-version", "traceparent", "tracestate"].iter().chain(of_era) {
+        if let Header::One(value) = head::only(&sent.headers, name) {
+            new.insert_header(*name, value)?;
+        }
+    }
+    if era == Era::Modern {
+        for name in sent.headers.keys() {
+            let is_parameter = name.as_str().starts_with("mcp-param-");
+            if is_parameter && let Header::One(value) = head::only(&sent.headers, name.as_str()) {
+                new.insert_header(name.clone(), value)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! doorward: an authenticating reverse-proxy gateway in front of MCP servers.
+//!
+//! # The map
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`core`] | what decides: messages, principals, permissions, the decision. Pure. |
+//! | [`config`] | from the text of `gateway.toml` to settings and a policy |
+//! | [`gateway`] | pingora on both sides, and the ten steps of a request between them |
+//! | [`telemetry`] | metrics, audit records, logs |
+//! | [`admin`] | `/metrics`, `/livez`, `/readyz` on their own listener |
+//! | [`server`] | wiring, start and end of the process |
+//! | [`cli`] | the verbs of the command line |
+//!
+//! Dependencies point one way: `main → cli → server → {config, gateway, admin, telemetry} → core`.
+//! `config` and `gateway` do not know each other. A test reads the `use` lines and holds this.
+//!
+//! # What always holds
+//!
+//! * No body byte leaves for an upstream without a [`core::decide::Permit`], and only
+//!   [`core::decide::decide`] makes one.
+//! * What is forwarded is exactly what was judged, in a head built anew from an allow-list.
+//! * A tool is listed exactly when it may be called: one function answers both.
+//! * What is not known is refused; what cannot be read with certainty is refused.
+//! * There is no anonymous principal. Tokens cannot be printed.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod core;
+pub mod gateway;
+pub mod server;
+pub mod telemetry;

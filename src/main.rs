@@ -1,0 +1,7 @@
+//! The `doorward` binary; see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doorward::cli::main()
+}

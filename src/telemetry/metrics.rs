@@ -1,0 +1,315 @@
+//! Metrics in the Prometheus text format, in a registry of their own.
+//!
+//! Every label value comes from a closed set: the configuration, the table of methods, an enum,
+//! or the names that an upstream itself listed. What a caller sends never becomes a series.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::core::method;
+use crate::core::outcome::Outcome;
+use crate::core::token::AuthFailure;
+
+/// Label value for everything outside the closed sets.
+pub const OTHER: &str = "other";
+/// Label value where there is no upstream or method yet.
+pub const NONE: &str = "none";
+
+/// How many tool names of one upstream may become label values.
+const MAX_TOOLS: usize = 500;
+
+const CALL_BUCKETS: [f64; 13] =
+    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0];
+const OVERHEAD_BUCKETS: [f64; 12] =
+    [5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 1e-2, 5e-2, 0.25];
+const STREAM_BUCKETS: [f64; 7] = [1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14400.0];
+
+/// The parts of the gateway's own work that are timed.
+#[derive(Clone, Copy, Debug)]
+pub enum Phase {
+    /// Finding the principal.
+    Auth,
+    /// Filtering a list.
+    Filter,
+    /// Reading the message and comparing it with its headers.
+    Parse,
+    /// Deciding.
+    Policy,
+}
+
+/// All metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_duration: HistogramVec,
+    tool_calls: IntCounterVec,
+    policy_decisions: IntCounterVec,
+    auth: IntCounterVec,
+    overhead: [Histogram; 4],
+    /// Requests at once, by upstream.
+    pub in_flight: IntGaugeVec,
+    /// Open event streams, by upstream and kind (`call` or `get`).
+    pub streams: IntGaugeVec,
+    stream_duration: HistogramVec,
+    streams_closed: IntCounterVec,
+    /// Requests sent again because a pooled connection was dead.
+    pub retries: IntCounterVec,
+    /// Audit records that found no room.
+    pub audit_dropped: IntCounter,
+    tokens: IntGaugeVec,
+    tools: RwLock<HashMap<String, HashSet<String>>>,
+}
+
+/// What of the configuration the metrics show.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// Names of the upstreams.
+    pub upstreams: Vec<&'a str>,
+    /// Tools that the configuration names literally.
+    pub tools: &'a BTreeSet<(String, String)>,
+    /// The limit of requests at once.
+    pub in_flight_limit: usize,
+    /// The limit of streams at once.
+    pub streams_limit: usize,
+}
+
+impl Metrics {
+    /// Registers everything, and shows a zero for every upstream and outcome, so that the first
+    /// failure is visible to `rate`.
+    ///
+    /// # Errors
+    /// Where two metrics share a name.
+    pub fn new(shown: &Shown<'_>) -> prometheus::Result<Self> {
+        let registry = Registry::new_custom(Some("doorward".to_owned()), None)?;
+        let make = Make(&registry);
+        let overhead = make.histogram_vec(
+            "overhead_duration_seconds",
+            "Time the gateway itself spent on a request, by phase.",
+            &OVERHEAD_BUCKETS,
+            &["phase"],
+        )?;
+        let metrics = Self {
+            requests: make.counters(
+                "requests_total",
+                "Requests, by upstream, MCP method and outcome.",
+                &["upstream", "method", "outcome"],
+            )?,
+            request_duration: make.histogram_vec(
+                "request_duration_seconds",
+                "Time from the head of a forwarded request to the end of its answer.",
+                &CALL_BUCKETS,
+                &["upstream", "method"],
+            )?,
+            tool_calls: make.counters(
+                "tool_calls_total",
+                "Tool calls, by upstream, tool and outcome.",
+                &["upstream", "tool", "outcome"],
+            )?,
+            policy_decisions: make.counters(
+                "policy_decisions_total",
+                "Decisions on authenticated, readable requests.",
+                &["upstream", "decision", "reason"],
+            )?,
+            auth: make.counters("auth_total", "Authentications.", &["scheme", "result"])?,
+            overhead: ["auth", "filter", "parse", "policy"]
+                .map(|phase| overhead.with_label_values(&[phase])),
+            in_flight: make.gauges("requests_in_flight", "Requests at once.", &["upstream"])?,
+            streams: make.gauges("streams_active", "Open streams.", &["upstream", "kind"])?,
+            stream_duration: make.histogram_vec(
+                "stream_duration_seconds",
+                "How long event streams lasted.",
+                &STREAM_BUCKETS,
+                &["upstream", "kind"],
+            )?,
+            streams_closed: make.counters(
+                "streams_closed_total",
+                "Event streams that ended, by reason.",
+                &["upstream", "kind", "reason"],
+            )?,
+            retries: make.counters(
+                "upstream_retries_total",
+                "Requests sent again because a pooled connection was dead.",
+                &["upstream"],
+            )?,
+            audit_dropped: make.counter(
+                "audit_records_dropped_total",
+                "Records of refusals that found no room in the queue.",
+            )?,
+            tokens: make.gauges("tokens", "Tokens in the table.", &["state"])?,
+            tools: RwLock::default(),
+            registry: registry.clone(),
+        };
+        let limits = [
+            ("requests_in_flight_limit", shown.in_flight_limit),
+            ("streams_limit", shown.streams_limit),
+        ];
+        for (name, limit) in limits {
+            let help = "Limit from the configuration.";
+            make.gauge(name, help)?.set(i64::try_from(limit).unwrap_or(i64::MAX));
+        }
+        let build = make.gauges("build_info", "1, with the version.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.show(shown);
+        Ok(metrics)
+    }
+
+    fn show(&self, shown: &Shown<'_>) {
+        for upstream in &shown.upstreams {
+            for outcome in Outcome::ALL {
+                self.requests.with_label_values(&[upstream, "tools/call", outcome.as_str()]);
+            }
+            self.in_flight.with_label_values(&[upstream]);
+            for kind in ["call", "get"] {
+                self.streams.with_label_values(&[*upstream, kind]);
+            }
+        }
+        self.auth.with_label_values(&["token", "ok"]);
+        for failure in AuthFailure::ALL {
+            self.auth.with_label_values(&["token", failure.as_str()]);
+        }
+        for (upstream, tool) in shown.tools {
+            self.learn_tool(upstream, tool);
+        }
+    }
+
+    /// From now on `tool` may stand in a label; the upstream has it, or the configuration does.
+    pub fn learn_tool(&self, upstream: &str, tool: &str) {
+        if self.knows_tool(upstream, tool) {
+            return;
+        }
+        let mut tools = self.tools.write().unwrap_or_else(PoisonError::into_inner);
+        let names = tools.entry(upstream.to_owned()).or_default();
+        if names.len() < MAX_TOOLS {
+            names.insert(tool.to_owned());
+        }
+    }
+
+    fn knows_tool(&self, upstream: &str, tool: &str) -> bool {
+        let tools = self.tools.read().unwrap_or_else(PoisonError::into_inner);
+        tools.get(upstream).is_some_and(|names| names.contains(tool))
+    }
+
+    /// Counts a finished request. `tool` is the name in a call, as the caller sent it.
+    pub fn request(&self, upstream: &str, method: &str, tool: Option<&str>, outcome: Outcome) {
+        let outcome = outcome.as_str();
+        self.requests.with_label_values(&[upstream, method, outcome]).inc();
+        if let Some(tool) = tool {
+            let tool = if self.knows_tool(upstream, tool) { tool } else { OTHER };
+            self.tool_calls.with_label_values(&[upstream, tool, outcome]).inc();
+        }
+    }
+
+    /// Notes how long a forwarded request took.
+    pub fn request_took(&self, upstream: &str, method: &str, time: Duration) {
+        let labels = [upstream, method];
+        self.request_duration.with_label_values(&labels).observe(time.as_secs_f64());
+    }
+
+    /// Counts a decision.
+    pub fn decision(&self, upstream: &str, allowed: bool, reason: &str) {
+        let decision = if allowed { "allow" } else { "deny" };
+        self.policy_decisions.with_label_values(&[upstream, decision, reason]).inc();
+    }
+
+    /// Counts an authentication by token.
+    pub fn auth(&self, result: Result<(), AuthFailure>) {
+        let result = result.err().map_or("ok", AuthFailure::as_str);
+        self.auth.with_label_values(&["token", result]).inc();
+    }
+
+    /// Notes how long a phase took.
+    pub fn overhead(&self, phase: Phase, time: Duration) {
+        let [auth, filter, parse, policy] = &self.overhead;
+        let histogram = match phase {
+            Phase::Auth => auth,
+            Phase::Filter => filter,
+            Phase::Parse => parse,
+            Phase::Policy => policy,
+        };
+        histogram.observe(time.as_secs_f64());
+    }
+
+    /// Notes the end of an event stream.
+    pub fn stream_closed(&self, upstream: &str, kind: &str, reason: &str, lasted: Duration) {
+        self.streams_closed.with_label_values(&[upstream, kind, reason]).inc();
+        self.stream_duration.with_label_values(&[upstream, kind]).observe(lasted.as_secs_f64());
+    }
+
+    /// Shows how many tokens are active, expired and revoked.
+    pub fn show_tokens(&self, states: [usize; 3]) {
+        for (state, count) in ["active", "expired", "revoked"].into_iter().zip(states) {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.tokens.with_label_values(&[state]).set(count);
+        }
+    }
+
+    /// Everything in the text format, the process's own metrics included.
+    ///
+    /// # Errors
+    /// Where a metric cannot be encoded.
+    pub fn encode(&self) -> prometheus::Result<Vec<u8>> {
+        let mut families = self.registry.gather();
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        families.extend(prometheus::core::Collector::collect(&process));
+        let mut out = Vec::new();
+        TextEncoder::new().encode(&families, &mut out)?;
+        Ok(out)
+    }
+}
+
+/// The label value for a method that a caller sent.
+#[must_use]
+pub fn method_label(method: &str) -> &'static str {
+    method::names().find(|name| *name == method).unwrap_or(OTHER)
+}
+
+struct Make<'r>(&'r Registry);
+
+impl Make<'_> {
+    fn registered<C>(&self, collector: C) -> prometheus::Result<C>
+    where
+        C: prometheus::core::Collector + Clone + 'static,
+    {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
+        self.registered(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.registered(IntCounter::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.registered(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.registered(IntGauge::new(name, help)?)
+    }
+
+    fn histogram_vec(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+        labels: &[&str],
+    ) -> prometheus::Result<HistogramVec> {
+        let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.registered(HistogramVec::new(opts, labels)?)
+    }
+}
