@@ -73,3 +73,6 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, Findings> {
     }
     Ok(Config { settings, policy, named_tools, warnings: findings, path: path.to_owned() })
 }
+
+#[cfg(test)]
+mod tests;

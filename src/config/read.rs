@@ -72,11 +72,7 @@ impl<'t> Table<'t> {
 
     fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
         let found = value.get_ref().type_str();
-        self.report.error(
-            value.span(),
-            format!("`{key}` must be {wanted}, not {found}"),
-            format!("write {wanted}"),
-        );
+        self.report.error(value.span(), format!("`{key}` must be {wanted}, not {found}"), "");
     }
 
     pub(super) fn string(&mut self, key: &'static str) -> Option<At<&'t str>> {
@@ -106,6 +102,14 @@ impl<'t> Table<'t> {
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<At<T>> {
+        let value = self.value(key)?;
+        if let Some(number) = value.get_ref().as_integer() {
+            // The parser knows which unit is missing.
+            let why = parse(number.as_str()).err();
+            let why = why.unwrap_or_else(|| "must be a string in quotes".to_owned());
+            self.report.error(value.span(), format!("`{key}` {why}"), "");
+            return None;
+        }
         let text = self.string(key)?;
         self.check(key, text, parse)
     }
@@ -152,14 +156,14 @@ impl<'t> Table<'t> {
         range: std::ops::RangeInclusive<usize>,
     ) -> Option<usize> {
         let value = self.value(key)?;
-        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
         let number = value
             .get_ref()
             .as_integer()
             .and_then(|i| usize::from_str_radix(&i.as_str().replace('_', ""), i.radix()).ok());
         let number = number.filter(|n| range.contains(n));
         if number.is_none() {
-            self.wrong_kind(key, value, &wanted);
+            let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+            self.report.error(value.span(), format!("`{key}` must be {wanted}"), "");
         }
         number
     }

@@ -96,7 +96,6 @@ const HEADER_MISMATCH: i32 = -32020;
 impl Refusal {
     /// The row of the table.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "it is a table")]
     pub fn row(&self) -> Row {
         use Outcome::{Denied, Internal, Invalid, Overloaded, Timeout, Unauthenticated};
         let row = |status, code, text, reason, outcome| Row { status, code, text, reason, outcome };

@@ -63,7 +63,6 @@ pub struct Metrics {
     pub retries: IntCounterVec,
     /// Audit records that found no room.
     pub audit_dropped: IntCounter,
-    tokens: IntGaugeVec,
     tools: RwLock<HashMap<String, HashSet<String>>>,
 }
 
@@ -78,6 +77,8 @@ pub struct Shown<'a> {
     pub in_flight_limit: usize,
     /// The limit of streams at once.
     pub streams_limit: usize,
+    /// How many tokens are active, expired and revoked.
+    pub tokens: [usize; 3],
 }
 
 impl Metrics {
@@ -89,77 +90,33 @@ impl Metrics {
     pub fn new(shown: &Shown<'_>) -> prometheus::Result<Self> {
         let registry = Registry::new_custom(Some("doorward".to_owned()), None)?;
         let make = Make(&registry);
-        let overhead = make.histogram_vec(
-            "overhead_duration_seconds",
-            "Time the gateway itself spent on a request, by phase.",
-            &OVERHEAD_BUCKETS,
-            &["phase"],
-        )?;
+        let overhead = make.histograms(&OVERHEAD, &OVERHEAD_BUCKETS)?;
         let metrics = Self {
-            requests: make.counters(
-                "requests_total",
-                "Requests, by upstream, MCP method and outcome.",
-                &["upstream", "method", "outcome"],
-            )?,
-            request_duration: make.histogram_vec(
-                "request_duration_seconds",
-                "Time from the head of a forwarded request to the end of its answer.",
-                &CALL_BUCKETS,
-                &["upstream", "method"],
-            )?,
-            tool_calls: make.counters(
-                "tool_calls_total",
-                "Tool calls, by upstream, tool and outcome.",
-                &["upstream", "tool", "outcome"],
-            )?,
-            policy_decisions: make.counters(
-                "policy_decisions_total",
-                "Decisions on authenticated, readable requests.",
-                &["upstream", "decision", "reason"],
-            )?,
-            auth: make.counters("auth_total", "Authentications.", &["scheme", "result"])?,
+            requests: make.counters(&REQUESTS)?,
+            request_duration: make.histograms(&REQUEST_DURATION, &CALL_BUCKETS)?,
+            tool_calls: make.counters(&TOOL_CALLS)?,
+            policy_decisions: make.counters(&POLICY_DECISIONS)?,
+            auth: make.counters(&AUTH)?,
             overhead: ["auth", "filter", "parse", "policy"]
                 .map(|phase| overhead.with_label_values(&[phase])),
-            in_flight: make.gauges("requests_in_flight", "Requests at once.", &["upstream"])?,
-            streams: make.gauges("streams_active", "Open streams.", &["upstream", "kind"])?,
-            stream_duration: make.histogram_vec(
-                "stream_duration_seconds",
-                "How long event streams lasted.",
-                &STREAM_BUCKETS,
-                &["upstream", "kind"],
-            )?,
-            streams_closed: make.counters(
-                "streams_closed_total",
-                "Event streams that ended, by reason.",
-                &["upstream", "kind", "reason"],
-            )?,
-            retries: make.counters(
-                "upstream_retries_total",
-                "Requests sent again because a pooled connection was dead.",
-                &["upstream"],
-            )?,
-            audit_dropped: make.counter(
+            in_flight: make.gauges(&IN_FLIGHT)?,
+            streams: make.gauges(&STREAMS)?,
+            stream_duration: make.histograms(&STREAM_DURATION, &STREAM_BUCKETS)?,
+            streams_closed: make.counters(&STREAMS_CLOSED)?,
+            retries: make.counters(&RETRIES)?,
+            audit_dropped: make.registered(IntCounter::new(
                 "audit_records_dropped_total",
                 "Records of refusals that found no room in the queue.",
-            )?,
-            tokens: make.gauges("tokens", "Tokens in the table.", &["state"])?,
+            )?)?,
             tools: RwLock::default(),
             registry: registry.clone(),
         };
-        let limits = [
-            ("requests_in_flight_limit", shown.in_flight_limit),
-            ("streams_limit", shown.streams_limit),
-        ];
-        for (name, limit) in limits {
-            let help = "Limit from the configuration.";
-            make.gauge(name, help)?.set(i64::try_from(limit).unwrap_or(i64::MAX));
-        }
-        let build = make.gauges("build_info", "1, with the version.", &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         metrics.show(shown);
+        make.show_fixed(shown)?;
         Ok(metrics)
     }
 
+    /// Zeroes for what may happen.
     fn show(&self, shown: &Shown<'_>) {
         for upstream in &shown.upstreams {
             for outcome in Outcome::ALL {
@@ -242,14 +199,6 @@ impl Metrics {
         self.stream_duration.with_label_values(&[upstream, kind]).observe(lasted.as_secs_f64());
     }
 
-    /// Shows how many tokens are active, expired and revoked.
-    pub fn show_tokens(&self, states: [usize; 3]) {
-        for (state, count) in ["active", "expired", "revoked"].into_iter().zip(states) {
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.tokens.with_label_values(&[state]).set(count);
-        }
-    }
-
     /// Everything in the text format, the process's own metrics included.
     ///
     /// # Errors
@@ -270,6 +219,52 @@ pub fn method_label(method: &str) -> &'static str {
     method::names().find(|name| *name == method).unwrap_or(OTHER)
 }
 
+/// Name, help and labels of a family.
+type Family = (&'static str, &'static str, &'static [&'static str]);
+
+const REQUESTS: Family = (
+    "requests_total",
+    "Requests, by upstream, MCP method and outcome.",
+    &["upstream", "method", "outcome"],
+);
+const REQUEST_DURATION: Family = (
+    "request_duration_seconds",
+    "Time from the head of a forwarded request to the end of its answer.",
+    &["upstream", "method"],
+);
+const TOOL_CALLS: Family = (
+    "tool_calls_total",
+    "Tool calls, by upstream, tool and outcome.",
+    &["upstream", "tool", "outcome"],
+);
+const POLICY_DECISIONS: Family = (
+    "policy_decisions_total",
+    "Decisions on authenticated, readable requests.",
+    &["upstream", "decision", "reason"],
+);
+const AUTH: Family = ("auth_total", "Authentications.", &["scheme", "result"]);
+const OVERHEAD: Family = (
+    "overhead_duration_seconds",
+    "Time the gateway itself spent on a request, by phase.",
+    &["phase"],
+);
+const IN_FLIGHT: Family = ("requests_in_flight", "Requests at once.", &["upstream"]);
+const STREAMS: Family = ("streams_active", "Open event streams.", &["upstream", "kind"]);
+const STREAM_DURATION: Family =
+    ("stream_duration_seconds", "How long event streams lasted.", &["upstream", "kind"]);
+const STREAMS_CLOSED: Family = (
+    "streams_closed_total",
+    "Event streams that ended, by reason.",
+    &["upstream", "kind", "reason"],
+);
+const RETRIES: Family = (
+    "upstream_retries_total",
+    "Requests sent again because a pooled connection was dead.",
+    &["upstream"],
+);
+const TOKENS: Family = ("tokens", "Tokens in the table, by state at the start.", &["state"]);
+const BUILD: Family = ("build_info", "1, with the version.", &["version"]);
+
 struct Make<'r>(&'r Registry);
 
 impl Make<'_> {
@@ -281,35 +276,39 @@ impl Make<'_> {
         Ok(collector)
     }
 
-    fn counters(
+    fn counters(&self, (name, help, labels): &Family) -> prometheus::Result<IntCounterVec> {
+        self.registered(IntCounterVec::new(Opts::new(*name, *help), labels)?)
+    }
+
+    fn gauges(&self, (name, help, labels): &Family) -> prometheus::Result<IntGaugeVec> {
+        self.registered(IntGaugeVec::new(Opts::new(*name, *help), labels)?)
+    }
+
+    fn histograms(
         &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> prometheus::Result<IntCounterVec> {
-        self.registered(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        self.registered(IntCounter::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-        self.registered(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        self.registered(IntGauge::new(name, help)?)
-    }
-
-    fn histogram_vec(
-        &self,
-        name: &str,
-        help: &str,
+        (name, help, labels): &Family,
         buckets: &[f64],
-        labels: &[&str],
     ) -> prometheus::Result<HistogramVec> {
-        let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        let opts = HistogramOpts::new(*name, *help).buckets(buckets.to_vec());
         self.registered(HistogramVec::new(opts, labels)?)
+    }
+
+    /// What does not change while the process runs.
+    fn show_fixed(&self, shown: &Shown<'_>) -> prometheus::Result<()> {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let limits = [
+            ("requests_in_flight_limit", shown.in_flight_limit),
+            ("streams_limit", shown.streams_limit),
+        ];
+        for (name, limit) in limits {
+            let gauge = IntGauge::new(name, "Limit from the configuration.")?;
+            self.registered(gauge)?.set(number(limit));
+        }
+        let tokens = self.gauges(&TOKENS)?;
+        for (state, count) in ["active", "expired", "revoked"].into_iter().zip(shown.tokens) {
+            tokens.with_label_values(&[state]).set(number(count));
+        }
+        self.gauges(&BUILD)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(())
     }
 }

@@ -1,0 +1,192 @@
+use super::*;
+use crate::core::principal::PresentedToken;
+
+const UPSTREAM: &str = "[upstreams.t]\npath = \"/mcp\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
+const DIGEST: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+
+fn read(text: &str) -> Result<Config, Findings> {
+    parse(Path::new("gateway.toml"), text)
+}
+
+/// Every finding of a file that has an upstream and then `rest`.
+fn findings(rest: &str) -> Vec<String> {
+    let text = format!("{UPSTREAM}{rest}");
+    let found = match read(&text) {
+        Ok(config) => config.warnings,
+        Err(findings) => findings,
+    };
+    found.to_string().lines().map(ToOwned::to_owned).collect()
+}
+
+fn token(rest: &str) -> String {
+    let who = "user = \"a\"\norganization = \"o\"\nexpires = \"never\"\n";
+    format!("[tokens.x]\nsha256 = \"{DIGEST}\"\n{who}{rest}")
+}
+
+#[test]
+fn the_least_file_serves_on_loopback_and_refuses_everybody() {
+    let config = read(UPSTREAM).unwrap();
+    assert!(config.settings.listen.iter().all(|a| a.ip().is_loopback()));
+    assert!(config.settings.admin_listen.ip().is_loopback());
+    assert!(config.policy.tokens().is_empty());
+    let token = PresentedToken::from_authorization("Bearer dev-alice-token").unwrap();
+    assert!(config.policy.tokens().identify(token, 0).is_err());
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_place() {
+    let text = "\
+[server]
+listen = [\"127.0.0.1\"]
+listne = 1
+[upstreams.tickets]
+path = \"mcp\"
+call_timeout = 5
+[roles.agent]
+tools = [\"tikets/list\", \"list\", 7]
+[tokens.alice]
+sha256 = \"abc\"
+user = \"a,b\"
+organization = \"o\"
+roles = [\"agnet\"]
+[limits]
+request_body = 4
+in_flight = 0
+";
+    let shown: Vec<String> =
+        read(text).unwrap_err().to_string().lines().map(ToOwned::to_owned).collect();
+    let expected = [
+        "2:11: `listen` must be an IP address and a port",
+        "3:1: unknown key `listne` in [server]; did you mean `listen`?",
+        "4:12: upstream `tickets` needs either `url` or `builtin`",
+        "5:8: `path` must begin with \"/\"",
+        "6:16: `call_timeout` must be a duration with its unit",
+        "8:10: `tikets/list` names no upstream of this file; did you mean `tickets`?",
+        "8:25: `list` names no upstream; write it as \"upstream/tool\"",
+        "8:33: `tools` must be an array of strings, not integer",
+        "9:9: `expires` is missing; add a date",
+        "10:10: `sha256` must be 64 hexadecimal digits",
+        "11:8: `user` must be 1 to 256 visible ASCII characters",
+        "13:10: role `agnet` does not exist; did you mean `agent`?",
+        "15:16: `request_body` must be a size with its unit",
+        "16:13: `in_flight` must be a whole number from 1 to 1000000",
+    ];
+    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
+    for (line, expected) in shown.iter().zip(expected) {
+        assert!(line.starts_with(&format!("gateway.toml:{expected}")), "{line}");
+    }
+}
+
+#[test]
+fn broken_toml_is_reported_with_its_place() {
+    for (text, place) in [
+        ("[server", "gateway.toml:1:"),
+        ("\n[tokens.a]\n[tokens.a]\n", "gateway.toml:3:"),
+        ("a = \n", "gateway.toml:1:"),
+        ("[roles.r]\ntools = [\"t/a\"\n", "gateway.toml:2:"),
+    ] {
+        let shown = read(text).unwrap_err().to_string();
+        assert!(shown.starts_with(place), "{text:?}: {shown}");
+    }
+}
+
+#[test]
+fn what_is_absent_or_empty_grants_nothing() {
+    let config = read(&format!("{UPSTREAM}[roles.r]\n{}roles = [\"r\"]\n", token(""))).unwrap();
+    let token = PresentedToken::from_authorization("Bearer foo").unwrap();
+    let principal = config.policy.tokens().identify(token, 0).unwrap();
+    let allowed = crate::core::permission::Permission::Allowed;
+    assert_ne!(principal.grants().judge("t", "anything"), allowed);
+}
+
+#[test]
+fn one_secret_is_one_caller() {
+    let second = token("").replace("tokens.x", "tokens.y");
+    let shown = findings(&format!("{}{second}", token("")));
+    assert!(shown[0].contains("tokens `x` and `y` have the same digest"), "{shown:?}");
+}
+
+#[test]
+fn expiry_must_be_said_and_be_a_moment() {
+    for (expires, good) in [
+        ("\"never\"", true),
+        ("2027-06-30", true),
+        ("2027-06-30T12:00:00Z", true),
+        ("2027-06-30T12:00:00+02:00", true),
+        ("2027-06-30T12:00:00", false),
+        ("12:00:00", false),
+        ("\"Never\"", false),
+        ("\"2027-06-30\"", false),
+        ("1814313600", false),
+    ] {
+        let text = token("").replace("\"never\"", expires);
+        assert_eq!(findings(&text).is_empty(), good, "{expires}: {:?}", findings(&text));
+    }
+    let dated = token("").replace("\"never\"", "2027-06-30");
+    let config = read(&format!("{UPSTREAM}{dated}")).unwrap();
+    let foo = PresentedToken::from_authorization("Bearer foo").unwrap();
+    let midnight = 1_814_313_600;
+    assert!(config.policy.tokens().identify(foo, midnight - 1).is_ok());
+    assert!(config.policy.tokens().identify(foo, midnight).is_err());
+}
+
+#[test]
+fn a_listener_that_others_reach_needs_tls_or_a_word() {
+    let open = "[server]\nlisten = [\"0.0.0.0:8080\"]\n";
+    let shown = findings(&format!("{open}{}", token("")));
+    assert!(shown[0].contains("no [server.tls]"), "{shown:?}");
+    let said = findings(&format!("{open}plaintext = \"behind-proxy\"\n{}", token("")));
+    assert!(said.is_empty(), "{said:?}");
+}
+
+#[test]
+fn the_public_demo_tokens_stay_on_loopback() {
+    let shipped = include_str!("../../gateway.toml").replace(
+        "listen          = [\"127.0.0.1:8080\"]",
+        "listen = [\"0.0.0.0:8080\"]\nplaintext = \"behind-proxy\"",
+    );
+    let shown = read(&shipped).unwrap_err().to_string();
+    assert_eq!(shown.matches("is the public demo token").count(), 2, "{shown}");
+}
+
+#[test]
+fn headers_that_have_a_meaning_cannot_carry_an_identity() {
+    for name in ["Authorization", "content-length", "Host", "Mcp-Name", "X_User", "a b", ""] {
+        let shown = findings(&format!("[identity]\nuser_header = \"{name}\"\n{}", token("")));
+        assert!(shown[0].contains("`user_header`"), "{name}: {shown:?}");
+    }
+    let same = "[identity]\nuser_header = \"X-Who\"\norganization_header = \"x-who\"\n";
+    assert!(findings(&format!("{same}{}", token("")))[0].contains("headers of their own"));
+}
+
+#[test]
+fn urls_and_paths_are_what_they_say() {
+    for url in ["127.0.0.1:9", "ftp://h/", "http://user@h/", "http://h/?q=1", "http://"] {
+        let text = UPSTREAM.replace("http://127.0.0.1:9/mcp", url);
+        assert!(read(&text).is_err(), "{url}");
+    }
+    for path in ["", "mcp", "/a b", "/a//b", "/../x", "/.well-known/x", "/a?b", "/%6dcp"] {
+        let text = UPSTREAM.replace("\"/mcp\"", &format!("\"{path}\""));
+        assert!(read(&text).is_err(), "{path}");
+    }
+    let twice = format!("{UPSTREAM}{}", UPSTREAM.replace("upstreams.t", "upstreams.u"));
+    assert!(read(&twice).unwrap_err().to_string().contains("share a path"));
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_shipped_file_is_good_and_shows_the_defaults() {
+    let shipped = read(include_str!("../../gateway.toml")).unwrap();
+    assert!(shipped.warnings.findings().is_empty(), "{}", shipped.warnings);
+    let least = read(UPSTREAM).unwrap();
+    let comparable = |config: &Config| {
+        let mut settings = config.settings.clone();
+        settings.public_url = None;
+        for upstream in &mut settings.upstreams {
+            upstream.name = String::new();
+            upstream.target = Target::BuiltinTickets;
+        }
+        format!("{settings:?}")
+    };
+    assert_eq!(comparable(&shipped), comparable(&least));
+}

@@ -1,0 +1,45 @@
+//! Why the process could not start.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::task::JoinError;
+
+/// Why the process could not start, or did not go on.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    Bind(SocketAddr, io::Error),
+    /// The built-in upstream does not start.
+    Builtin(io::Error),
+    /// A listener ended by itself.
+    Listener(JoinError),
+    /// The operating system refuses threads or signals.
+    System(io::Error),
+    /// Certificate and key of the listener cannot be used.
+    Tls(String),
+    /// Something that cannot be built from a good configuration.
+    Internal(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(
+                    f,
+                    "{address} is in use by another process; stop it, or choose another address in the configuration"
+                )
+            }
+            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Builtin(error) => write!(f, "the built-in ticket server does not start: {error}"),
+            Self::Internal(what) => write!(f, "cannot start: {what}"),
+            Self::Listener(error) => write!(f, "a listener has ended: {error}"),
+            Self::System(error) => write!(f, "the system refuses to start the process: {error}"),
+            Self::Tls(why) => write!(f, "the TLS certificate or key cannot be used: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
