@@ -17,6 +17,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// What clients type, where the file says it.
     pub public_url: Option<http::Uri>,
+    /// Values of `Host` that are ours besides those of `public_url` and `listen`, in lower case.
+    pub allowed_hosts: Vec<String>,
     /// Values of `Origin` that are let in besides `public_url`'s own, in lower case.
     pub allowed_origins: Vec<String>,
     /// Worker threads; 0 for one per core.
@@ -122,11 +124,15 @@ pub(super) fn read(file: &mut Table<'_>, base: &Path) -> Settings {
     let mut server = file.table("server");
     let listen = listen(&mut server);
     let public_url = server.parsed("public_url", public_url).map(|at| at.value);
-    let allowed_origins = origins(&mut server);
+    let allowed_hosts = checked(&mut server, "allowed_hosts", values::host);
+    let allowed_origins = checked(&mut server, "allowed_origins", values::origin);
     let threads = server.integer("threads", 0..=1024).unwrap_or(0);
     let tls = tls(server.table("tls"), base);
     let shutdown = shutdown(server.table("shutdown"));
     check_exposure(&mut server, &listen, tls.is_some());
+    if public_url.is_none() && allowed_hosts.is_empty() {
+        check_reachable(&server, &listen);
+    }
     server.finish();
 
     let admin_listen = admin(file.table("admin"));
@@ -139,6 +145,7 @@ pub(super) fn read(file: &mut Table<'_>, base: &Path) -> Settings {
     Settings {
         listen,
         public_url,
+        allowed_hosts,
         allowed_origins,
         threads,
         tls,
@@ -168,10 +175,13 @@ fn public_url(text: &str) -> Result<http::Uri, String> {
     if url.path() == "/" { Ok(url) } else { Err("must have no path".to_owned()) }
 }
 
-fn origins(server: &mut Table<'_>) -> Vec<String> {
-    let texts = server.strings("allowed_origins");
-    let parsed = |text| server.check("allowed_origins", text, values::origin);
-    texts.into_iter().filter_map(parsed).map(|at| at.value).collect()
+fn checked(
+    server: &mut Table<'_>,
+    key: &'static str,
+    parse: fn(&str) -> Result<String, String>,
+) -> Vec<String> {
+    let texts = server.strings(key);
+    texts.into_iter().filter_map(|text| server.check(key, text, parse)).map(|at| at.value).collect()
 }
 
 fn tls(mut table: Table<'_>, base: &Path) -> Option<Tls> {
@@ -208,6 +218,17 @@ fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bo
             address.span.clone(),
             format!("{} is not loopback, and there is no [server.tls]", address.value),
             "add [server.tls], or plaintext = \"behind-proxy\" where a proxy in front ends TLS",
+        );
+    }
+}
+
+/// Every request names the host that it means; on a wildcard address nothing says which are ours.
+fn check_reachable(server: &Table<'_>, listen: &[At<SocketAddr>]) {
+    for address in listen.iter().filter(|at| at.value.ip().is_unspecified()) {
+        server.report().error(
+            address.span.clone(),
+            format!("on {} no `Host` would be ours", address.value),
+            "add public_url = \"https://the-name-that-clients-type\"",
         );
     }
 }

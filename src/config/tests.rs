@@ -132,10 +132,19 @@ fn expiry_must_be_said_and_be_a_moment() {
 
 #[test]
 fn a_listener_that_others_reach_needs_tls_or_a_word() {
-    let open = "[server]\nlisten = [\"0.0.0.0:8080\"]\n";
+    let open = "[server]\nlisten = [\"0.0.0.0:8080\"]\npublic_url = \"http://gw:8080\"\n";
     let shown = findings(&format!("{open}{}", token("")));
     assert!(shown[0].contains("no [server.tls]"), "{shown:?}");
     let said = findings(&format!("{open}plaintext = \"behind-proxy\"\n{}", token("")));
+    assert!(said.is_empty(), "{said:?}");
+}
+
+#[test]
+fn on_a_wildcard_address_the_file_says_which_hosts_are_ours() {
+    let open = "[server]\nlisten = [\"0.0.0.0:80\"]\nplaintext = \"behind-proxy\"\n";
+    let shown = findings(&format!("{open}{}", token("")));
+    assert!(shown[0].contains("no `Host` would be ours"), "{shown:?}");
+    let said = findings(&format!("{open}allowed_hosts = [\"gw\"]\n{}", token("")));
     assert!(said.is_empty(), "{said:?}");
 }
 

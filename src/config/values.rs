@@ -55,6 +55,16 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     Ok(text.to_ascii_lowercase())
 }
 
+/// `host[:port]`, as clients write it in `Host`.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    match text.parse::<http::uri::Authority>() {
+        Ok(authority) if !text.contains('@') && !authority.host().is_empty() => {
+            Ok(text.to_ascii_lowercase())
+        }
+        _ => Err("must be a host, with its port where that is not the default".to_owned()),
+    }
+}
+
 pub(super) fn route_path(text: &str) -> Result<String, String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
     if !text.starts_with('/') || !text.bytes().all(legal) {

@@ -24,6 +24,8 @@ pub(super) struct Exchange<'g> {
     time: jiff::Timestamp,
     started: Instant,
     client: Option<IpAddr>,
+    /// HEAD is refused, without a body.
+    pub(super) wants_head_only: bool,
     /// The allowed `Origin` to be named in the answer.
     pub(super) origin: Option<HeaderValue>,
     pub(super) upstream: Option<Arc<str>>,
@@ -54,6 +56,7 @@ impl<'g> Exchange<'g> {
             time: jiff::Timestamp::now(),
             started: Instant::now(),
             client,
+            wants_head_only: false,
             origin: None,
             upstream: None,
             principal: None,

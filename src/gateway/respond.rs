@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
@@ -84,7 +83,7 @@ pub(super) async fn write(
     head.insert_header("cache-control", "no-store")?;
     decorate(&mut head, exchange)?;
     exchange.status = Some(head.status.as_u16());
-    let body = if session.req_header().method == Method::HEAD { Bytes::new() } else { body };
+    let body = if exchange.wants_head_only { Bytes::new() } else { body };
     exchange.bytes_out = body.len();
     session.write_response_header(Box::new(head)).await?;
     session.write_response_body(body, true).await

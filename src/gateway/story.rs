@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::Method;
 use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
@@ -112,11 +113,8 @@ async fn read_head(
 /// parser's own words are not repeated: they hold what the caller sent.
 async fn refuse_unparsed(gateway: &Gateway, session: &mut ServerSession) {
     let mut exchange = Exchange::begin(gateway, session);
-    exchange.outcome = Outcome::Invalid;
-    exchange.refusal = Some(Refusal::BadHead("not parsed"));
-    exchange.status = Some(400);
     // Whether the caller still reads this is no concern of ours.
-    let _ = session.respond_error(400).await;
+    let _ = respond::refuse(session, &mut exchange, Refusal::BadHead("not parsed")).await;
 }
 
 async fn tell(
@@ -125,6 +123,7 @@ async fn tell(
     shutdown: &ShutdownWatch,
     exchange: &mut Exchange<'_>,
 ) -> Result<(), Break> {
+    exchange.wants_head_only = session.req_header().method == Method::HEAD;
     let snapshot = gateway.snapshot.load_full();
     let (admitted, route) = admit(gateway, &snapshot, session, exchange)?;
     if admitted == Admitted::Preflight {

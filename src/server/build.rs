@@ -59,7 +59,7 @@ fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOp
 }
 
 pub(super) fn options(settings: &Settings, listening: &[SocketAddr]) -> Options {
-    let mut hosts = HashSet::new();
+    let mut hosts: HashSet<String> = settings.allowed_hosts.iter().cloned().collect();
     for address in listening {
         hosts.insert(address.to_string());
         if address.ip().is_loopback() {

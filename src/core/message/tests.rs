@@ -46,7 +46,6 @@ fn the_three_kinds_of_message_are_told_apart() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn a_body_with_two_readings_is_refused() {
     use Fault::{Json, LookalikeKey, UnknownKey};
     const DUPLICATE: Fault = Json(JsonError::DuplicateKey);
@@ -80,7 +79,6 @@ fn a_body_with_two_readings_is_refused() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn shapes_that_json_rpc_does_not_know_are_refused() {
     let cases = [
         ("[]", Fault::Batch),
