@@ -1,13 +1,16 @@
 //! Step 9 of the story: the upstream's answer, filtered where it lists, else as it comes.
 
 use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderName};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
-use tokio::time::{Instant, sleep_until, timeout};
+use pingora::time::timeout;
+use tokio::time::{Instant, sleep_until};
 
 use super::exchange::Exchange;
 use super::forward::Answered;
+use super::head::MCP_SESSION;
 use super::sieve::{Flow, Sieve};
 use super::story::Break;
 use super::upstream::Upstream;
@@ -25,8 +28,13 @@ use crate::telemetry::metrics::Metrics;
 const PASSED: [u16; 13] = [200, 202, 204, 400, 404, 405, 406, 409, 410, 413, 415, 422, 429];
 
 /// Headers of an answer that reach the caller, where the upstream sent them.
-const PASSED_HEADERS: [&str; 5] =
-    ["allow", "content-type", "mcp-protocol-version", "retry-after", "x-accel-buffering"];
+static PASSED_HEADERS: [HeaderName; 5] = [
+    header::ALLOW,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("mcp-protocol-version"),
+    header::RETRY_AFTER,
+    HeaderName::from_static("x-accel-buffering"),
+];
 
 /// Brings the answer to the caller.
 pub(super) async fn deliver(
@@ -55,7 +63,7 @@ pub(super) async fn deliver(
         Form::Status => {
             answered.session.shutdown().await;
             exchange.outcome = Outcome::RpcError;
-            head.remove_header("content-type");
+            head.remove_header(&header::CONTENT_TYPE);
             Ok(respond::write(downstream, exchange, head, Bytes::new()).await?)
         }
         Form::Events | Form::ListEvents | Form::Plain => {
@@ -87,11 +95,11 @@ fn form(answered: &Answered, permit: &Permit) -> Result<Form, Refusal> {
     if !PASSED.contains(&head.status.as_u16()) {
         return bad("status");
     }
-    let encoding = head.headers.get("content-encoding");
+    let encoding = head.headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return bad("encoded");
     }
-    let media = head.headers.get("content-type").map(|v| v.as_bytes());
+    let media = head.headers.get(header::CONTENT_TYPE).map(|v| v.as_bytes());
     let media = media.and_then(|v| v.split(|&b| b == b';').next()).unwrap_or_default();
     let media = media.trim_ascii();
     let is_events = media.eq_ignore_ascii_case(b"text/event-stream");
@@ -111,16 +119,16 @@ fn head(answered: &Answered, permit: &Permit) -> Result<ResponseHeader, Break> {
     let Some(sent) = answered.session.response_header() else {
         return Err(Refusal::UpstreamAnswer("no head").into());
     };
-    let mut new = ResponseHeader::build(sent.status, Some(10))?;
-    for name in PASSED_HEADERS {
+    let mut new = ResponseHeader::build_no_case(sent.status, Some(10))?;
+    for name in &PASSED_HEADERS {
         if let Some(value) = sent.headers.get(name) {
             new.insert_header(name, value.clone())?;
         }
     }
     // The session id belongs to the answer that opens the session, and to no other.
     let opens_session = permit.method().is_some_and(|m| m.name == "initialize");
-    if opens_session && let Some(id) = sent.headers.get("mcp-session-id") {
-        new.insert_header("mcp-session-id", id.clone())?;
+    if opens_session && let Some(id) = sent.headers.get(&MCP_SESSION) {
+        new.insert_header(&MCP_SESSION, id.clone())?;
     }
     Ok(new)
 }
@@ -288,7 +296,10 @@ impl Delivery<'_> {
     ) -> Result<Option<Bytes>, Stopped> {
         let idle = self.upstream.options().stream_idle;
         let mut stop = self.shutdown.clone();
+        // What is there is passed on before anything else is looked at; a client that is gone
+        // shows when it is written to.
         let chunk = tokio::select! {
+            biased;
             chunk = timeout(idle, answered.session.read_response_body()) => chunk,
             _ = downstream.read_body_or_idle(true) => return Err(Stopped::Client),
             () = sleep_until(oldest) => return Err(Stopped::MaxAge),
@@ -307,7 +318,7 @@ impl Delivery<'_> {
     async fn release(&self, answered: Answered) {
         let Answered { session, peer } = answered;
         let idle = peer.options.idle_timeout;
-        self.upstream.connector.release_http_session(session, &peer, idle).await;
+        self.upstream.connector.release_http_session(session, &*peer, idle).await;
     }
 }
 
@@ -320,16 +331,16 @@ fn frame(
 ) -> pingora::Result<()> {
     let is_empty = answered.session.response_done();
     let sent = answered.session.response_header();
-    let length = sent.and_then(|h| h.headers.get("content-length")).cloned();
+    let length = sent.and_then(|h| h.headers.get(header::CONTENT_LENGTH)).cloned();
     match length.filter(|_| form == Form::Plain) {
-        Some(length) => head.insert_header("content-length", length)?,
+        Some(length) => head.insert_header(header::CONTENT_LENGTH, length)?,
         None if is_empty && head.status != http::StatusCode::NO_CONTENT => {
-            head.insert_header("content-length", "0")?;
+            head.insert_header(header::CONTENT_LENGTH, "0")?;
         }
         None if is_empty || downstream.is_http2() => {}
-        None => head.insert_header("transfer-encoding", "chunked")?,
+        None => head.insert_header(header::TRANSFER_ENCODING, "chunked")?,
     }
-    head.insert_header("cache-control", "no-store")
+    head.insert_header(header::CACHE_CONTROL, "no-store")
 }
 
 async fn send_head(

@@ -1,7 +1,9 @@
 //! Step 4 of the story: the whole body, under a cap and a deadline, before anything goes upstream.
 
 use bytes::{Bytes, BytesMut};
+use http::header;
 use pingora::protocols::http::ServerSession;
+use pingora::time::timeout;
 
 use super::head;
 use crate::core::decide::HeldBody;
@@ -15,25 +17,25 @@ pub(super) async fn hold(
     limits: &Limits,
 ) -> Result<HeldBody, Refusal> {
     let headers = &session.req_header().headers;
-    if let Header::One(length) = head::only(headers, "content-length") {
+    if let Header::One(length) = head::only(headers, header::CONTENT_LENGTH) {
         let length: usize = length.parse().map_err(|_| Refusal::BadHead("content-length"))?;
         if length > limits.request_body {
             return Err(Refusal::BodyTooLarge);
         }
     }
-    if headers.contains_key("transfer-encoding") {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
         // The parser is generous with chunk sizes; what it might leave over must not be taken
         // for another request.
         session.set_keepalive(None);
     }
-    if session.req_header().headers.contains_key("expect") {
+    if session.req_header().headers.contains_key(header::EXPECT) {
         // Without the bracket the interim answer counts as an early final one and costs the
         // connection.
         session.set_close_on_response_before_downstream_finish(false);
         session.write_continue_response().await.map_err(|_| Refusal::BodyBroken)?;
         session.set_close_on_response_before_downstream_finish(true);
     }
-    match tokio::time::timeout(limits.body_timeout, collect(session, limits.request_body)).await {
+    match timeout(limits.body_timeout, collect(session, limits.request_body)).await {
         Err(_) => Err(Refusal::BodyTimeout),
         Ok(body) => body.map(HeldBody::new),
     }

@@ -9,12 +9,12 @@ use pingora::protocols::http::ServerSession;
 
 use super::Gateway;
 use crate::core::decide::Permit;
-use crate::core::message::{Id, Message};
+use crate::core::message::{Field, Id, Message};
 use crate::core::outcome::Outcome;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::telemetry::audit::{Record, Slot, shorten};
-use crate::telemetry::metrics::{NONE, method_label};
+use crate::telemetry::metrics::{NONE, OTHER, method_label};
 
 /// One request. Whatever happens to it, a panic included, it is counted and recorded when this
 /// is dropped.
@@ -35,7 +35,8 @@ pub(super) struct Exchange<'g> {
     /// The caller's id, once the body was read.
     pub(super) id: Option<Id>,
     pub(super) method: Option<&'static str>,
-    sent_method: Option<String>,
+    /// The method as it was sent, where the table does not have it.
+    unknown_method: Option<String>,
     sent_tool: Option<String>,
     pub(super) is_permitted: bool,
     pub(super) slot: Option<Slot>,
@@ -63,7 +64,7 @@ impl<'g> Exchange<'g> {
             stale_token: None,
             id: None,
             method: None,
-            sent_method: None,
+            unknown_method: None,
             sent_tool: None,
             is_permitted: false,
             slot: None,
@@ -87,10 +88,11 @@ impl<'g> Exchange<'g> {
             self.method = Some("response");
             return;
         }
-        self.method = Some(method_label(message.method()));
-        self.sent_method = Some(shorten(message.method()));
+        let label = method_label(message.method());
+        self.method = Some(label);
+        self.unknown_method = (label == OTHER).then(|| shorten(message.method()));
         if message.method() == "tools/call"
-            && let Some(crate::core::message::Field::Text(tool)) = message.param("name")
+            && let Some(Field::Text(tool)) = message.param("name")
         {
             self.sent_tool = Some(shorten(tool));
         }
@@ -113,23 +115,23 @@ impl<'g> Exchange<'g> {
 
     fn record(&mut self) {
         let elapsed = self.started.elapsed();
+        let slot = self.slot.take();
         self.count(elapsed);
         let refused = self.refusal.as_ref().map(Refusal::row);
         let principal = self.principal.as_deref();
         let token = principal.map(Principal::token_name).or(self.stale_token.as_deref());
-        let sent_method = self.sent_method.take();
         let record = Record {
             v: 1,
-            time: format!("{:.3}", self.time),
+            time: self.time,
             kind: "request",
             request_id: &self.request_id,
             user: principal.map(|p| p.user().as_str()),
             organization: principal.map(|p| p.organization().as_str()),
             token,
-            client_ip: self.client.map(|ip| ip.to_string()),
+            client_ip: self.client,
             upstream: self.upstream.as_deref(),
-            method: sent_method.or_else(|| self.method.map(ToOwned::to_owned)),
-            tool: self.sent_tool.take(),
+            method: self.unknown_method.as_deref().or(self.method),
+            tool: self.sent_tool.as_deref(),
             decision: if self.is_permitted { "allow" } else { "deny" },
             reason: refused.map_or("allowed", |row| row.reason),
             detail: self.refusal.as_ref().and_then(Refusal::detail),
@@ -139,7 +141,7 @@ impl<'g> Exchange<'g> {
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
         };
-        match self.slot.take().or_else(|| self.gateway.audit.reserve()) {
+        match slot.or_else(|| self.gateway.audit.reserve()) {
             Some(slot) => slot.write(&record),
             None => self.gateway.metrics.audit_dropped.inc(),
         }

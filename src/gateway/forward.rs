@@ -1,10 +1,13 @@
 //! Step 8 of the story: the judged bytes, in a new head, to the upstream that the permit names.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::client::HttpSession;
+use pingora::time::timeout;
 use pingora::upstreams::peer::HttpPeer;
 
 use super::Gateway;
@@ -16,7 +19,7 @@ use crate::core::refusal::Refusal;
 /// An upstream's session whose final response head has been read.
 pub(super) struct Answered {
     pub(super) session: HttpSession,
-    pub(super) peer: HttpPeer,
+    pub(super) peer: Arc<HttpPeer>,
 }
 
 /// Sends the request and waits for the head of its answer.
@@ -35,10 +38,11 @@ pub(super) async fn forward(
         .map_err(|_| Refusal::Internal)?;
     let body = held.map(|held| held.release(permit));
 
-    let mut may_repeat = permit.is_repeatable();
+    let mut spare = permit.is_repeatable().then(|| (head.clone(), body.clone()));
+    let (mut head, mut body) = (head, body);
     loop {
         let peer = upstream.peer().await.ok_or(Refusal::UpstreamUnreachable)?;
-        let connecting = upstream.connector.get_http_session(&peer);
+        let connecting = upstream.connector.get_http_session(&*peer);
         let (mut session, reused) = match connecting.await {
             Ok(connected) => connected,
             Err(error) => {
@@ -47,8 +51,8 @@ pub(super) async fn forward(
             }
         };
         let deadline = upstream.options().call_timeout;
-        let exchange = exchange(&mut session, &head, body.clone(), downstream);
-        match tokio::time::timeout(deadline, exchange).await {
+        let exchange = exchange(&mut session, head, body, downstream);
+        match timeout(deadline, exchange).await {
             Err(_) => {
                 session.shutdown().await;
                 return Err(Refusal::UpstreamTimeout.into());
@@ -58,16 +62,18 @@ pub(super) async fn forward(
                 session.shutdown().await;
                 return Err(Break::Gone);
             }
-            // The upstream closed a pooled connection while the request was on its way. Nothing
-            // came back, and what the table calls repeatable does no harm twice.
-            Ok(Err(Stopped::Upstream(_))) if reused && may_repeat => {
-                may_repeat = false;
-                gateway.metrics.retries.with_label_values(&[permit.upstream()]).inc();
-            }
-            Ok(Err(Stopped::Upstream(error))) => {
-                session.shutdown().await;
-                return Err(failure(permit, &error).into());
-            }
+            Ok(Err(Stopped::Upstream(error))) => match spare.take().filter(|_| reused) {
+                // The upstream closed a pooled connection while the request was on its way.
+                // Nothing came back, and what the table calls repeatable does no harm twice.
+                Some(again) => {
+                    (head, body) = again;
+                    gateway.metrics.retries.with_label_values(&[permit.upstream()]).inc();
+                }
+                None => {
+                    session.shutdown().await;
+                    return Err(failure(permit, &error).into());
+                }
+            },
         }
     }
 }
@@ -87,17 +93,18 @@ impl From<Box<pingora::Error>> for Stopped {
 /// is how modern clients cancel a call (MCP 2026-07-28, "Cancellation").
 async fn exchange(
     session: &mut HttpSession,
-    head: &RequestHeader,
+    head: RequestHeader,
     body: Option<Bytes>,
     downstream: &mut ServerSession,
 ) -> Result<(), Stopped> {
-    session.write_request_header(Box::new(head.clone())).await?;
+    session.write_request_header(Box::new(head)).await?;
     if let Some(body) = body {
         session.write_request_body(body, true).await?;
     }
     session.finish_request_body().await?;
     loop {
         tokio::select! {
+            biased;
             read = session.read_response_header() => read?,
             _ = downstream.read_body_or_idle(true) => return Err(Stopped::ClientGone),
         }

@@ -1,6 +1,7 @@
 //! Step 2 and 3 of the story: what the head of a request must be, and what is read from it.
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::header::{self, AsHeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::protocols::http::ServerSession;
 
 use super::Options;
@@ -23,6 +24,12 @@ pub(super) enum Admitted {
     Stream,
 }
 
+pub(super) static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(super) static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+pub(super) static MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) static MCP_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
 /// Longest session id in bytes that is passed on.
 const MAX_SESSION_ID: usize = 1024;
 
@@ -35,21 +42,23 @@ pub(super) fn check_framing(session: &ServerSession, limits: &Limits) -> Result<
             return Err(Refusal::HeadTooLarge);
         }
         check_raw_head(&raw)?;
-        match only(&head.headers, "transfer-encoding") {
+        match only(&head.headers, header::TRANSFER_ENCODING) {
             Header::Absent => {}
             Header::One(value) if value.eq_ignore_ascii_case("chunked") => {}
-            Header::One(_) | Header::Unclear => return Err(Refusal::BadHead("transfer-encoding")),
+            Header::One(_) | Header::Unclear => {
+                return Err(Refusal::BadHead("transfer-encoding"));
+            }
         }
     } else {
-        let size = |(n, v): (&http::HeaderName, &HeaderValue)| n.as_str().len() + v.len();
+        let size = |(n, v): (&HeaderName, &HeaderValue)| n.as_str().len() + v.len();
         if head.headers.iter().map(size).sum::<usize>() > limits.headers {
             return Err(Refusal::HeadTooLarge);
         }
     }
-    if head.headers.contains_key("upgrade") {
+    if head.headers.contains_key(header::UPGRADE) {
         return Err(Refusal::BadHead("upgrade"));
     }
-    match only(&head.headers, "expect") {
+    match only(&head.headers, header::EXPECT) {
         Header::Absent => Ok(()),
         Header::One(value) if value.eq_ignore_ascii_case("100-continue") => Ok(()),
         Header::One(_) | Header::Unclear => Err(Refusal::Expectation),
@@ -75,7 +84,7 @@ fn check_raw_head(raw: &[u8]) -> Result<(), Refusal> {
 pub(super) fn check_host(session: &ServerSession, options: &Options) -> Result<(), Refusal> {
     let head = session.req_header();
     let authority = head.uri.authority().filter(|_| session.is_http2());
-    let host = match (authority, only(&head.headers, "host")) {
+    let host = match (authority, only(&head.headers, header::HOST)) {
         (Some(authority), Header::Absent) => authority.as_str(),
         (Some(authority), Header::One(host)) if authority.as_str() == host => host,
         (None, Header::One(host)) => host,
@@ -94,10 +103,10 @@ pub(super) fn check_origin(
     options: &Options,
 ) -> Result<Option<HeaderValue>, Refusal> {
     let headers = &session.req_header().headers;
-    match only(headers, "origin") {
+    match only(headers, header::ORIGIN) {
         Header::Absent => Ok(None),
         Header::One(origin) if options.origins.contains(&origin.to_ascii_lowercase()) => {
-            Ok(headers.get("origin").cloned())
+            Ok(headers.get(header::ORIGIN).cloned())
         }
         Header::One(_) | Header::Unclear => Err(Refusal::ForeignOrigin),
     }
@@ -125,7 +134,7 @@ pub(super) fn admit(session: &mut ServerSession) -> Result<Admitted, Refusal> {
         Method::GET => bodyless(Admitted::Stream),
         Method::DELETE => bodyless(Admitted::EndSession),
         Method::OPTIONS
-            if head.headers.contains_key("origin")
+            if head.headers.contains_key(header::ORIGIN)
                 && head.headers.contains_key("access-control-request-method") =>
         {
             bodyless(Admitted::Preflight)
@@ -136,10 +145,10 @@ pub(super) fn admit(session: &mut ServerSession) -> Result<Admitted, Refusal> {
 
 /// Exactly `application/json`, in UTF-8 if it says so, and not encoded.
 fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
-    if headers.contains_key("content-encoding") {
+    if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Refusal::Encoded);
     }
-    let Header::One(value) = only(headers, "content-type") else {
+    let Header::One(value) = only(headers, header::CONTENT_TYPE) else {
         return Err(Refusal::UnsupportedType);
     };
     let (media, parameter) = match value.split_once(';') {
@@ -155,7 +164,7 @@ fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// The bearer token. No other place is ever looked at (RFC 6750 2.1; MCP, "Token Requirements").
 pub(super) fn bearer(headers: &HeaderMap) -> Result<PresentedToken<'_>, AuthFailure> {
-    let mut values = headers.get_all("authorization").iter();
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(AuthFailure::Missing)?;
     if values.next().is_some() {
         return Err(AuthFailure::Repeated);
@@ -167,15 +176,15 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<PresentedToken<'_>, AuthFail
 /// The headers that repeat what the body says.
 pub(super) fn mcp(headers: &HeaderMap) -> McpHeaders<'_> {
     McpHeaders {
-        version: only(headers, "mcp-protocol-version"),
-        method: only(headers, "mcp-method"),
-        name: only(headers, "mcp-name"),
+        version: only(headers, &MCP_VERSION),
+        method: only(headers, &MCP_METHOD),
+        name: only(headers, &MCP_NAME),
     }
 }
 
 /// Session id and resumption point of the legacy era: at most one each, visible ASCII.
 pub(super) fn check_legacy(headers: &HeaderMap) -> Result<(), Refusal> {
-    for name in ["mcp-session-id", "last-event-id", "mcp-protocol-version"] {
+    for name in [&MCP_SESSION, &LAST_EVENT, &MCP_VERSION] {
         match only(headers, name) {
             Header::Absent => {}
             Header::One(value) if value.len() <= MAX_SESSION_ID => {}
@@ -186,7 +195,7 @@ pub(super) fn check_legacy(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// The single value of a header.
-pub(super) fn only<'h>(headers: &'h HeaderMap, name: &str) -> Header<'h> {
+pub(super) fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Header<'_> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Header::Absent;
@@ -204,7 +213,7 @@ mod tests {
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in pairs {
-            let name: http::HeaderName = name.parse().unwrap();
+            let name: HeaderName = name.parse().unwrap();
             map.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         map

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{self, HeaderName};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
@@ -21,8 +22,8 @@ pub(super) async fn refuse(
     let body = Bytes::from(refusal.body(exchange.id.as_ref()));
     let status = refusal.status(exchange.id.as_ref());
     exchange.outcome = refusal.row().outcome;
-    let mut head = ResponseHeader::build(status, Some(8))?;
-    head.insert_header("content-type", "application/json")?;
+    let mut head = ResponseHeader::build_no_case(status, Some(8))?;
+    head.insert_header(header::CONTENT_TYPE, "application/json")?;
     for (name, value) in refusal.headers() {
         head.insert_header(*name, *value)?;
     }
@@ -38,7 +39,7 @@ pub(super) async fn refuse(
 /// A small body that nobody wanted is read and thrown away, so that the connection lives on and
 /// the answer is not lost in a reset.
 async fn drain_small(session: &mut ServerSession) {
-    let length = match head::only(&session.req_header().headers, "content-length") {
+    let length = match head::only(&session.req_header().headers, header::CONTENT_LENGTH) {
         Header::One(length) => length.parse().unwrap_or(usize::MAX),
         Header::Absent | Header::Unclear => return,
     };
@@ -50,6 +51,8 @@ async fn drain_small(session: &mut ServerSession) {
 
 /// Longest unwanted body in bytes that is read.
 const MAX_DRAIN: usize = 64 << 10;
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers a preflight from an origin that is allowed (Fetch, "CORS-preflight request").
@@ -58,7 +61,7 @@ pub(super) async fn preflight(
     exchange: &mut Exchange<'_>,
 ) -> pingora::Result<()> {
     exchange.outcome = Outcome::Ok;
-    let mut head = ResponseHeader::build(204, Some(8))?;
+    let mut head = ResponseHeader::build_no_case(204, Some(8))?;
     head.insert_header("access-control-allow-methods", "GET, POST, DELETE")?;
     head.insert_header(
         "access-control-allow-headers",
@@ -79,8 +82,8 @@ pub(super) async fn write(
     mut head: ResponseHeader,
     body: Bytes,
 ) -> pingora::Result<()> {
-    head.insert_header("content-length", body.len().to_string())?;
-    head.insert_header("cache-control", "no-store")?;
+    head.insert_header(header::CONTENT_LENGTH, body.len().to_string())?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
     decorate(&mut head, exchange)?;
     exchange.status = Some(head.status.as_u16());
     let body = if exchange.wants_head_only { Bytes::new() } else { body };
@@ -91,7 +94,7 @@ pub(super) async fn write(
 
 /// The headers that every answer has.
 pub(super) fn decorate(head: &mut ResponseHeader, exchange: &Exchange<'_>) -> pingora::Result<()> {
-    head.insert_header("x-request-id", exchange.request_id.as_str())?;
+    head.insert_header(&REQUEST_ID, exchange.request_id.as_str())?;
     if let Some(origin) = &exchange.origin {
         head.insert_header("access-control-allow-origin", origin.clone())?;
         head.insert_header("access-control-expose-headers", "Mcp-Session-Id, WWW-Authenticate")?;

@@ -7,6 +7,8 @@ use http::Method;
 use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
+use pingora::time::timeout;
+use prometheus::IntGauge;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::exchange::Exchange;
@@ -86,11 +88,12 @@ async fn read_head(
     shutdown: &ShutdownWatch,
 ) -> bool {
     let limits = &gateway.options.limits;
-    session.set_keepalive(Some(limits.head_timeout.as_secs()));
+    // For ever, as far as pingora is concerned: the deadline below is the shorter one.
+    session.set_keepalive(Some(0));
     let mut stop = shutdown.clone();
     let read = tokio::select! {
         biased;
-        read = tokio::time::timeout(limits.head_timeout, session.read_request()) => read,
+        read = timeout(limits.head_timeout, session.read_request()) => read,
         _ = stop.wait_for(|stopping| *stopping) => return false,
     };
     match read {
@@ -250,24 +253,24 @@ fn judge(
 
 /// A request's share of what the gateway serves at once.
 struct Place<'g> {
-    gateway: &'g Gateway,
-    upstream: Arc<str>,
+    in_flight: IntGauge,
     _room: SemaphorePermit<'g>,
 }
 
 impl<'g> Place<'g> {
     /// Streams that a GET opens are counted by themselves: they live long and do little.
-    fn take(gateway: &'g Gateway, wanted: Admitted, upstream: &Arc<str>) -> Result<Self, Refusal> {
+    fn take(gateway: &'g Gateway, wanted: Admitted, upstream: &str) -> Result<Self, Refusal> {
         let room: &Semaphore =
             if wanted == Admitted::Stream { &gateway.streams } else { &gateway.in_flight };
         let room = room.try_acquire().map_err(|_| Refusal::Overloaded)?;
-        gateway.metrics.in_flight.with_label_values(&[upstream]).inc();
-        Ok(Self { gateway, upstream: Arc::clone(upstream), _room: room })
+        let in_flight = gateway.metrics.in_flight.with_label_values(&[upstream]);
+        in_flight.inc();
+        Ok(Self { in_flight, _room: room })
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.gateway.metrics.in_flight.with_label_values(&[&self.upstream]).dec();
+        self.in_flight.dec();
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use http::HeaderValue;
+use http::header::{self, HeaderName, HeaderValue};
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
@@ -23,6 +23,10 @@ const NAME_LIFETIME: Duration = Duration::from_secs(30);
 /// Shorter than the 5 seconds after which uvicorn and Node close an idle connection, so that a
 /// call is hardly ever written into a closing one.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
+/// Trace context (W3C) passes, so that one trace spans the gateway.
+static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Most idle connections kept to one upstream.
 const POOL_SIZE: usize = 512;
@@ -57,7 +61,7 @@ pub struct Upstream {
 }
 
 struct Resolved {
-    peer: HttpPeer,
+    peer: Arc<HttpPeer>,
     until: Option<Instant>,
 }
 
@@ -89,10 +93,10 @@ impl Upstream {
     }
 
     /// The address to connect to; `None` where the name does not resolve.
-    pub(super) async fn peer(&self) -> Option<HttpPeer> {
+    pub(super) async fn peer(&self) -> Option<Arc<HttpPeer>> {
         let known = self.resolved.load_full();
         if let Some(known) = known.filter(|k| k.until.is_none_or(|until| Instant::now() < until)) {
-            return Some(known.peer.clone());
+            return Some(Arc::clone(&known.peer));
         }
         let (address, until) = match self.host.parse() {
             Ok(ip) => (SocketAddr::new(ip, self.port), None),
@@ -102,8 +106,8 @@ impl Upstream {
                 (found.ok()?.ok()?.next()?, Some(Instant::now() + NAME_LIFETIME))
             }
         };
-        let peer = self.peer_at(address);
-        self.resolved.store(Some(Arc::new(Resolved { peer: peer.clone(), until })));
+        let peer = Arc::new(self.peer_at(address));
+        self.resolved.store(Some(Arc::new(Resolved { peer: Arc::clone(&peer), until })));
         Some(peer)
     }
 
@@ -139,26 +143,26 @@ impl Upstream {
         options: &Options,
     ) -> pingora::Result<RequestHeader> {
         let path = self.options.url.path().as_bytes();
-        let mut new = RequestHeader::build(sent.method.clone(), path, Some(16))?;
+        let mut new = RequestHeader::build_no_case(sent.method.clone(), path, Some(16))?;
         let authority = self.options.url.authority().map_or("", http::uri::Authority::as_str);
-        new.insert_header("host", authority)?;
+        new.insert_header(header::HOST, authority)?;
         let principal = permit.principal();
         new.insert_header(options.user_header.clone(), principal.user().as_str())?;
         let organization = principal.organization().as_str();
         new.insert_header(options.organization_header.clone(), organization)?;
         new.insert_header("x-request-id", request_id)?;
-        new.insert_header("accept-encoding", "identity")?;
-        let accept = match head::only(&sent.headers, "accept") {
+        new.insert_header(header::ACCEPT_ENCODING, "identity")?;
+        let accept = match head::only(&sent.headers, header::ACCEPT) {
             Header::One(accept) => accept,
             Header::Absent | Header::Unclear => "application/json, text/event-stream",
         };
-        new.insert_header("accept", accept)?;
+        new.insert_header(header::ACCEPT, accept)?;
         if let Some(credential) = &self.options.credential {
-            new.insert_header("authorization", credential.clone())?;
+            new.insert_header(header::AUTHORIZATION, credential.clone())?;
         }
         if let Some(length) = body_length {
-            new.insert_header("content-type", "application/json")?;
-            new.insert_header("content-length", length.to_string())?;
+            new.insert_header(header::CONTENT_TYPE, "application/json")?;
+            new.insert_header(header::CONTENT_LENGTH, length.to_string())?;
         }
         copy_protocol_headers(&mut new, sent, permit.era())?;
         Ok(new)
@@ -173,19 +177,19 @@ fn copy_protocol_headers(
     sent: &RequestHeader,
     era: Era,
 ) -> pingora::Result<()> {
-    let of_era: &[&'static str] = match era {
-        Era::Legacy => &["mcp-session-id", "last-event-id"],
-        Era::Modern => &["mcp-method", "mcp-name"],
+    let of_era = match era {
+        Era::Legacy => [&head::MCP_SESSION, &head::LAST_EVENT],
+        Era::Modern => [&head::MCP_METHOD, &head::MCP_NAME],
     };
-    for name in ["mcp-protocol-version", "traceparent", "tracestate"].iter().chain(of_era) {
+    for name in [&head::MCP_VERSION, &TRACE_PARENT, &TRACE_STATE].into_iter().chain(of_era) {
         if let Header::One(value) = head::only(&sent.headers, name) {
-            new.insert_header(*name, value)?;
+            new.insert_header(name, value)?;
         }
     }
     if era == Era::Modern {
         for name in sent.headers.keys() {
             let is_parameter = name.as_str().starts_with("mcp-param-");
-            if is_parameter && let Header::One(value) = head::only(&sent.headers, name.as_str()) {
+            if is_parameter && let Header::One(value) = head::only(&sent.headers, name) {
                 new.insert_header(name.clone(), value)?;
             }
         }

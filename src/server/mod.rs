@@ -16,10 +16,12 @@ mod listen;
 mod stop;
 
 use std::io::{self, IsTerminal as _};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use pingora_runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -45,12 +47,12 @@ pub fn run(config: Config) -> Result<(), StartError> {
         tracing::warn!(event = "config.warning", "{line}");
     }
     let (audit, writer) = start_audit(settings)?;
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if settings.threads > 0 {
-        runtime.worker_threads(settings.threads);
-    }
-    let runtime = runtime.enable_all().build().map_err(StartError::System)?;
-    let served = runtime.block_on(serve(config, audit));
+    let threads = match settings.threads {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads,
+    };
+    let runtime = Runtime::new_no_steal(threads, "worker");
+    let served = runtime.get_handle().block_on(serve(config, audit));
     runtime.shutdown_timeout(Duration::from_millis(500));
     writer.wait();
     served

@@ -1,15 +1,20 @@
 //! The audit trail: one record per request, allowed or refused. The names of its fields live here.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use serde::Serialize;
-use tokio::sync::mpsc;
+use parking_lot::{Condvar, Mutex};
+use serde::{Serialize, Serializer};
 
 /// How many records may wait to be written.
-const QUEUE: usize = 8192;
+const CAPACITY: usize = 8192;
+
+/// How long the writer gathers records before it writes them.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Longest text from a caller in a record, in characters.
 const MAX_TEXT: usize = 256;
@@ -20,7 +25,8 @@ pub struct Record<'a> {
     /// Version of this schema.
     pub v: u8,
     /// When the request's head had been read; RFC 3339, UTC.
-    pub time: String,
+    #[serde(serialize_with = "to_milliseconds")]
+    pub time: jiff::Timestamp,
     /// Sets audit records apart from log lines.
     pub kind: &'static str,
     /// The id that the caller got as `X-Request-Id`.
@@ -32,13 +38,13 @@ pub struct Record<'a> {
     /// The name of the token that proved it, or of the expired or revoked one that did not.
     pub token: Option<&'a str>,
     /// The address of the TCP peer.
-    pub client_ip: Option<String>,
+    pub client_ip: Option<IpAddr>,
     /// Where the request was meant to go.
     pub upstream: Option<&'a str>,
     /// JSON-RPC method; `GET` or `DELETE` where there is none; as the caller sent it, shortened.
-    pub method: Option<String>,
+    pub method: Option<&'a str>,
     /// The tool that a call names; as the caller sent it, shortened.
-    pub tool: Option<String>,
+    pub tool: Option<&'a str>,
     /// `allow` or `deny`.
     pub decision: &'static str,
     /// Why; operators alert on these words.
@@ -60,28 +66,32 @@ pub struct Record<'a> {
 /// Shortens what a caller sent to what a record may hold.
 #[must_use]
 pub fn shorten(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
+    if text.len() <= MAX_TEXT { text.to_owned() } else { text.chars().take(MAX_TEXT).collect() }
+}
+
+fn to_milliseconds<S: Serializer>(time: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{time:.3}"))
 }
 
 impl Record<'_> {
-    fn to_line(&self, json: bool) -> Vec<u8> {
-        let mut line = if json {
-            serde_json::to_vec(self).unwrap_or_default()
+    fn append_to(&self, lines: &mut Vec<u8>, json: bool) {
+        if json {
+            // A vector takes everything, and a record has nothing that JSON could not say.
+            let _ = serde_json::to_writer(&mut *lines, self);
         } else {
-            self.to_text().into_bytes()
-        };
-        line.push(b'\n');
-        line
+            lines.extend_from_slice(self.to_text().as_bytes());
+        }
+        lines.push(b'\n');
     }
 
     /// For a terminal. What a caller sent is escaped, so that it cannot move the cursor.
     fn to_text(&self) -> String {
         let who = self.user.unwrap_or("-");
-        let what = [self.upstream, self.method.as_deref(), self.tool.as_deref()];
+        let what = [self.upstream, self.method, self.tool];
         let what: Vec<&str> = what.into_iter().flatten().collect();
         let status = self.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
         let text = format!(
-            "{} {} {who} {} {} ({}) {status} {:.1} ms {}",
+            "{:.3} {} {who} {} {} ({}) {status} {:.1} ms {}",
             self.time,
             self.decision,
             what.join(" "),
@@ -98,8 +108,7 @@ impl Record<'_> {
 /// never holds up a request.
 #[derive(Debug)]
 pub struct Audit {
-    queue: Option<mpsc::Sender<Vec<u8>>>,
-    broken: Arc<AtomicBool>,
+    queue: Option<Arc<Queue>>,
     json: bool,
 }
 
@@ -110,8 +119,25 @@ pub struct Writer(Option<JoinHandle<()>>);
 /// Room for one record. A call that has none is not made.
 #[derive(Debug)]
 pub struct Slot {
-    room: Option<mpsc::OwnedPermit<Vec<u8>>>,
+    queue: Option<Arc<Queue>>,
     json: bool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Records that wait, and slots that are out.
+    taken: AtomicUsize,
+    lines: Mutex<Lines>,
+    filled: Condvar,
+    /// Whether the last records could not be written.
+    broken: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<u8>,
+    records: usize,
+    closed: bool,
 }
 
 impl Audit {
@@ -119,56 +145,99 @@ impl Audit {
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub fn start(mut sink: impl Write + Send + 'static, json: bool) -> io::Result<(Self, Writer)> {
-        let (queue, mut records) = mpsc::channel::<Vec<u8>>(QUEUE);
-        let broken = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&broken);
-        let write = move || {
-            while let Some(record) = records.blocking_recv() {
-                let written = sink.write_all(&record).and_then(|()| sink.flush());
-                if let Err(error) = &written
-                    && !flag.load(Ordering::Relaxed)
-                {
-                    tracing::error!(event = "audit.write_failed", %error);
-                }
-                flag.store(written.is_err(), Ordering::Relaxed);
-            }
-        };
-        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(write)?;
-        Ok((Self { queue: Some(queue), broken, json }, Writer(Some(thread))))
+    pub fn start(sink: impl Write + Send + 'static, json: bool) -> io::Result<(Self, Writer)> {
+        let queue = Arc::new(Queue::default());
+        let reader = Arc::clone(&queue);
+        let thread = std::thread::Builder::new().name("audit".to_owned());
+        let thread = thread.spawn(move || reader.write_to(sink))?;
+        Ok((Self { queue: Some(queue), json }, Writer(Some(thread))))
     }
 
     /// Records nothing, because the configuration says so.
     #[must_use]
     pub fn off() -> (Self, Writer) {
-        let broken = Arc::new(AtomicBool::new(false));
-        (Self { queue: None, broken, json: true }, Writer(None))
+        (Self { queue: None, json: true }, Writer(None))
     }
 
-    /// Room for the record of one request; `None` where the queue is full or the last record
-    /// could not be written.
+    /// Room for the record of one request; `None` where too many wait to be written.
     #[must_use]
     pub fn reserve(&self) -> Option<Slot> {
-        let Some(queue) = &self.queue else {
-            return Some(Slot { room: None, json: self.json });
-        };
-        let room = queue.clone().try_reserve_owned().ok()?;
-        Some(Slot { room: Some(room), json: self.json })
+        if let Some(queue) = &self.queue
+            && queue.taken.fetch_add(1, Ordering::Relaxed) >= CAPACITY
+        {
+            queue.taken.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Slot { queue: self.queue.clone(), json: self.json })
     }
 
-    /// Whether the last record could not be written. Refusals are still offered to the writer
+    /// Whether the last records could not be written. Refusals are still offered to the writer
     /// then, so that it notices when the sink is well again.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+        self.queue.as_ref().is_some_and(|queue| queue.broken.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.queue {
+            queue.lines.lock().closed = true;
+            queue.filled.notify_one();
+        }
+    }
+}
+
+impl Queue {
+    fn write_to(&self, mut sink: impl Write) {
+        let mut text = Vec::new();
+        loop {
+            text.clear();
+            let records = {
+                let mut lines = self.lines.lock();
+                while lines.records == 0 {
+                    if lines.closed {
+                        return;
+                    }
+                    self.filled.wait(&mut lines);
+                }
+                if !lines.closed {
+                    // One wake and one write for what a busy moment brings, not one for each.
+                    self.filled.wait_while_for(&mut lines, |lines| !lines.closed, GATHER);
+                }
+                std::mem::swap(&mut lines.text, &mut text);
+                std::mem::take(&mut lines.records)
+            };
+            let written = sink.write_all(&text).and_then(|()| sink.flush());
+            self.taken.fetch_sub(records, Ordering::Relaxed);
+            let was_broken = self.broken.swap(written.is_err(), Ordering::Relaxed);
+            if let (Err(error), false) = (written, was_broken) {
+                tracing::error!(event = "audit.write_failed", %error);
+            }
+        }
     }
 }
 
 impl Slot {
     /// Hands the record to the writer.
-    pub fn write(self, record: &Record<'_>) {
-        if let Some(room) = self.room {
-            room.send(record.to_line(self.json));
+    pub fn write(mut self, record: &Record<'_>) {
+        let Some(queue) = self.queue.take() else { return };
+        let mut line = Vec::with_capacity(1024);
+        record.append_to(&mut line, self.json);
+        let mut lines = queue.lines.lock();
+        lines.text.extend_from_slice(&line);
+        lines.records += 1;
+        // While records are being gathered, the writer wakes by itself.
+        if lines.records == 1 {
+            queue.filled.notify_one();
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.queue {
+            queue.taken.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -185,8 +254,6 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[derive(Clone, Default)]
@@ -194,7 +261,7 @@ mod tests {
 
     impl Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            self.0.lock().write(bytes)
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
@@ -204,7 +271,7 @@ mod tests {
     fn record(method: &str) -> Record<'_> {
         Record {
             v: 1,
-            time: "2026-11-23T00:00:00Z".into(),
+            time: jiff::Timestamp::UNIX_EPOCH,
             kind: "request",
             request_id: "r1",
             user: Some("alice"),
@@ -212,7 +279,7 @@ mod tests {
             token: None,
             client_ip: None,
             upstream: Some("t"),
-            method: Some(shorten(method)),
+            method: Some(method),
             tool: None,
             decision: "deny",
             reason: "method",
@@ -228,10 +295,10 @@ mod tests {
     fn written(json: bool, method: &str) -> String {
         let sink = Sink::default();
         let (audit, writer) = Audit::start(sink.clone(), json).unwrap();
-        audit.reserve().unwrap().write(&record(method));
+        audit.reserve().unwrap().write(&record(&shorten(method)));
         drop(audit);
         writer.wait();
-        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(sink.0.lock().clone()).unwrap()
     }
 
     #[test]
@@ -262,9 +329,9 @@ mod tests {
         while let Some(slot) = audit.reserve() {
             slot.write(&record("m"));
             taken += 1;
-            assert!(taken <= QUEUE + 1);
+            assert!(taken <= CAPACITY);
         }
-        assert!(taken >= QUEUE);
+        assert_eq!(taken, CAPACITY);
         drop(release);
         drop(audit);
         writer.wait();
@@ -287,11 +354,13 @@ mod tests {
             }
         }
         let (done, finished) = std::sync::mpsc::channel();
-        let (mut audit, writer) = Audit::start(Full(done), true).unwrap();
+        let (audit, writer) = Audit::start(Full(done), true).unwrap();
+        let queue = audit.queue.clone().unwrap();
         audit.reserve().unwrap().write(&record("m"));
-        audit.queue = None;
+        drop(audit);
         finished.recv().unwrap();
-        assert!(audit.is_broken());
+        assert!(queue.broken.load(Ordering::Relaxed));
+        assert_eq!(queue.taken.load(Ordering::Relaxed), 0);
         writer.wait();
     }
 }
