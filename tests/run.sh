@@ -1,0 +1,86 @@
+#!/bin/sh
+# Every test, in the order in which they are cheap. Stops at the first that fails, and says which.
+#
+#   sh tests/run.sh
+#
+# From any folder. On a Debian it installs what it lacks; the Rust toolchain is taken as given.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. deploy/need.sh
+
+target=${CARGO_TARGET_DIR:-target}
+venv=$target/e2e-venv
+
+# step HEADING COMMAND...
+step() {
+    step_heading=$1
+    shift
+    printf '\n== %s\n' "$step_heading"
+    if "$@" </dev/null; then
+        return 0
+    fi
+    printf '\n== FAILED: %s\n' "$step_heading"
+    exit 1
+}
+
+prepare() {
+    need_to_build || return 1
+    need "python3 python3-venv" python3 -c "import ensurepip, venv" || return 1
+    need "curl ca-certificates" command -v curl || return 1
+    need prometheus command -v promtool || echo "Without promtool one test is skipped."
+    cargo --version
+    python3 --version
+}
+
+unit_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --locked
+    else
+        cargo test --workspace --locked --lib --bins --tests
+    fi
+}
+
+documentation() {
+    RUSTDOCFLAGS="-D warnings" \
+        cargo doc --no-deps --document-private-items --workspace --locked
+}
+
+dependencies() {
+    if cargo deny --version >/dev/null 2>&1; then
+        cargo deny check bans licenses sources
+    else
+        echo "SKIPPED: cargo-deny is not installed; cargo install cargo-deny --locked"
+    fi
+}
+
+# The packages are pinned, so what is installed is right until the list changes.
+python_packages() {
+    if cmp -s tests/e2e/requirements.txt "$venv/installed.txt"; then
+        echo "$venv is up to date"
+        return 0
+    fi
+    python3 -m venv --clear "$venv" &&
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+            -r tests/e2e/requirements.txt &&
+        cp tests/e2e/requirements.txt "$venv/installed.txt"
+}
+
+end_to_end() {
+    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -c tests/e2e/pytest.ini tests/e2e
+}
+
+step "what the tests need" prepare
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+step "lints without the demo server" \
+    cargo clippy -p doorward --no-default-features --locked -- -D warnings
+step "unit and integration tests" unit_tests
+step "examples in the documentation" cargo test --doc --workspace --locked
+step "documentation" documentation
+step "build" cargo build --workspace --locked
+step "gateway.toml" "$target/debug/doorward" check --config gateway.toml
+step "dependencies" dependencies
+step "packages for the end-to-end tests" python_packages
+step "end-to-end tests" end_to_end
+printf '\n== all good\n'
