@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::exchange::Exchange;
 use super::forward::Answered;
-use super::head::MCP_SESSION;
+use super::head::{MCP_SESSION, media_type, only};
 use super::sieve::{Flow, Sieve};
 use super::story::Break;
 use super::upstream::Upstream;
@@ -20,6 +20,7 @@ use crate::core::listing::Listing;
 use crate::core::method::Filter;
 use crate::core::outcome::Outcome;
 use crate::core::refusal::Refusal;
+use crate::core::revision::Header;
 use crate::core::sse;
 use crate::telemetry::metrics::Metrics;
 
@@ -99,11 +100,12 @@ fn form(answered: &Answered, permit: &Permit) -> Result<Form, Refusal> {
     if encoding.is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return bad("encoded");
     }
-    let media = head.headers.get(header::CONTENT_TYPE).map(|v| v.as_bytes());
-    let media = media.and_then(|v| v.split(|&b| b == b';').next()).unwrap_or_default();
-    let media = media.trim_ascii();
-    let is_events = media.eq_ignore_ascii_case(b"text/event-stream");
-    let is_json = media.eq_ignore_ascii_case(b"application/json");
+    let media = match only(&head.headers, header::CONTENT_TYPE) {
+        Header::One(value) => value,
+        Header::Absent | Header::Unclear => "",
+    };
+    let is_events = media_type(media).is_some_and(|m| m.eq_ignore_ascii_case("text/event-stream"));
+    let is_json = media_type(media).is_some_and(|m| m.eq_ignore_ascii_case("application/json"));
     let has_lists = permit.filter() == Filter::Tools || permit.is_whole_stream();
     match (has_lists, head.status.as_u16()) {
         (true, _) if is_events => Ok(Form::ListEvents),
@@ -255,12 +257,11 @@ impl Delivery<'_> {
         if !flow.is_filtering() || self.permit.is_whole_stream() {
             send_head(&mut head, downstream, exchange).await?;
         }
-        if answered.session.response_done() {
-            send_head(&mut head, downstream, exchange).await?;
-            return Ok(downstream.write_response_body(Bytes::new(), true).await?);
-        }
         loop {
-            let read = self.next_chunk(answered, downstream, oldest).await;
+            let read = match answered.session.response_done() {
+                true => Ok(None),
+                false => self.next_chunk(answered, downstream, oldest).await,
+            };
             let passed = read.and_then(|chunk| match chunk {
                 Some(chunk) => flow.push(chunk).map(Some).map_err(Stopped::Unfit),
                 None => Ok(None),

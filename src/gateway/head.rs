@@ -66,8 +66,11 @@ pub(super) fn check_framing(session: &ServerSession, limits: &Limits) -> Result<
 }
 
 /// The parser accepts what other readers of the same bytes take for something else: lines that
-/// end in a bare LF, and a body with two lengths (RFC 9112 2.2, 6.3).
+/// end in a bare LF, a body with two lengths, a target with a fragment (RFC 9112 2.2, 6.3, 3.2).
 fn check_raw_head(raw: &[u8]) -> Result<(), Refusal> {
+    if raw.split(|&b| b == b'\r').next().unwrap_or_default().contains(&b'#') {
+        return Err(Refusal::BadHead("fragment"));
+    }
     let (mut lengths, mut codings) = (0, 0);
     for line in raw.split_inclusive(|&b| b == b'\n') {
         if !line.ends_with(b"\r\n") {
@@ -151,6 +154,14 @@ fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
     let Header::One(value) = only(headers, header::CONTENT_TYPE) else {
         return Err(Refusal::UnsupportedType);
     };
+    match media_type(value) {
+        Some(media) if media.eq_ignore_ascii_case("application/json") => Ok(()),
+        _ => Err(Refusal::UnsupportedType),
+    }
+}
+
+/// The media type of a `Content-Type`, where its text is UTF-8 as far as it says.
+pub(super) fn media_type(value: &str) -> Option<&str> {
     let (media, parameter) = match value.split_once(';') {
         None => (value, None),
         Some((media, parameter)) => (media, Some(parameter.trim())),
@@ -158,8 +169,7 @@ fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
     let utf8 = |p: &str| {
         p.eq_ignore_ascii_case("charset=utf-8") || p.eq_ignore_ascii_case("charset=\"utf-8\"")
     };
-    let is_json = media.trim_end().eq_ignore_ascii_case("application/json");
-    if is_json && parameter.is_none_or(utf8) { Ok(()) } else { Err(Refusal::UnsupportedType) }
+    parameter.is_none_or(utf8).then_some(media.trim())
 }
 
 /// The bearer token. No other place is ever looked at (RFC 6750 2.1; MCP, "Token Requirements").
@@ -259,6 +269,7 @@ mod tests {
         assert_eq!(check_raw_head(good), Ok(()));
         for bad in [
             "POST / HTTP/1.1\nHost: a\r\n\r\n",
+            "POST /#x HTTP/1.1\r\nHost: a\r\n\r\n",
             "POST / HTTP/1.1\r\nX-A: b\nX-User-ID: root\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             "POST / HTTP/1.1\r\ncontent-length: 5\r\nCONTENT-LENGTH: 5\r\n\r\n",

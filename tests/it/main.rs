@@ -1,1 +1,23 @@
 //! Integration tests: the real binary between a raw client and a scripted upstream.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, which clippy does not take for tests"
+)]
+
+mod support;
+
+mod authentication;
+mod bodies;
+mod calls;
+mod config;
+mod hostile_http;
+mod hostile_json;
+mod identity;
+mod layers;
+mod lists;
+mod observability;
+mod streams;
+mod tls;

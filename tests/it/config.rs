@@ -1,0 +1,166 @@
+//! The command line and its file: every fault at once, with its place, and a plain exit code.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn doorward(verb: &str, path: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command.args([verb, "--config"]).arg(path).env("NO_COLOR", "1").output().unwrap()
+}
+
+fn check(text: &str) -> (Option<i32>, String) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("gateway.toml");
+    std::fs::write(&path, text).unwrap();
+    let output = doorward("check", &path);
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+const GOOD: &str = r#"
+[server]
+listen = ["127.0.0.1:0"]
+[admin]
+listen = "127.0.0.1:0"
+[upstreams.t]
+path = "/mcp"
+url = "http://127.0.0.1:1/mcp"
+[roles.reader]
+tools = ["t/echo"]
+[tokens.a]
+sha256 = "1111111111111111111111111111111111111111111111111111111111111111"
+user = "alice"
+organization = "acme"
+roles = ["reader"]
+expires = "never"
+"#;
+
+#[test]
+fn the_shipped_file_is_good() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("gateway.toml");
+    let output = doorward("check", &path);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*said), (Some(0), ""));
+}
+
+#[test]
+fn a_good_file_is_said_to_be_good() {
+    let (code, said) = check(GOOD);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("good"), "{said}");
+}
+
+/// Each change breaks one thing; the report names it and where it is.
+#[test]
+fn a_broken_file_is_refused_with_the_place_of_its_fault() {
+    let cases = [
+        ("path = \"/mcp\"", "path = \"/mcp\"\nurll = \"x\"", "unknown key `urll`"),
+        ("tools = [\"t/echo\"]", "alow_tools = []", "unknown key `alow_tools`"),
+        ("tools = [\"t/echo\"]", "tools = [\"x/echo\"]", "names no upstream"),
+        ("tools = [\"t/echo\"]", "tools = [\"echo\"]", "upstream/tool"),
+        ("tools = [\"t/echo\"]", "tools = [\"t/[\"]", "t/["),
+        ("roles = [\"reader\"]", "roles = [\"raeder\"]", "did you mean `reader`?"),
+        ("roles = [\"reader\"]", "roles = \"reader\"", "an array of strings"),
+        ("1111111111\"", "111111111\"", "64 hexadecimal digits"),
+        ("user = \"alice\"", "user = \"a,b\"", "visible ASCII"),
+        ("user = \"alice\"", "user = \"a\\r\\nX-Org: b\"", "visible ASCII"),
+        ("user = \"alice\"\n", "", "`user` is missing"),
+        ("expires = \"never\"\n", "", "`expires` is missing"),
+        ("expires = \"never\"", "expires = \"soon\"", "must be a date"),
+        ("path = \"/mcp\"", "path = \"mcp\"", "must begin with"),
+        ("path = \"/mcp\"", "path = \"/.well-known/x\"", ".well-known"),
+        ("url = \"http://127.0.0.1:1/mcp\"", "url = \"ftp://x\"", "http://"),
+        ("url = \"http://127.0.0.1:1/mcp\"", "url = \"http://u:p@x/\"", "without user name"),
+        ("url = \"http://127.0.0.1:1/mcp\"\n", "", "needs either `url` or `builtin`"),
+        ("listen = [\"127.0.0.1:0\"]", "listen = [\"0.0.0.0:0\"]", "is not loopback"),
+        ("listen = [\"127.0.0.1:0\"]", "listen = [\"localhost\"]", "must be an IP address"),
+        ("[roles.reader]", "[limits]\nrequest_body = \"4 pounds\"\n[roles.reader]", "a size"),
+        (
+            "[roles.reader]",
+            "[limits]\nhead_timeout = \"0s\"\n[roles.reader]",
+            "longer than nothing",
+        ),
+        ("[roles.reader]", "[identity]\nuser_header = \"Host\"\n[roles.reader]", "its own meaning"),
+        ("[roles.reader]", "[roles.reader", "gateway.toml"),
+    ];
+    for (from, to, wanted) in cases {
+        assert!(GOOD.contains(from), "{from}");
+        let (code, said) = check(&GOOD.replacen(from, to, 1));
+        assert_eq!(code, Some(2), "{to}: {said}");
+        assert!(said.contains(wanted), "{to}: {wanted:?} is not in\n{said}");
+        assert!(said.contains("gateway.toml:"), "{to}: no place in\n{said}");
+    }
+}
+
+#[test]
+fn all_faults_are_reported_at_once_with_line_and_column() {
+    let text = GOOD
+        .replacen("organization = \"acme\"", "organisation = \"acme\"", 1)
+        .replacen("path = \"/mcp\"", "path = \"mcp\"", 1)
+        .replacen("roles = [\"reader\"]", "roles = [\"writer\"]", 1);
+    let (code, said) = check(&text);
+    assert_eq!(code, Some(2));
+    for place in ["gateway.toml:7:8", "gateway.toml:14:1", "gateway.toml:15:10"] {
+        assert!(said.contains(place), "{place} is not in\n{said}");
+    }
+    assert!(said.contains("4 errors"), "{said}");
+}
+
+#[test]
+fn a_demo_token_is_refused_beyond_loopback() {
+    let demo = "295db0545046da79fb81ee057c7054213df2e3dc2a9a83e5e13e65398596d3e2";
+    let text = GOOD
+        .replacen("127.0.0.1:0\"]", "0.0.0.0:0\"]\nplaintext = \"behind-proxy\"", 1)
+        .replacen(&"1".repeat(64), demo, 1);
+    let (code, said) = check(&text);
+    assert!(code == Some(2) && said.contains("public demo token"), "{said}");
+}
+
+#[test]
+fn one_secret_under_two_names_is_refused() {
+    let token = &GOOD[GOOD.find("[tokens.a]").unwrap()..];
+    let (code, said) = check(&format!("{GOOD}{}", token.replace("tokens.a", "tokens.b")));
+    assert!(code == Some(2) && said.contains("same digest"), "{said}");
+}
+
+#[test]
+fn run_refuses_what_check_refuses() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("gateway.toml");
+    assert_eq!(doorward("run", &path).status.code(), Some(2), "no file");
+    std::fs::write(&path, "[server]\nlistne = []").unwrap();
+    let output = doorward("run", &path);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("did you mean `listen`?"), "{said}");
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence_and_exit_3() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("gateway.toml");
+    for (from, listener) in [
+        ("listen = [\"127.0.0.1:0\"]", format!("listen = [\"{address}\"]")),
+        ("listen = \"127.0.0.1:0\"", format!("listen = \"{address}\"")),
+    ] {
+        std::fs::write(&path, GOOD.replacen(from, &listener, 1)).unwrap();
+        let output = doorward("run", &path);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        let sentence = format!("doorward: {address} is in use by another process");
+        assert!(said.contains(&sentence), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn no_arguments_print_the_usage() {
+    let output = Command::new(env!("CARGO_BIN_EXE_doorward")).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Usage"));
+}

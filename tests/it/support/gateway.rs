@@ -1,0 +1,292 @@
+//! The real binary as a process of its own, in a folder of its own, with what it prints.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use super::{ALICE, BOB, Call, Client, PATIENCE, Response, Upstream, eventually};
+
+/// Token of carol, who may do nothing.
+pub(crate) const CAROL: &str = "carol-secret-1122334455667788";
+/// A token whose time is over.
+pub(crate) const EXPIRED: &str = "expired-secret-aabbccddeeff0011";
+/// A token that was revoked.
+pub(crate) const REVOKED: &str = "revoked-secret-a1b2c3d4e5f60718";
+
+/// The SHA-256 of a token, as the configuration wants it.
+pub(crate) fn sha256(token: &str) -> String {
+    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A configuration in parts; each part is lines of TOML.
+pub(crate) struct Setup {
+    url: String,
+    server: String,
+    upstream: String,
+    limits: String,
+    log: String,
+    files: Vec<(&'static str, String)>,
+    env: Vec<(&'static str, &'static str)>,
+}
+
+impl Setup {
+    /// In front of `upstream`, under the name `t` and the path `/mcp`.
+    pub(crate) fn new(upstream: &Upstream) -> Self {
+        Self::at(&format!("http://{}/backend/mcp", upstream.address))
+    }
+
+    pub(crate) fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            server: String::new(),
+            upstream: String::new(),
+            limits: String::new(),
+            log: "level = \"debug\"\n".to_owned(),
+            files: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+
+    pub(crate) fn server(mut self, lines: &str) -> Self {
+        self.server += lines;
+        self.server.push('\n');
+        self
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn file(mut self, name: &'static str, content: &str) -> Self {
+        self.files.push((name, content.to_owned()));
+        self
+    }
+
+    pub(crate) fn upstream(mut self, lines: &str) -> Self {
+        self.upstream += lines;
+        self.upstream.push('\n');
+        self
+    }
+
+    pub(crate) fn limits(mut self, lines: &str) -> Self {
+        self.limits += lines;
+        self.limits.push('\n');
+        self
+    }
+
+    pub(crate) fn trace_everything(mut self) -> Self {
+        self.log = "level = \"trace\"\n".to_owned();
+        self.env.push(("RUST_LOG", "trace"));
+        self
+    }
+
+    fn text(&self) -> String {
+        let token = |name: &str, secret: &str, org: &str, rest: &str| {
+            let digest = sha256(secret);
+            format!(
+                "[tokens.{name}-key]\nsha256 = \"{digest}\"\nuser = \"{name}\"\norganization = \"{org}\"\n{rest}\n"
+            )
+        };
+        let never = "expires = \"never\"";
+        [
+            "[server.shutdown]\nlame_duck = \"300ms\"\ndrain = \"20s\"\n".to_owned(),
+            "[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
+            format!("[upstreams.t]\npath = \"/mcp\"\nurl = \"{}\"\n{}", self.url, self.upstream),
+            "[roles.reader]\ntools = [\"t/echo\", \"t/read\"]\n".to_owned(),
+            token("alice", ALICE, "acme", &format!("roles = [\"reader\"]\n{never}")),
+            token("bob", BOB, "globex", &format!("tools = [\"t/delete_all\"]\n{never}")),
+            token("carol", CAROL, "acme", never),
+            token("old", EXPIRED, "acme", "roles = [\"reader\"]\nexpires = 2020-01-01"),
+            token(
+                "gone",
+                REVOKED,
+                "acme",
+                &format!("roles = [\"reader\"]\nrevoked = 2020-01-01T00:00:00Z\n{never}"),
+            ),
+            format!("[limits]\n{}", self.limits),
+            format!("[log]\n{}", self.log),
+        ]
+        .join("\n")
+    }
+
+    pub(crate) fn start(self) -> Gateway {
+        let server = format!("[server]\nlisten = [\"127.0.0.1:0\"]\nthreads = 2\n{}", self.server);
+        let text = server + &self.text();
+        Gateway::start(&text, &self.files, &self.env)
+    }
+}
+
+/// The lines of one of its streams so far.
+#[derive(Default)]
+struct Lines {
+    lines: Mutex<Vec<String>>,
+    grown: Condvar,
+}
+
+impl Lines {
+    fn collect(stream: impl Read + Send + 'static) -> Arc<Self> {
+        let lines = Arc::new(Self::default());
+        let collected = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                collected.lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+                collected.grown.notify_all();
+            }
+        });
+        lines
+    }
+
+    fn text(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    fn wait_for(&self, count: usize) -> Vec<String> {
+        let guard = self.lines.lock().unwrap();
+        let is_short = |lines: &mut Vec<String>| lines.len() < count;
+        let (guard, _) = self.grown.wait_timeout_while(guard, PATIENCE, is_short).unwrap();
+        assert!(guard.len() >= count, "{count} lines, and not {:#?}", *guard);
+        guard.clone()
+    }
+}
+
+/// A running gateway; it is killed when it is dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    stdout: Arc<Lines>,
+    stderr: Arc<Lines>,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// With the default configuration.
+    pub(crate) fn before(upstream: &Upstream) -> Self {
+        Setup::new(upstream).start()
+    }
+
+    fn start(text: &str, files: &[(&str, String)], env: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("gateway.toml");
+        std::fs::write(&path, text).unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+            .args(["run", "--config"])
+            .arg(&path)
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = Lines::collect(child.stdout.take().unwrap());
+        let stderr = Lines::collect(child.stderr.take().unwrap());
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut new =
+            Self { child, stdout, stderr, address: nowhere, admin: nowhere, _folder: folder };
+        eventually("the gateway is ready", || {
+            let ended = new.child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended with {ended:?}");
+            new.event("server.ready").is_some()
+        });
+        new.address = new.listening("server.listening");
+        new.admin = new.listening("admin.listening");
+        new
+    }
+
+    fn event(&self, name: &str) -> Option<Value> {
+        let lines = self.stderr.lines.lock().unwrap();
+        let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        parsed.into_iter().find(|line| line["event"] == name)
+    }
+
+    fn listening(&self, event: &str) -> SocketAddr {
+        let line = self.event(event).unwrap();
+        let url: http::Uri = line["url"].as_str().unwrap().parse().unwrap();
+        url.authority().unwrap().as_str().parse().unwrap()
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(crate) fn ask(&self, call: &Call) -> Response {
+        self.connect().ask(call)
+    }
+
+    /// Sends exact bytes on a connection of its own; `None` where it is closed without an answer.
+    pub(crate) fn ask_raw(&self, bytes: &[u8]) -> Option<Response> {
+        let mut client = self.connect();
+        client.try_send(bytes);
+        client.try_response()
+    }
+
+    /// Status and body of a page of the admin listener.
+    pub(crate) fn admin(&self, path: &str) -> (u16, String) {
+        use std::io::Write as _;
+        let mut stream = std::net::TcpStream::connect(self.admin).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        let (status, body) = self.admin("/metrics");
+        assert_eq!(status, 200);
+        body
+    }
+
+    /// The value of one series, as it is written; 0 where it is not there.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let metrics = self.metrics();
+        let found = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        found.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Waits for `count` audit records; there must not be more.
+    pub(crate) fn audit(&self, count: usize) -> Vec<Value> {
+        let lines = self.stdout.wait_for(count);
+        assert_eq!(lines.len(), count, "{lines:#?}");
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// All that it has printed.
+    pub(crate) fn output(&self) -> String {
+        format!("{}\n{}", self.stdout.text(), self.stderr.text())
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        let mut status = None;
+        eventually("the process has ended", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway printed:\n{}", self.output());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! TLS on both sides: curl as the client, a second gateway as the upstream.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::support::{ALICE, Call, Gateway, LIST, Setup, Upstream, tool_call};
+
+struct Pair {
+    cert: String,
+    key: String,
+}
+
+fn self_signed() -> Pair {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    Pair { cert: made.cert.pem(), key: made.signing_key.serialize_pem() }
+}
+
+fn behind_tls(upstream: &Upstream, pair: &Pair) -> Setup {
+    Setup::new(upstream)
+        .server("[server.tls]\ncert_file = \"tls.crt\"\nkey_file = \"tls.key\"")
+        .file("tls.crt", &pair.cert)
+        .file("tls.key", &pair.key)
+}
+
+/// What curl says: the HTTP version and status, or its exit code.
+fn curl(gateway: &Gateway, pair: &Pair, version: &str, tool: &str) -> (String, Option<i32>) {
+    let folder = TempDir::new().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, &pair.cert).unwrap();
+    let port = gateway.address.port();
+    let output = Command::new("curl")
+        .args(["--silent", version, "--cacert"])
+        .arg(ca)
+        .args(["--write-out", "%{http_version} %{http_code}", "--output", "/dev/null"])
+        .args(["--header", &format!("Authorization: Bearer {ALICE}")])
+        .args(["--header", "Content-Type: application/json"])
+        .args(["--header", "X-User-ID: root", "--header", "Accept: application/json"])
+        .args(["--data", &tool_call(tool), &format!("https://localhost:{port}/mcp")])
+        .output()
+        .unwrap();
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+}
+
+#[test]
+fn a_call_passes_over_tls_with_either_version_of_http() {
+    for (version, spoken) in [("--http1.1", "1.1 200"), ("--http2", "2 200")] {
+        let (upstream, pair) = (Upstream::good(), self_signed());
+        let gateway = behind_tls(&upstream, &pair).start();
+        assert_eq!(curl(&gateway, &pair, version, "echo"), (spoken.to_owned(), Some(0)));
+        let request = upstream.only_request();
+        assert_eq!(request.values("x-user-id"), ["alice"]);
+        assert_eq!(request.body, tool_call("echo").as_bytes());
+    }
+}
+
+#[test]
+fn a_refused_call_over_http2_never_reaches_the_upstream() {
+    let (upstream, pair) = (Upstream::good(), self_signed());
+    let gateway = behind_tls(&upstream, &pair).start();
+    assert_eq!(curl(&gateway, &pair, "--http2", "delete_all"), ("2 200".to_owned(), Some(0)));
+    upstream.assert_untouched("delete_all over HTTP/2");
+}
+
+#[test]
+fn plain_text_on_a_tls_listener_is_not_answered() {
+    let (upstream, pair) = (Upstream::good(), self_signed());
+    let gateway = behind_tls(&upstream, &pair).start();
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    stream.write_all(&Call::post(LIST).bytes(gateway.address)).unwrap();
+    let mut answer = Vec::new();
+    // A reset is as good an end as any.
+    let _ = stream.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
+    upstream.assert_untouched("plain text");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_one_sentence_and_exit_3() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("tls.crt", &self_signed().cert);
+    write("tls.key", &self_signed().key);
+    write(
+        "gateway.toml",
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[server.tls]\ncert_file = \"tls.crt\"\n\
+         key_file = \"tls.key\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [upstreams.t]\npath = \"/mcp\"\nurl = \"http://127.0.0.1:1/mcp\"\n",
+    );
+    let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    let config = folder.path().join("gateway.toml");
+    let output = doorward.args(["run", "--config"]).arg(config).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("doorward: the TLS certificate or key cannot be used"), "{said}");
+}
+
+/// The upstream is a gateway behind TLS, which knows no token of the first: its 401 shows that
+/// the handshake succeeded, and the caller gets a 502 either way.
+#[test]
+fn an_upstream_is_believed_only_under_its_own_ca() {
+    for (right, reason, heard) in
+        [(true, "upstream_answer", 1.0), (false, "upstream_unreachable", 0.0)]
+    {
+        let (upstream, pair) = (Upstream::good(), self_signed());
+        let second = behind_tls(&upstream, &pair).start();
+        let ca = if right { pair.cert } else { self_signed().cert };
+        let url = format!("https://localhost:{}/mcp", second.address.port());
+        let first = Setup::at(&url).upstream("ca_file = \"ca.pem\"").file("ca.pem", &ca).start();
+        assert_eq!(first.ask(&Call::post(LIST)).status, 502);
+        assert_eq!(first.audit(1)[0]["reason"], reason);
+        let missing = "doorward_auth_total{result=\"missing\",scheme=\"token\"}";
+        assert!((second.metric(missing) - heard).abs() < f64::EPSILON);
+        upstream.assert_untouched("no token");
+    }
+}
