@@ -1,7 +1,7 @@
 //! The adapter: pingora's sessions on both sides, and the story of one request between them.
 //!
 //! This module knows nothing of the configuration file; [`Gateway::new`] takes what it needs. The
-//! order of the ten steps stands in [`story`], and nowhere else.
+//! order of the ten steps stands in `story.rs`, and nowhere else.
 //!
 //! It is an [`HttpServerApp`] on pingora's core and not a `ProxyHttp`, which sends the head of a
 //! request upstream before any body filter has run.
