@@ -118,6 +118,8 @@ impl<'g> Exchange<'g> {
         let slot = self.slot.take();
         self.count(elapsed);
         let refused = self.refusal.as_ref().map(Refusal::row);
+        // A preflight is answered here, and well.
+        let is_allowed = self.is_permitted || self.outcome == Outcome::Ok;
         let principal = self.principal.as_deref();
         let token = principal.map(Principal::token_name).or(self.stale_token.as_deref());
         let record = Record {
@@ -132,8 +134,8 @@ impl<'g> Exchange<'g> {
             upstream: self.upstream.as_deref(),
             method: self.unknown_method.as_deref().or(self.method),
             tool: self.sent_tool.as_deref(),
-            decision: if self.is_permitted { "allow" } else { "deny" },
-            reason: refused.map_or("allowed", |row| row.reason),
+            decision: if is_allowed { "allow" } else { "deny" },
+            reason: refused.map_or(if is_allowed { "allowed" } else { "internal" }, |row| row.reason),
             detail: self.refusal.as_ref().and_then(Refusal::detail),
             outcome: self.outcome.as_str(),
             status: self.status,

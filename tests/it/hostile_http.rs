@@ -373,6 +373,7 @@ fn a_preflight_of_an_allowed_origin_is_answered_without_a_token() {
     assert_eq!(answer.header("access-control-allow-origin"), Some(ours.as_str()));
     assert_eq!(answer.header("access-control-allow-credentials"), None);
     upstream.assert_untouched("preflight");
+    assert_eq!(gateway.audit(1)[0]["decision"], "allow");
 }
 
 #[test]
