@@ -41,6 +41,11 @@ unit_tests() {
     fi
 }
 
+# The benchmark is a workspace of its own and is not built here; what it builds with is known.
+bench_lock() {
+    cargo metadata --locked --format-version 1 --manifest-path tests/bench/Cargo.toml >/dev/null
+}
+
 documentation() {
     RUSTDOCFLAGS="-D warnings" \
         cargo doc --no-deps --document-private-items --workspace --locked
@@ -72,6 +77,8 @@ end_to_end() {
 
 step "what the tests need" prepare
 step "format" cargo fmt --all --check
+step "format of the benchmark" cargo fmt --manifest-path tests/bench/Cargo.toml --check
+step "lock file of the benchmark" bench_lock
 step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "lints without the demo server" \
     cargo clippy -p doorward --no-default-features --locked -- -D warnings

@@ -135,7 +135,8 @@ impl<'g> Exchange<'g> {
             method: self.unknown_method.as_deref().or(self.method),
             tool: self.sent_tool.as_deref(),
             decision: if is_allowed { "allow" } else { "deny" },
-            reason: refused.map_or(if is_allowed { "allowed" } else { "internal" }, |row| row.reason),
+            reason: refused
+                .map_or(if is_allowed { "allowed" } else { "internal" }, |row| row.reason),
             detail: self.refusal.as_ref().and_then(Refusal::detail),
             outcome: self.outcome.as_str(),
             status: self.status,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{ALICE, Call, Gateway, LIST, Setup, Upstream, tool_call};
+use crate::support::{ALICE, BOB, Call, Gateway, LIST, Setup, Upstream, tool_call};
 
 struct Pair {
     cert: String,
@@ -25,15 +25,25 @@ fn behind_tls(upstream: &Upstream, pair: &Pair) -> Setup {
         .file("tls.key", &pair.key)
 }
 
-/// What curl says: the HTTP version and status, or its exit code.
+/// What curl says of alice's call: the HTTP version and status, and its exit code.
 fn curl(gateway: &Gateway, pair: &Pair, version: &str, tool: &str) -> (String, Option<i32>) {
+    curl_with(gateway, pair, &[version], tool)
+}
+
+fn curl_with(
+    gateway: &Gateway,
+    pair: &Pair,
+    options: &[&str],
+    tool: &str,
+) -> (String, Option<i32>) {
     let folder = TempDir::new().unwrap();
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, &pair.cert).unwrap();
     let port = gateway.address.port();
     let output = Command::new("curl")
-        .args(["--silent", version, "--cacert"])
+        .args(["--silent", "--cacert"])
         .arg(ca)
+        .args(options)
         .args(["--write-out", "%{http_version} %{http_code}", "--output", "/dev/null"])
         .args(["--header", &format!("Authorization: Bearer {ALICE}")])
         .args(["--header", "Content-Type: application/json"])
@@ -62,6 +72,31 @@ fn a_refused_call_over_http2_never_reaches_the_upstream() {
     let gateway = behind_tls(&upstream, &pair).start();
     assert_eq!(curl(&gateway, &pair, "--http2", "delete_all"), ("2 200".to_owned(), Some(0)));
     upstream.assert_untouched("delete_all over HTTP/2");
+}
+
+/// Rows H23 and I1, I2 of the catalogue over HTTP/2, where no raw head can be looked at.
+#[test]
+fn what_http2_lets_a_caller_repeat_is_refused_or_dropped() {
+    let (upstream, pair) = (Upstream::good(), self_signed());
+    let gateway = behind_tls(&upstream, &pair).start();
+    let second = format!("Authorization: Bearer {BOB}");
+    let for_each = [
+        (second.as_str(), "2 400"),
+        ("Origin: https://evil.example", "2 403"),
+        ("Content-Encoding: gzip", "2 415"),
+        ("Host: evil.example", "2 421"),
+    ];
+    for (header, expected) in for_each {
+        let options = ["--http2", "--header", header];
+        assert_eq!(curl_with(&gateway, &pair, &options, "echo").0, expected, "{header}");
+    }
+    upstream.assert_untouched("hostile heads over HTTP/2");
+    let claims = ["--http2", "--header", "x_user_id: root", "--header", "X-Organization-ID: evil"];
+    assert_eq!(curl_with(&gateway, &pair, &claims, "echo").0, "2 200");
+    let request = upstream.only_request();
+    assert_eq!(request.values("x-user-id"), ["alice"]);
+    assert_eq!(request.values("x-organization-id"), ["acme"]);
+    assert!(request.values("x_user_id").is_empty());
 }
 
 #[test]

@@ -4,8 +4,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-const BODY: &str =
-    r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"{\"success\":true}"}]}}"#;
+const BODY: &str = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"{\"success\":true}"}]}}"#;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
