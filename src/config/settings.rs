@@ -204,6 +204,19 @@ fn file(table: &Table<'_>, key: &str, text: At<&str>, base: &Path) -> Option<Pat
     table.check(key, text, readable).map(|at| at.value)
 }
 
+/// A PEM file with at least one certificate.
+fn roots(table: &Table<'_>, text: At<&str>, base: &Path) -> Option<PathBuf> {
+    let has_certificate = |text: &str| {
+        let path = base.join(text);
+        match std::fs::read_to_string(&path) {
+            Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(path),
+            Ok(_) => Err("holds no certificate in PEM form".to_owned()),
+            Err(error) => Err(format!("cannot be read: {error}")),
+        }
+    };
+    table.check("ca_file", text, has_certificate).map(|at| at.value)
+}
+
 /// Bearer tokens in clear over a network are worth an explicit word.
 fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bool) {
     let plaintext = server.parsed("plaintext", |text| match text {
@@ -305,7 +318,7 @@ fn upstream(name: &str, mut table: Table<'_>, base: &Path) -> UpstreamSpec {
     let path = table.required_string("path");
     let path = path.and_then(|text| table.check("path", text, values::route_path));
     let target = target(name, &mut table);
-    let ca_file = table.string("ca_file").and_then(|text| file(&table, "ca_file", text, base));
+    let ca_file = table.string("ca_file").and_then(|text| roots(&table, text, base));
     let spec = UpstreamSpec {
         name: name.to_owned(),
         path: path.map_or_else(|| format!("/{name}"), |at| at.value),

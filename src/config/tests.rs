@@ -178,6 +178,8 @@ fn urls_and_paths_are_what_they_say() {
         let text = UPSTREAM.replace("\"/mcp\"", &format!("\"{path}\""));
         assert!(read(&text).is_err(), "{path}");
     }
+    let no_roots = UPSTREAM.replace("url = ", "ca_file = \"Cargo.toml\"\nurl = ");
+    assert!(read(&no_roots).unwrap_err().to_string().contains("`ca_file` holds no certificate"));
     let twice = format!("{UPSTREAM}{}", UPSTREAM.replace("upstreams.t", "upstreams.u"));
     assert!(read(&twice).unwrap_err().to_string().contains("share a path"));
 }

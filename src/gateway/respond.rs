@@ -39,7 +39,12 @@ pub(super) async fn refuse(
 /// A small body that nobody wanted is read and thrown away, so that the connection lives on and
 /// the answer is not lost in a reset.
 async fn drain_small(session: &mut ServerSession) {
-    let length = match head::only(&session.req_header().headers, header::CONTENT_LENGTH) {
+    let headers = &session.req_header().headers;
+    if headers.contains_key(header::EXPECT) {
+        // The caller has not begun to send it.
+        return;
+    }
+    let length = match head::only(headers, header::CONTENT_LENGTH) {
         Header::One(length) => length.parse().unwrap_or(usize::MAX),
         Header::Absent | Header::Unclear => return,
     };
@@ -48,12 +53,6 @@ async fn drain_small(session: &mut ServerSession) {
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, session.drain_request_body()).await;
     }
 }
-
-/// Longest unwanted body in bytes that is read.
-const MAX_DRAIN: usize = 64 << 10;
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers a preflight from an origin that is allowed (Fetch, "CORS-preflight request").
 pub(super) async fn preflight(
@@ -102,3 +101,11 @@ pub(super) fn decorate(head: &mut ResponseHeader, exchange: &Exchange<'_>) -> pi
     }
     Ok(())
 }
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest unwanted body in bytes that is read.
+const MAX_DRAIN: usize = 64 << 10;
+
+/// How long an unwanted body may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);

@@ -120,6 +120,7 @@ async fn refuse_unparsed(gateway: &Gateway, session: &mut ServerSession) {
     let _ = respond::refuse(session, &mut exchange, Refusal::BadHead("not parsed")).await;
 }
 
+/// Steps 2 to 9, in their order. The tenth, the record, is the end of the [`Exchange`].
 async fn tell(
     gateway: &Gateway,
     session: &mut ServerSession,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,9 +73,10 @@ impl fmt::Debug for Upstream {
 }
 
 impl Upstream {
-    /// An upstream that has not been connected to yet.
+    /// An upstream that has not been connected to yet; `None` where the roots for its certificate
+    /// cannot be loaded.
     #[must_use]
-    pub fn new(mut options: UpstreamOptions) -> Self {
+    pub fn new(mut options: UpstreamOptions) -> Option<Self> {
         if let Some(credential) = &mut options.credential {
             credential.set_sensitive(true);
         }
@@ -82,10 +84,14 @@ impl Upstream {
         let host = options.url.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = options.url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let mut connector = ConnectorOptions::new(POOL_SIZE);
-        connector.ca_file.clone_from(&options.ca_file);
-        let connector = Connector::new(Some(connector));
-        Self { options, host, port, is_tls, resolved: ArcSwapOption::empty(), connector }
+        let mut settings = ConnectorOptions::new(POOL_SIZE);
+        // Without TLS there is nothing to trust, and a system without roots is as good as any.
+        settings.ca_file =
+            if is_tls { options.ca_file.clone() } else { Some("/dev/null".to_owned()) };
+        // Pingora panics where it finds no roots.
+        let connect = AssertUnwindSafe(|| Connector::new(Some(settings)));
+        let connector = std::panic::catch_unwind(connect).ok()?;
+        Some(Self { options, host, port, is_tls, resolved: ArcSwapOption::empty(), connector })
     }
 
     pub(super) fn options(&self) -> &UpstreamOptions {

@@ -35,7 +35,9 @@ pub(super) fn snapshot(
     let mut upstreams = HashMap::new();
     for spec in &settings.upstreams {
         let options = upstream_options(spec, builtin)?;
-        upstreams.insert(spec.name.clone(), Upstream::new(options));
+        let upstream = Upstream::new(options);
+        let upstream = upstream.ok_or_else(|| StartError::Roots(spec.name.clone()))?;
+        upstreams.insert(spec.name.clone(), upstream);
     }
     Ok(Snapshot { policy, upstreams })
 }

@@ -132,6 +132,24 @@ fn a_key_of_another_certificate_is_one_sentence_and_exit_3() {
     assert!(said.contains("doorward: the TLS certificate or key cannot be used"), "{said}");
 }
 
+#[test]
+fn a_system_without_roots_serves_plain_upstreams_and_says_what_https_lacks() {
+    let upstream = Upstream::good();
+    let no_roots = [("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")];
+    let gateway = no_roots.iter().fold(Setup::new(&upstream), |s, (k, v)| s.env(k, v)).start();
+    assert_eq!(gateway.ask(&Call::post(tool_call("echo"))).status, 200);
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("gateway.toml");
+    let text = "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+                [upstreams.t]\npath = \"/mcp\"\nurl = \"https://localhost:1/mcp\"\n";
+    std::fs::write(&config, text).unwrap();
+    let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    let output = doorward.args(["run", "--config"]).arg(config).envs(no_roots).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("doorward: the roots for the certificate of upstream `t`"), "{said}");
+}
+
 /// The upstream is a gateway behind TLS, which knows no token of the first: its 401 shows that
 /// the handshake succeeded, and the caller gets a 502 either way.
 #[test]

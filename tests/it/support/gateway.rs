@@ -58,6 +58,11 @@ impl Setup {
         self
     }
 
+    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
     /// A file beside the configuration.
     pub(crate) fn file(mut self, name: &'static str, content: &str) -> Self {
         self.files.push((name, content.to_owned()));
