@@ -15,6 +15,9 @@ pub fn init(level: tracing::Level, json: bool) {
     let own = LevelFilter::from_level(level);
     let filter = Targets::new()
         .with_default(LevelFilter::WARN.min(own))
+        // Says "failed to acquire" at error level where it simply opens another connection; what
+        // fails in earnest is logged as `upstream.failed`.
+        .with_target("pingora_core::connectors", LevelFilter::OFF)
         .with_target("doorward", own)
         .with_target("doorward_tickets", LevelFilter::INFO.min(own));
     let layer = fmt::layer().with_writer(std::io::stderr);

@@ -20,13 +20,13 @@ async def test_a_tool_that_is_not_allowed_looks_like_one_that_exists_nowhere(
     gateway, library, upstream
 ):
     async with library.connect(gateway.url, ALICE) as alice:
-        before = upstream.api_log(gateway)
+        before = upstream.api_log(gateway).count("ticket api request")
         hidden = await refusal(alice, "get_ticket")
         nowhere = await refusal(alice, "no_such_tool")
         assert (hidden.code, hidden.message) == (INVALID_PARAMS, "Unknown tool: get_ticket")
         renamed = {"message": hidden.message.replace("get_ticket", "no_such_tool")}
         assert nowhere.model_dump() == hidden.model_dump() | renamed
-        assert upstream.api_log(gateway) == before
+        assert upstream.api_log(gateway).count("ticket api request") == before
         assert (await alice.call("list_tickets"))["success"]
 
 
