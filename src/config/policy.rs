@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::read::{At, Table, did_you_mean};
 use super::settings::Settings;
 use super::values;
-use crate::core::permission::{Grants, Role, ToolPattern};
+use crate::core::permission::{BadPattern, Grants, Pattern, Patterns, Role};
 use crate::core::policy::{Policy, Route};
 use crate::core::principal::{Digest, OrganizationId, UserId};
 use crate::core::token::{TokenSpec, TokenTable, UnixSeconds};
@@ -19,6 +19,7 @@ const DEMO_DIGESTS: [&str; 2] = [
 ];
 
 type NamedTools = BTreeSet<(String, String)>;
+type Parse = fn(&str) -> Result<Pattern, BadPattern>;
 
 /// Reads `[roles.NAME]` and `[tokens.NAME]` and joins them with the routes of the upstreams.
 pub(super) fn read(file: &mut Table<'_>, settings: &Settings) -> (Policy, NamedTools) {
@@ -43,7 +44,7 @@ pub(super) fn read(file: &mut Table<'_>, settings: &Settings) -> (Policy, NamedT
     let routes = settings
         .upstreams
         .iter()
-        .map(|upstream| (upstream.path.clone(), Route { upstream: upstream.name.as_str().into() }));
+        .map(|u| (u.path.clone(), Route { upstream: u.name.as_str().into(), tasks: u.tasks }));
     let tokens = TokenTable::new(specs);
     let policy = Policy::new(routes.collect(), tokens, settings.limits.json_depth);
     (policy, reader.named_tools)
@@ -60,29 +61,51 @@ struct Reader<'s> {
 
 impl Reader<'_> {
     fn role(&mut self, name: &str, mut table: Table<'_>) -> Role {
-        let allow = self.patterns(&mut table, "tools");
-        let deny = self.patterns(&mut table, "deny");
+        let allow = self.patterns(&mut table, &["tools", "prompts", "resources"]);
+        let deny = self.patterns(&mut table, &["deny", "deny_prompts", "deny_resources"]);
         table.finish();
         Role { name: name.to_owned(), allow, deny }
     }
 
-    fn patterns(&mut self, table: &mut Table<'_>, key: &'static str) -> Vec<ToolPattern> {
-        let texts = table.strings(key);
-        texts.into_iter().filter_map(|text| self.pattern(table, text)).collect()
+    /// Patterns of tools, prompts and resources, under these keys.
+    fn patterns(&mut self, table: &mut Table<'_>, keys: &[&'static str; 3]) -> Patterns {
+        let [tools, prompts, resources] = keys;
+        let mut read = |key, parse: Parse| {
+            let texts = table.strings(key);
+            let patterns = texts.into_iter().filter_map(|text| self.pattern(table, text, parse));
+            patterns.collect::<Vec<_>>()
+        };
+        let patterns = Patterns {
+            tools: read(tools, Pattern::of_names),
+            prompts: read(prompts, Pattern::of_names),
+            resources: read(resources, Pattern::of_uris),
+        };
+        self.note_tools(&patterns.tools);
+        patterns
     }
 
-    fn pattern(&mut self, table: &Table<'_>, text: At<&str>) -> Option<ToolPattern> {
-        let pattern = match ToolPattern::parse(text.value) {
+    /// Tools that are named literally may stand in metrics before an upstream has listed them.
+    fn note_tools(&mut self, patterns: &[Pattern]) {
+        for pattern in patterns {
+            let Some(tool) = pattern.literal_name() else {
+                continue;
+            };
+            let covered = self.upstreams.iter().filter(|u| pattern.covers_upstream(u));
+            self.named_tools.extend(covered.map(|u| ((*u).to_owned(), tool.to_owned())));
+        }
+    }
+
+    fn pattern(&self, table: &Table<'_>, text: At<&str>, parse: Parse) -> Option<Pattern> {
+        let pattern = match parse(text.value) {
             Ok(pattern) => pattern,
             Err(why) => {
                 let message = format!("`{}` {why}", text.value.escape_debug());
-                table.report().error(text.span, message, "write it as \"upstream/tool\"");
+                let help = "write it as \"upstream/name\", or \"upstream/uri\" for resources";
+                table.report().error(text.span, message, help);
                 return None;
             }
         };
-        let covered: Vec<&str> =
-            self.upstreams.iter().copied().filter(|u| pattern.covers_upstream(u)).collect();
-        if covered.is_empty() {
+        if !self.upstreams.iter().any(|u| pattern.covers_upstream(u)) {
             let upstream = text.value.split('/').next().unwrap_or_default();
             table.report().error(
                 text.span,
@@ -93,10 +116,6 @@ impl Reader<'_> {
                     self.upstreams.join(", ")
                 ),
             );
-        }
-        if let Some(tool) = pattern.literal_tool() {
-            let named = covered.iter().map(|u| ((*u).to_owned(), tool.to_owned()));
-            self.named_tools.extend(named);
         }
         Some(pattern)
     }
@@ -145,7 +164,7 @@ impl Reader<'_> {
                 format!("{}defined here: {}", did_you_mean(role.value, &names), names.join(", ")),
             );
         }
-        grants.direct = self.patterns(table, "tools");
+        grants.direct = self.patterns(table, &["tools", "prompts", "resources"]);
         grants
     }
 

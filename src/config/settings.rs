@@ -9,6 +9,8 @@ use http::HeaderName;
 use super::read::{At, Table};
 use super::values;
 use crate::core::limits::Limits;
+use crate::core::policy::Tasks;
+use crate::core::seal::{MIN_SECRET, SealKey};
 
 /// All settings.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// Worker threads; 0 for one per core.
     pub threads: usize,
+    /// Key of the seals on session and task ids; made at the start where absent.
+    pub seal: Option<SealKey>,
     /// TLS on the public listener.
     pub tls: Option<Tls>,
     /// How the process ends.
@@ -82,6 +86,11 @@ pub struct UpstreamSpec {
     pub stream_idle: Duration,
     /// How long an answer may last.
     pub stream_max: Duration,
+    /// How long an event stream may be silent before a comment is written into it; never where
+    /// absent.
+    pub stream_keep_alive: Option<Duration>,
+    /// How its tasks are treated.
+    pub tasks: Tasks,
 }
 
 /// Where an upstream's requests go.
@@ -127,6 +136,7 @@ pub(super) fn read(file: &mut Table<'_>, base: &Path) -> Settings {
     let allowed_hosts = checked(&mut server, "allowed_hosts", values::host);
     let allowed_origins = checked(&mut server, "allowed_origins", values::origin);
     let threads = server.integer("threads", 0..=1024).unwrap_or(0);
+    let seal = server.string("session_key_file").and_then(|text| seal(&server, text, base));
     let tls = tls(server.table("tls"), base);
     let shutdown = shutdown(server.table("shutdown"));
     check_exposure(&mut server, &listen, tls.is_some());
@@ -148,6 +158,7 @@ pub(super) fn read(file: &mut Table<'_>, base: &Path) -> Settings {
         allowed_hosts,
         allowed_origins,
         threads,
+        seal,
         tls,
         shutdown,
         admin_listen,
@@ -193,6 +204,16 @@ fn tls(mut table: Table<'_>, base: &Path) -> Option<Tls> {
     let key = table.required_string("key_file").and_then(|at| file(&table, "key_file", at, base));
     table.finish();
     Some(Tls { cert_file: cert.unwrap_or_default(), key_file: key.unwrap_or_default() })
+}
+
+/// A key from the bytes of a file, a line end behind them aside.
+fn seal(table: &Table<'_>, text: At<&str>, base: &Path) -> Option<SealKey> {
+    let read = |text: &str| {
+        let bytes = std::fs::read(base.join(text)).map_err(|e| format!("cannot be read: {e}"))?;
+        let too_short = || format!("must hold at least {MIN_SECRET} bytes: openssl rand -hex 32");
+        SealKey::new(bytes.trim_ascii_end()).ok_or_else(too_short)
+    };
+    table.check("session_key_file", text, read).map(|at| at.value)
 }
 
 /// A path to a file that can be read; a relative one starts at the folder of the configuration.
@@ -328,9 +349,20 @@ fn upstream(name: &str, mut table: Table<'_>, base: &Path) -> UpstreamSpec {
         call_timeout: duration(&mut table, "call_timeout", 60),
         stream_idle: duration(&mut table, "stream_idle", 10 * 60),
         stream_max: duration(&mut table, "stream_max", 24 * 60 * 60),
+        stream_keep_alive: table.parsed("stream_keep_alive", values::duration).map(|at| at.value),
+        tasks: tasks(&mut table),
     };
     table.finish();
     spec
+}
+
+fn tasks(table: &mut Table<'_>) -> Tasks {
+    let tasks = table.parsed("tasks", |text| match text {
+        "off" => Ok(Tasks::Off),
+        "sealed" => Ok(Tasks::Sealed),
+        _ => Err("must be \"off\" or \"sealed\"".to_owned()),
+    });
+    tasks.map_or(Tasks::Off, |at| at.value)
 }
 
 fn target(name: &str, table: &mut Table<'_>) -> Target {
@@ -358,6 +390,7 @@ fn limits(mut table: Table<'_>) -> Limits {
     let limits = Limits {
         request_body: size(&mut table, "request_body", 4 << 20),
         listing: size(&mut table, "listing", 8 << 20),
+        list_ttl: duration(&mut table, "list_ttl", 60),
         json_depth: table.integer("json_depth", 8..=128).unwrap_or(64),
         headers: size(&mut table, "headers", 32 << 10),
         connections: table.integer("connections", 1..=1_000_000).unwrap_or(20_000),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::permission::{Permission, Target, TargetKind};
 use crate::core::principal::PresentedToken;
 
 const UPSTREAM: &str = "[upstreams.t]\npath = \"/mcp\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
@@ -62,7 +63,7 @@ in_flight = 0
         "5:8: `path` must begin with \"/\"",
         "6:16: `call_timeout` must be a duration with its unit",
         "8:10: `tikets/list` names no upstream of this file; did you mean `tickets`?",
-        "8:25: `list` names no upstream; write it as \"upstream/tool\"",
+        "8:25: `list` names no upstream; write it as \"upstream/name\", or \"upstream/uri\" for resources",
         "8:33: `tools` must be an array of strings, not integer",
         "9:9: `expires` is missing; add a date",
         "10:10: `sha256` must be 64 hexadecimal digits",
@@ -95,8 +96,10 @@ fn what_is_absent_or_empty_grants_nothing() {
     let config = read(&format!("{UPSTREAM}[roles.r]\n{}roles = [\"r\"]\n", token(""))).unwrap();
     let token = PresentedToken::from_authorization("Bearer foo").unwrap();
     let principal = config.policy.tokens().identify(token, 0).unwrap();
-    let allowed = crate::core::permission::Permission::Allowed;
-    assert_ne!(principal.grants().judge("t", "anything"), allowed);
+    for kind in [TargetKind::Tool, TargetKind::Prompt, TargetKind::Resource] {
+        let judged = principal.grants().judge("t", Target { kind, name: "docs://anything" });
+        assert_ne!(judged, Permission::Allowed, "{kind:?}");
+    }
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn the_shipped_file_is_good_and_shows_the_defaults() {
         settings.public_url = None;
         for upstream in &mut settings.upstreams {
             upstream.name = String::new();
-            upstream.target = Target::BuiltinTickets;
+            upstream.target = super::Target::BuiltinTickets;
         }
         format!("{settings:?}")
     };

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::edits::Edits;
 use super::message::{Fault, Field, Kind, Message, Unreadable};
 use super::method::{self, Eras, Filter, Method, Rule};
-use super::permission::Permission;
-use super::policy::Route;
+use super::permission::{Permission, Target, TargetKind};
+use super::policy::{Route, Tasks};
 use super::principal::Principal;
 use super::refusal::Refusal;
 use super::revision::Era;
+use super::seal::SealKey;
 
 /// A request body that nobody but the judge may read. It leaves only in exchange for a permit.
 #[derive(Debug)]
@@ -47,22 +49,34 @@ impl HeldBody {
         Message::read(&self.0, max_depth)
     }
 
-    /// Exactly the bytes that were judged.
+    /// Exactly the bytes that were judged, where task ids have lost their seals.
     #[must_use]
-    pub fn release(self, _proof: &Permit) -> Bytes {
-        self.0
+    pub fn release(self, permit: &Permit) -> Bytes {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) if !permit.edits.is_empty() => permit.edits.clone().apply(text).into(),
+            _ => self.0,
+        }
     }
 }
 
 /// What a caller wants.
 #[derive(Clone, Copy, Debug)]
-pub enum Ask<'m> {
+pub enum Want<'m> {
     /// DELETE: end a legacy session (MCP 2025-11-25, "Session Management").
     EndSession,
     /// POST: have a message carried to the upstream.
     Message(&'m Message<'m>, Era),
     /// GET: open a legacy stream (MCP 2025-11-25, "Listening for Messages from the Server").
     Stream,
+}
+
+/// What a caller wants, and in which session.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'m> {
+    /// What.
+    pub want: Want<'m>,
+    /// `Mcp-Session-Id` as it was sent; means nothing in the modern era.
+    pub session: Option<&'m str>,
 }
 
 /// Proof that a request was judged and may be forwarded. Only [`decide`] makes one.
@@ -73,7 +87,22 @@ pub struct Permit {
     method: Option<&'static Method>,
     tool: Option<Arc<str>>,
     era: Era,
-    whole_stream: bool,
+    session: Option<String>,
+    is_get: bool,
+    tasks: Tasks,
+    known_tasks: Vec<KnownTask>,
+    edits: Edits,
+}
+
+/// A task that the request names.
+#[derive(Clone, Debug)]
+pub struct KnownTask {
+    /// Its id as the upstream knows it.
+    pub id: String,
+    /// Its id as the caller knows it.
+    pub sealed: String,
+    /// Whether the request acts on it, or only says that it belongs to it.
+    pub is_target: bool,
 }
 
 impl Permit {
@@ -107,17 +136,33 @@ impl Permit {
         self.era
     }
 
-    /// What is to be filtered in the answer.
+    /// The session as the upstream knows it.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// What is changed in the answer.
     #[must_use]
     pub fn filter(&self) -> Filter {
-        self.method.map_or(Filter::Nothing, |m| m.filter)
+        match self.method.map_or(Filter::Nothing, |m| m.filter) {
+            // Legacy results say nothing about caches.
+            Filter::Cache if self.era == Era::Legacy => Filter::Nothing,
+            filter => filter,
+        }
     }
 
     /// Whether the answer is a GET stream, in which a list can turn up for a request that was
     /// made elsewhere (MCP 2025-11-25, "Resumability and Redelivery").
     #[must_use]
-    pub fn is_whole_stream(&self) -> bool {
-        self.whole_stream
+    pub fn is_get(&self) -> bool {
+        self.is_get
+    }
+
+    /// Whether the answer is a stream that lasts until somebody closes it.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        self.is_get || self.method.is_some_and(|m| m.name == method::LISTEN)
     }
 
     /// Whether the request may be sent again after a pooled connection turned out to be dead.
@@ -126,10 +171,39 @@ impl Permit {
         self.method.is_some_and(|m| m.repeatable)
     }
 
-    /// Whether the caller may see this tool in a list: the same judgement as for a call.
+    /// How the upstream's tasks are treated.
     #[must_use]
-    pub fn may_see(&self, tool: &str) -> bool {
-        self.principal.grants().judge(&self.upstream, tool) == Permission::Allowed
+    pub fn tasks(&self) -> Tasks {
+        self.tasks
+    }
+
+    /// The upstream's id of the one task that the method acts on.
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        let acts = self.method.is_some_and(|m| m.rule == Rule::Task);
+        let target = self.known_tasks.iter().find(|task| task.is_target);
+        target.filter(|_| acts).map(|task| task.id.as_str())
+    }
+
+    /// Whether the answer has to be read before the caller may have it.
+    #[must_use]
+    pub fn changes_answer(&self) -> bool {
+        let may_name_tasks = self.tool.is_some() || !self.known_tasks.is_empty();
+        self.is_get
+            || self.filter() != Filter::Nothing
+            || (self.tasks == Tasks::Sealed && may_name_tasks)
+    }
+
+    /// The tasks that the request names.
+    #[must_use]
+    pub fn known_tasks(&self) -> &[KnownTask] {
+        &self.known_tasks
+    }
+
+    /// Whether the caller may see this in a list: the same judgement as for its use.
+    #[must_use]
+    pub fn may_see(&self, target: Target<'_>) -> bool {
+        self.principal.grants().judge(&self.upstream, target) == Permission::Allowed
     }
 }
 
@@ -144,63 +218,163 @@ pub enum Verdict {
 
 /// Judges one request. Everything that is not known is refused.
 #[must_use]
-pub fn decide(principal: &Arc<Principal>, route: &Route, ask: Ask<'_>) -> Verdict {
-    let permit = Permit {
-        principal: Arc::clone(principal),
-        upstream: Arc::clone(&route.upstream),
-        method: None,
-        tool: None,
-        era: Era::Legacy,
-        whole_stream: false,
+pub fn decide(seal: &SealKey, principal: &Arc<Principal>, route: &Route, ask: Ask<'_>) -> Verdict {
+    let judge = Judge { seal, principal, route };
+    let judged = judge.begin(&ask).and_then(|permit| match ask.want {
+        Want::EndSession | Want::Stream => Ok(permit),
+        Want::Message(message, _) => judge.message(permit, message),
+    });
+    judged.map_or_else(Verdict::Refuse, Verdict::Forward)
+}
+
+/// What the message acts on, where it names one thing.
+#[must_use]
+pub fn target<'m>(message: &'m Message<'_>) -> Option<Target<'m>> {
+    let text = |field: Option<&'m Field<'_>>| match field {
+        Some(Field::Text(name)) if !name.is_empty() => Some(name.as_ref()),
+        _ => None,
     };
-    match ask {
-        Ask::EndSession => Verdict::Forward(permit),
-        Ask::Stream => Verdict::Forward(Permit { whole_stream: true, ..permit }),
-        Ask::Message(message, era) => match judge_message(principal, route, message, era) {
-            Ok((method, tool)) => Verdict::Forward(Permit { method, tool, era, ..permit }),
-            Err(refusal) => Verdict::Refuse(refusal),
-        },
+    let method = method::find(message.method())?;
+    match method.rule {
+        Rule::Target(kind) => Some(Target { kind, name: text(message.param(method.target?))? }),
+        Rule::Reference => {
+            let (name, uri) = (message.reference("name"), message.reference("uri"));
+            let (kind, name) = match (text(message.reference("type"))?, name, uri) {
+                ("ref/prompt", name, None) => (TargetKind::Prompt, text(name)?),
+                ("ref/resource", None, uri) => (TargetKind::Template, text(uri)?),
+                _ => return None,
+            };
+            Some(Target { kind, name })
+        }
+        Rule::Authenticated | Rule::Subscriptions | Rule::Task => None,
     }
 }
 
-type Judged = (Option<&'static Method>, Option<Arc<str>>);
+struct Judge<'j> {
+    seal: &'j SealKey,
+    principal: &'j Arc<Principal>,
+    route: &'j Route,
+}
 
-fn judge_message(
-    principal: &Principal,
-    route: &Route,
-    message: &Message<'_>,
-    era: Era,
-) -> Result<Judged, Refusal> {
-    if *message.kind() == Kind::Response {
-        // Servers of the modern era ask nothing of clients that would be answered by a POST.
-        return match era {
-            Era::Legacy => Ok((None, None)),
-            Era::Modern => Err(Refusal::Unreadable(Fault::Shape)),
+impl Judge<'_> {
+    /// A permit for nothing yet, in the caller's own session (MCP 2025-11-25, "Session
+    /// Hijacking").
+    fn begin(&self, ask: &Ask<'_>) -> Result<Permit, Refusal> {
+        let era = match ask.want {
+            Want::Message(_, era) => era,
+            Want::EndSession | Want::Stream => Era::Legacy,
         };
+        let open = |sealed| {
+            let id = self.seal.open_session(self.principal, &self.route.upstream, sealed);
+            id.map(str::to_owned).ok_or(Refusal::UnknownSession)
+        };
+        Ok(Permit {
+            principal: Arc::clone(self.principal),
+            upstream: Arc::clone(&self.route.upstream),
+            method: None,
+            tool: None,
+            era,
+            session: ask.session.filter(|_| era == Era::Legacy).map(open).transpose()?,
+            is_get: matches!(ask.want, Want::Stream),
+            tasks: self.route.tasks,
+            known_tasks: Vec::new(),
+            edits: Edits::default(),
+        })
     }
-    let method = method::find(message.method())
-        .filter(|m| {
+
+    fn message(&self, permit: Permit, message: &Message<'_>) -> Result<Permit, Refusal> {
+        let era = permit.era;
+        if *message.kind() == Kind::Response {
+            // Servers of the modern era ask nothing of clients that would be answered by a POST.
+            return match era {
+                Era::Legacy => self.tasks(permit, message),
+                Era::Modern => Err(Refusal::Unreadable(Fault::Shape)),
+            };
+        }
+        let method = self.method(message, era)?;
+        if method.is_notification != (*message.kind() == Kind::Notification) {
+            return Err(Refusal::Unreadable(Fault::BadId));
+        }
+        let mut tool = None;
+        match (method.rule, target(message)) {
+            (Rule::Authenticated, _) => {}
+            (Rule::Subscriptions, _) => self.subscriptions(message, era)?,
+            (Rule::Task, _) if message.task_ids().iter().any(|task| task.is_target) => {}
+            (Rule::Reference | Rule::Target(_), Some(target)) => {
+                self.target(target, era)?;
+                tool = Some(target.name).filter(|_| target.kind == TargetKind::Tool);
+            }
+            (Rule::Reference | Rule::Target(_) | Rule::Task, _) => return Err(Refusal::BadTarget),
+        }
+        if tool.is_some() && permit.tasks == Tasks::Off && message.param("task").is_some() {
+            return Err(Refusal::TasksOff);
+        }
+        let permit = Permit { method: Some(method), tool: tool.map(Arc::from), ..permit };
+        self.tasks(permit, message)
+    }
+
+    /// The row of a method that exists in this era and is served.
+    fn method(&self, message: &Message<'_>, era: Era) -> Result<&'static Method, Refusal> {
+        let found = method::find(message.method()).filter(|m| {
             matches!(
                 (m.eras, era),
                 (Eras::Both, _) | (Eras::Legacy, Era::Legacy) | (Eras::Modern, Era::Modern)
             )
-        })
-        .ok_or(Refusal::UnknownMethod(era))?;
-    if method.is_notification != (*message.kind() == Kind::Notification) {
-        return Err(Refusal::Unreadable(Fault::BadId));
+        });
+        let served = found.filter(|m| m.rule != Rule::Task || self.route.tasks != Tasks::Off);
+        served.ok_or(Refusal::UnknownMethod(era))
     }
-    let target = match method.target.map(|member| message.param(member)) {
-        None => None,
-        Some(Some(Field::Text(name))) if !name.is_empty() => Some(name.as_ref()),
-        Some(_) => return Err(Refusal::BadTarget),
-    };
-    match (method.rule, target) {
-        (Rule::Authenticated, _) => Ok((Some(method), None)),
-        (Rule::Tool, None) => Err(Refusal::BadTarget),
-        (Rule::Tool, Some(tool)) => match principal.grants().judge(&route.upstream, tool) {
-            Permission::Allowed => Ok((Some(method), Some(tool.into()))),
-            permission => Err(Refusal::UnknownTool { tool: tool.to_owned(), permission }),
-        },
+
+    fn target(&self, target: Target<'_>, era: Era) -> Result<(), Refusal> {
+        match self.principal.grants().judge(&self.route.upstream, target) {
+            Permission::Allowed => Ok(()),
+            permission => Err(Refusal::UnknownTarget {
+                kind: target.kind,
+                name: target.name.to_owned(),
+                permission,
+                era,
+            }),
+        }
+    }
+
+    /// Every resource must be permitted; what is not known here may name anything.
+    fn subscriptions(&self, message: &Message<'_>, era: Era) -> Result<(), Refusal> {
+        let asked = message.subscriptions();
+        let has_tasks = message.task_ids().iter().any(|task| task.is_target);
+        if asked.is_unclear || (has_tasks && self.route.tasks == Tasks::Off) {
+            return Err(Refusal::BadTarget);
+        }
+        let kind = TargetKind::Resource;
+        asked.resources.iter().try_for_each(|uri| self.target(Target { kind, name: uri }, era))
+    }
+
+    /// Takes the seals off the ids of tasks. One that the message acts on must be the caller's,
+    /// and its tool still permitted; one that it only mentions may be the client's own.
+    fn tasks(&self, mut permit: Permit, message: &Message<'_>) -> Result<Permit, Refusal> {
+        if self.route.tasks == Tasks::Off {
+            return Ok(permit);
+        }
+        let acts =
+            permit.method.is_some_and(|m| matches!(m.rule, Rule::Task | Rule::Subscriptions));
+        for task in message.task_ids() {
+            let opened = self.seal.open_task(self.principal, &self.route.upstream, &task.id);
+            let Some(opened) = opened else {
+                if acts && task.is_target {
+                    return Err(Refusal::UnknownTask(None));
+                }
+                continue;
+            };
+            let tool = Target { kind: TargetKind::Tool, name: &opened.tool };
+            match self.principal.grants().judge(&self.route.upstream, tool) {
+                Permission::Allowed => {}
+                permission => return Err(Refusal::UnknownTask(Some(permission))),
+            }
+            let spelled = serde_json::Value::from(opened.id).to_string();
+            permit.edits.replace(task.at.clone(), spelled);
+            let (id, sealed) = (opened.id.to_owned(), task.id.clone().into_owned());
+            permit.known_tasks.push(KnownTask { id, sealed, is_target: task.is_target });
+        }
+        Ok(permit)
     }
 }
 

@@ -7,8 +7,12 @@ use std::time::Duration;
 pub struct Limits {
     /// Longest request body in bytes.
     pub request_body: usize,
-    /// Longest list answer, and longest event of a filtered stream, in bytes.
+    /// Longest answer that is changed on its way (a list, a modern resource), and longest event
+    /// of such a stream, in bytes.
     pub listing: usize,
+    /// How long a client may keep a list, and so how long a permission that is taken away may
+    /// still show in it.
+    pub list_ttl: Duration,
     /// Deepest nesting of JSON that is read.
     pub json_depth: usize,
     /// Longest request head in bytes.

@@ -1,13 +1,17 @@
-//! Cuts a list result down to what its caller may see, on the raw bytes.
+//! What of an upstream's answer its caller may see, on the raw bytes.
 //!
-//! Kept items, their order, unknown members and `nextCursor` stay byte for byte as the upstream
-//! wrote them (MCP, "Listing Tools", "Pagination"). What cannot be read strictly is an error, never
-//! passed on: a reader that is more lenient than this one might find a hidden tool in it.
+//! Lists of tools, prompts, resources and templates are cut down to what the caller may use; a
+//! copy in a cache stays with its caller. Kept items, their order, unknown members and
+//! `nextCursor` stay byte for byte as the upstream wrote them (MCP, "Listing Tools",
+//! "Pagination"). What cannot be read strictly is an error, never passed on: a reader that is more
+//! lenient than this one might find a hidden tool in it.
 
 use std::ops::Range;
 
-use super::json::{JsonError, Scanner, Token};
+use super::edits::Edits;
+use super::json::{Event, JsonError, Scanner, Token};
 use super::message::looks_like;
+use super::permission::{Target, TargetKind};
 
 /// Why an answer cannot be passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,35 +23,57 @@ pub enum Unlistable {
 }
 
 /// What a message from an upstream turned out to be.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Listing {
-    /// A list result with items taken out or `cacheScope` changed: the new text.
-    Cut(String),
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shape {
     /// A JSON-RPC error.
     Failure,
-    /// A list result that may pass as it is.
-    List,
+    /// A list of things of this kind.
+    List(TargetKind),
     /// A request or notification from the server.
     Notice,
     /// Another result.
     Result,
+    /// A result that announces capabilities.
+    Welcome,
 }
 
-/// Reads `text` and, if it is a list of tools, drops every tool that `keep` does not want.
+/// A message that was read, with what has to change in it.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Listing {
+    /// What it is.
+    pub shape: Shape,
+    /// What has to change before the caller may have it.
+    pub edits: Edits,
+}
+
+/// The members of a result that list something, and the member that names each item.
+const LISTS: [(&str, TargetKind, &str); 4] = [
+    ("prompts", TargetKind::Prompt, "name"),
+    ("resourceTemplates", TargetKind::Template, "uriTemplate"),
+    ("resources", TargetKind::Resource, "uri"),
+    ("tools", TargetKind::Tool, "name"),
+];
+
+/// Members of a result that say who may keep it, and for how long (MCP 2026-07-28, "Caching").
+const CACHE: [&str; 2] = ["cacheScope", "ttlMs"];
+
+/// Reads `text`, drops every item of a list that `keep` does not want, and lets a copy be cached
+/// by nobody but its caller, for at most `max_ttl` milliseconds.
 ///
 /// # Errors
 /// [`Unlistable`] where the text cannot be read with certainty.
 pub fn filter(
     text: &str,
     max_depth: usize,
-    mut keep: impl FnMut(&str) -> bool,
+    max_ttl: u64,
+    mut keep: impl FnMut(Target<'_>) -> bool,
 ) -> Result<Listing, Unlistable> {
     let mut scanner = Scanner::new(text, max_depth);
     let mut found = Found::default();
     while let Some(event) = scanner.next_event().map_err(Unlistable::Json)? {
-        found.step(&event, &mut keep)?;
+        found.step(text, &event, max_ttl, &mut keep)?;
     }
-    found.finish(text)
+    found.finish()
 }
 
 #[derive(Default)]
@@ -55,15 +81,22 @@ struct Found {
     has_method: bool,
     has_error: bool,
     has_result: bool,
+    has_capabilities: bool,
     inside_result: bool,
-    inside_tools: bool,
-    /// The bytes between the brackets of `result.tools`.
-    tools: Option<Range<usize>>,
+    kind: Option<TargetKind>,
+    list: Option<List>,
+    edits: Edits,
+}
+
+/// The list that is being read.
+struct List {
+    kind: TargetKind,
+    naming: &'static str,
+    /// Where its first item may begin.
+    start: usize,
     kept: Vec<Range<usize>>,
-    dropped: bool,
+    has_dropped: bool,
     item: Option<Item>,
-    /// Where a `cacheScope` stands that is not yet private.
-    scope: Option<Range<usize>>,
 }
 
 struct Item {
@@ -74,33 +107,26 @@ struct Item {
 impl Found {
     fn step(
         &mut self,
-        event: &super::json::Event<'_>,
-        keep: &mut impl FnMut(&str) -> bool,
+        text: &str,
+        event: &Event<'_>,
+        max_ttl: u64,
+        keep: &mut impl FnMut(Target<'_>) -> bool,
     ) -> Result<(), Unlistable> {
-        let key = event.key.as_deref();
-        match (event.depth, key) {
+        match (event.depth, event.key.as_deref()) {
             (0, _) if !matches!(event.token, Token::ObjectStart | Token::End) => {
                 return Err(Unlistable::Shape);
             }
             (1, None) => self.inside_result = false,
             (1, Some(key)) => return self.envelope(key, event.token),
-            (2, None) if self.inside_tools => {
-                self.inside_tools = false;
-                if let Some(tools) = &mut self.tools {
-                    tools.end = event.start;
+            (2, None) => {
+                if let Some(list) = self.list.take() {
+                    list.finish(text, event.start, &mut self.edits);
                 }
             }
-            (2, Some(key)) if self.inside_result => return self.member(key, event),
-            (3, None) if self.inside_tools => return self.item(event),
-            (4, Some(key)) if self.inside_tools => {
-                if looks_like(key, "name") {
-                    return Err(Unlistable::Shape);
-                }
-                if let (Some(item), "name") = (&mut self.item, key) {
-                    let Token::String(name) = event.token else {
-                        return Err(Unlistable::Shape);
-                    };
-                    item.keep = Some(keep(&name.decode()));
+            (2, Some(key)) if self.inside_result => return self.member(key, event, max_ttl),
+            (3 | 4, _) => {
+                if let Some(list) = &mut self.list {
+                    return list.step(event, keep);
                 }
             }
             _ => {}
@@ -122,28 +148,83 @@ impl Found {
         Ok(())
     }
 
-    fn member(&mut self, key: &str, event: &super::json::Event<'_>) -> Result<(), Unlistable> {
-        match key {
-            "tools" => {
-                if event.token != Token::ArrayStart {
-                    return Err(Unlistable::Shape);
-                }
-                self.inside_tools = true;
-                self.tools = Some(event.end..event.end);
-            }
-            "cacheScope" => match event.token {
-                Token::String(scope) if scope.decode() == "private" => {}
-                _ => self.scope = Some(event.start..event.end),
-            },
-            _ if looks_like(key, "tools") || looks_like(key, "cacheScope") => {
+    fn member(&mut self, key: &str, event: &Event<'_>, max_ttl: u64) -> Result<(), Unlistable> {
+        let place = event.start..event.end;
+        if let Some((_, kind, naming)) = LISTS.iter().find(|(name, ..)| *name == key) {
+            if event.token != Token::ArrayStart || self.kind.is_some() {
                 return Err(Unlistable::Shape);
             }
-            _ => {}
+            self.kind = Some(*kind);
+            self.list = Some(List::begin(*kind, naming, event.end));
+            return Ok(());
+        }
+        match (key, event.token) {
+            ("capabilities", _) => self.has_capabilities = true,
+            ("cacheScope", Token::String(scope)) if scope.decode() == "private" => {}
+            ("ttlMs", Token::Number(n)) if n.parse::<u64>().is_ok_and(|ms| ms <= max_ttl) => {}
+            // Only a whole container would go on behind this event.
+            ("cacheScope" | "ttlMs", Token::ObjectStart | Token::ArrayStart) => {
+                return Err(Unlistable::Shape);
+            }
+            ("cacheScope", _) => self.edits.replace(place, r#""private""#),
+            ("ttlMs", Token::Number(n)) if n.parse::<u64>().is_ok() => {
+                self.edits.replace(place, max_ttl.to_string());
+            }
+            ("ttlMs", _) => self.edits.replace(place, "0"),
+            _ => {
+                let mut known = LISTS.iter().map(|(name, ..)| name).chain(&CACHE);
+                if known.any(|known| looks_like(key, known)) {
+                    return Err(Unlistable::Shape);
+                }
+            }
         }
         Ok(())
     }
 
-    fn item(&mut self, event: &super::json::Event<'_>) -> Result<(), Unlistable> {
+    fn finish(self) -> Result<Listing, Unlistable> {
+        let shape = match (self.has_method, self.has_error, self.has_result) {
+            (true, false, false) => Shape::Notice,
+            (false, true, false) => Shape::Failure,
+            (false, false, true) => match self.kind {
+                Some(kind) => Shape::List(kind),
+                None if self.has_capabilities => Shape::Welcome,
+                None => Shape::Result,
+            },
+            _ => return Err(Unlistable::Shape),
+        };
+        Ok(Listing { shape, edits: self.edits })
+    }
+}
+
+impl List {
+    fn begin(kind: TargetKind, naming: &'static str, start: usize) -> Self {
+        Self { kind, naming, start, kept: Vec::new(), has_dropped: false, item: None }
+    }
+
+    fn step(
+        &mut self,
+        event: &Event<'_>,
+        keep: &mut impl FnMut(Target<'_>) -> bool,
+    ) -> Result<(), Unlistable> {
+        if event.depth == 3 {
+            return self.item(event);
+        }
+        let Some(key) = event.key.as_deref() else {
+            return Ok(());
+        };
+        if looks_like(key, self.naming) {
+            return Err(Unlistable::Shape);
+        }
+        if let Some(item) = self.item.as_mut().filter(|_| key == self.naming) {
+            let Token::String(name) = event.token else {
+                return Err(Unlistable::Shape);
+            };
+            item.keep = Some(keep(Target { kind: self.kind, name: &name.decode() }));
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, event: &Event<'_>) -> Result<(), Unlistable> {
         match (event.token, self.item.take()) {
             (Token::ObjectStart, None) => {
                 self.item = Some(Item { start: event.start, keep: None });
@@ -151,44 +232,19 @@ impl Found {
             (Token::End, Some(Item { start, keep: Some(true) })) => {
                 self.kept.push(start..event.end);
             }
-            (Token::End, Some(Item { keep: Some(false), .. })) => self.dropped = true,
+            (Token::End, Some(Item { keep: Some(false), .. })) => self.has_dropped = true,
             _ => return Err(Unlistable::Shape),
         }
         Ok(())
     }
 
-    fn finish(self, text: &str) -> Result<Listing, Unlistable> {
-        match (self.has_method, self.has_error, self.has_result) {
-            (true, false, false) => return Ok(Listing::Notice),
-            (false, true, false) => return Ok(Listing::Failure),
-            (false, false, true) => {}
-            _ => return Err(Unlistable::Shape),
-        }
-        let Some(tools) = self.tools else {
-            return Ok(Listing::Result);
-        };
-        let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
-        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-        if self.dropped {
+    /// The list ends at `end`; where something was dropped, the rest takes its place.
+    fn finish(self, text: &str, end: usize, edits: &mut Edits) {
+        if self.has_dropped {
+            let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
             let kept: Vec<&str> = self.kept.iter().map(slice).collect();
-            edits.push((tools, kept.join(",")));
+            edits.replace(self.start..end, kept.join(","));
         }
-        if let Some(scope) = self.scope {
-            edits.push((scope, r#""private""#.to_owned()));
-        }
-        if edits.is_empty() {
-            return Ok(Listing::List);
-        }
-        edits.sort_by_key(|(range, _)| range.start);
-        let mut out = String::with_capacity(text.len());
-        let mut done = 0;
-        for (range, replacement) in &edits {
-            out.push_str(slice(&(done..range.start)));
-            out.push_str(replacement);
-            done = range.end;
-        }
-        out.push_str(slice(&(done..text.len())));
-        Ok(Listing::Cut(out))
     }
 }
 
@@ -196,8 +252,16 @@ impl Found {
 mod tests {
     use super::*;
 
-    fn only_alpha(text: &str) -> Result<Listing, Unlistable> {
-        filter(text, 64, |name| name == "alpha")
+    fn read(text: &str) -> Result<(Shape, String), Unlistable> {
+        let listing = filter(text, 64, 60_000, |target| target.name == "alpha")?;
+        Ok((listing.shape, listing.edits.apply(text)))
+    }
+
+    /// The list of tools as it may pass.
+    fn only_alpha(text: &str) -> Result<String, Unlistable> {
+        let (shape, passed) = read(text)?;
+        assert_eq!(shape, Shape::List(TargetKind::Tool), "{text}");
+        Ok(passed)
     }
 
     #[test]
@@ -209,28 +273,29 @@ mod tests {
         let expected = format!(
             "{{\"jsonrpc\":\"2.0\", \"id\":1,\"result\":{{\"tools\":[{alpha}],\"nextCursor\":\"\",\"z\":1e2}}}}"
         );
-        assert_eq!(only_alpha(&text), Ok(Listing::Cut(expected)));
+        assert_eq!(only_alpha(&text), Ok(expected));
     }
 
     #[test]
     fn a_list_that_may_pass_is_not_touched() {
         let text = r#"{"result":{"tools":[{"name":"alpha"}],"cacheScope":"private"}}"#;
-        assert_eq!(only_alpha(text), Ok(Listing::List));
-        assert_eq!(only_alpha(r#"{"result":{"tools":[]}}"#), Ok(Listing::List));
+        assert_eq!(only_alpha(text).as_deref(), Ok(text));
+        let empty = r#"{"result":{"tools":[]}}"#;
+        assert_eq!(only_alpha(empty).as_deref(), Ok(empty));
     }
 
     #[test]
     fn an_empty_page_keeps_its_cursor_and_turns_private() {
         let text = r#"{"result":{"cacheScope":"public","tools":[{"name":"b"}],"nextCursor":"c"}}"#;
         let cut = r#"{"result":{"cacheScope":"private","tools":[],"nextCursor":"c"}}"#;
-        assert_eq!(only_alpha(text), Ok(Listing::Cut(cut.into())));
+        assert_eq!(only_alpha(text), Ok(cut.into()));
     }
 
     #[test]
     fn an_escaped_name_is_read_as_the_client_will_read_it() {
         let text = r#"{"result":{"tools":[{"name":"\u0062eta"},{"name":"\u0061lpha"}]}}"#;
         let cut = r#"{"result":{"tools":[{"name":"\u0061lpha"}]}}"#;
-        assert_eq!(only_alpha(text), Ok(Listing::Cut(cut.into())));
+        assert_eq!(only_alpha(text), Ok(cut.into()));
     }
 
     #[test]
@@ -251,18 +316,70 @@ mod tests {
             r#"{"method":"x","result":{"tools":[]}}"#,
             r#"{"error":{},"result":{"tools":[]}}"#,
             r#"{"id":1}"#,
+            r#"{"result":{"tools":[],"prompts":[{"name":"b"}]}}"#,
+            r#"{"result":{"Prompts":[{"name":"b"}]}}"#,
+            r#"{"result":{"resources":[{"name":"alpha"}]}}"#,
+            r#"{"result":{"resources":[{"uri":"alpha","URI":"b"}]}}"#,
+            r#"{"result":{"resourcetemplates":[]}}"#,
+            r#"{"result":{"tools":[],"cacheScope":{"a":1}}}"#,
+            r#"{"result":{"tools":[],"CacheScope":"public"}}"#,
+            r#"{"result":{"tools":[],"ttlMs":[]}}"#,
+            r#"{"result":{"tools":[],"TTLms":1}}"#,
             r#"{"result":{"tools":[]}} x"#,
             "",
         ] {
-            assert!(only_alpha(text).is_err(), "{text}");
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_list_is_filtered_by_what_names_its_items() {
+        let cases = [
+            ("prompts", "name", TargetKind::Prompt),
+            ("resources", "uri", TargetKind::Resource),
+            ("resourceTemplates", "uriTemplate", TargetKind::Template),
+            ("tools", "name", TargetKind::Tool),
+        ];
+        for (list, naming, kind) in cases {
+            let alpha = format!(r#"{{"title":"b","{naming}":"alpha"}}"#);
+            let beta = format!(r#"{{"{naming}":"beta","title":"alpha"}}"#);
+            let text = format!(r#"{{"result":{{"{list}":[{beta},{alpha}]}}}}"#);
+            let cut = format!(r#"{{"result":{{"{list}":[{alpha}]}}}}"#);
+            assert_eq!(read(&text), Ok((Shape::List(kind), cut)));
+        }
+    }
+
+    #[test]
+    fn a_time_to_live_is_capped_and_stays_a_whole_number() {
+        let cases = [
+            ("0", "0"),
+            ("60000", "60000"),
+            ("60001", "60000"),
+            ("3600000", "60000"),
+            ("18446744073709551616", "0"),
+            ("1e9", "0"),
+            ("1.5", "0"),
+            ("-1", "0"),
+            ("null", "0"),
+            ("\"3600000\"", "0"),
+        ];
+        for (sent, passed) in cases {
+            let text = |ttl| format!(r#"{{"result":{{"contents":[],"ttlMs":{ttl}}}}}"#);
+            assert_eq!(read(&text(sent)), Ok((Shape::Result, text(passed))), "{sent}");
         }
     }
 
     #[test]
     fn other_messages_are_told_apart() {
-        assert_eq!(only_alpha(r#"{"id":1,"error":{"code":1}}"#), Ok(Listing::Failure));
-        assert_eq!(only_alpha(r#"{"method":"notifications/progress"}"#), Ok(Listing::Notice));
-        assert_eq!(only_alpha(r#"{"id":1,"result":{"content":[]}}"#), Ok(Listing::Result));
-        assert_eq!(only_alpha(r#"{"id":1,"result":"text"}"#), Ok(Listing::Result));
+        let cases = [
+            (r#"{"id":1,"error":{"code":1}}"#, Shape::Failure),
+            (r#"{"method":"notifications/progress"}"#, Shape::Notice),
+            (r#"{"id":1,"result":{"content":[]}}"#, Shape::Result),
+            (r#"{"id":1,"result":"text"}"#, Shape::Result),
+            (r#"{"id":1,"result":{"capabilities":{}}}"#, Shape::Welcome),
+        ];
+        for (text, shape) in cases {
+            assert_eq!(read(text), Ok((shape, text.to_owned())));
+        }
     }
 }

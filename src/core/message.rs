@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use super::json::{Event, JsonError, Scanner, Token};
 
@@ -46,13 +47,39 @@ pub enum Field<'a> {
     Text(Cow<'a, str>),
 }
 
+type Fields<'a> = Vec<(Cow<'a, str>, Field<'a>)>;
+
 /// A body with exactly one reading.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     kind: Kind,
     method: Cow<'a, str>,
-    params: Vec<(Cow<'a, str>, Field<'a>)>,
+    params: Fields<'a>,
+    reference: Fields<'a>,
+    subscriptions: Subscriptions<'a>,
+    task_ids: Vec<TaskId<'a>>,
     claimed_version: Option<Cow<'a, str>>,
+}
+
+/// What `params.notifications` asks to be told about (MCP 2026-07-28, "Subscriptions").
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Subscriptions<'a> {
+    /// `resourceSubscriptions`: URIs of resources.
+    pub resources: Vec<Cow<'a, str>>,
+    /// Whether there is anything in it that is not known here, or not of the form that is known.
+    pub is_unclear: bool,
+}
+
+/// A task that the message names, with the place where it does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TaskId<'a> {
+    /// The id as the caller sent it.
+    pub id: Cow<'a, str>,
+    /// The bytes of the body that spell it, its quotes included.
+    pub at: Range<usize>,
+    /// Whether the message acts on the task. The other ids only say what a message belongs to
+    /// (MCP 2025-11-25, "Related Task Metadata").
+    pub is_target: bool,
 }
 
 /// What makes a body unfit to be judged.
@@ -109,6 +136,16 @@ const RESERVED_PARAMS: [&str; 12] = [
     "uri",
 ];
 
+/// Names in `params.ref` and in `params.notifications` that decide something.
+const RESERVED_MEMBERS: [&str; 5] = ["name", "resourceSubscriptions", "taskIds", "type", "uri"];
+
+/// Members of `params.notifications` that name nothing.
+const PLAIN_SUBSCRIPTIONS: [&str; 3] =
+    ["promptsListChanged", "resourcesListChanged", "toolsListChanged"];
+
+/// The member of `_meta` that says which task a message belongs to.
+pub(super) const META_TASK: &str = "io.modelcontextprotocol/related-task";
+
 /// Longest id in bytes of its JSON spelling.
 const MAX_ID: usize = 256;
 
@@ -158,11 +195,49 @@ impl<'a> Message<'a> {
         self.params.iter().find(|(key, _)| key == name).map(|(_, field)| field)
     }
 
+    /// The member of `params.ref` with this very name (MCP, "Completion").
+    #[must_use]
+    pub fn reference(&self, name: &str) -> Option<&Field<'a>> {
+        self.reference.iter().find(|(key, _)| key == name).map(|(_, field)| field)
+    }
+
+    /// What `params.notifications` asks for.
+    #[must_use]
+    pub fn subscriptions(&self) -> &Subscriptions<'a> {
+        &self.subscriptions
+    }
+
+    /// Every task that the message names, in the order of its bytes.
+    #[must_use]
+    pub fn task_ids(&self) -> &[TaskId<'a>] {
+        &self.task_ids
+    }
+
     /// The revision that the message claims in its own `_meta`, present only in the modern era.
     #[must_use]
     pub fn claimed_version(&self) -> Option<&str> {
         self.claimed_version.as_deref()
     }
+}
+
+/// The object in the second level of a message that is being read.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Section {
+    Meta,
+    Notifications,
+    #[default]
+    Other,
+    Reference,
+}
+
+/// The value in the third level of a message that is being read.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Inner {
+    #[default]
+    Other,
+    RelatedTask,
+    Resources,
+    TaskIds,
 }
 
 /// The parts of a message as they come by. Faults of shape are kept while the reading goes on,
@@ -176,25 +251,36 @@ struct Reading<'a> {
     method: Option<Cow<'a, str>>,
     has_outcome: bool,
     has_params: bool,
-    params: Vec<(Cow<'a, str>, Field<'a>)>,
+    params: Fields<'a>,
+    reference: Fields<'a>,
+    subscriptions: Subscriptions<'a>,
+    task_ids: Vec<TaskId<'a>>,
     claimed_version: Option<Cow<'a, str>>,
     inside_params: bool,
-    inside_meta: bool,
+    inside_result: bool,
+    section: Section,
+    inner: Inner,
 }
 
 impl<'a> Reading<'a> {
     fn step(&mut self, text: &'a str, event: Event<'a>) {
+        let at = event.start..event.end;
         match (event.depth, event.key) {
             (0, _) => match event.token {
                 Token::ObjectStart | Token::End => {}
                 Token::ArrayStart => self.note(Fault::Batch),
                 _ => self.note(Fault::NotAnObject),
             },
-            (1, None) => (self.inside_params, self.inside_meta) = (false, false),
-            (1, Some(key)) => self.envelope(&key, event.token, text.get(event.start..event.end)),
-            (2, None) => self.inside_meta = false,
-            (2, Some(key)) if self.inside_params => self.parameter(key, event.token),
-            (3, Some(key)) if self.inside_meta => self.meta(&key, event.token),
+            (1, None) => (self.inside_params, self.inside_result) = (false, false),
+            (1, Some(key)) => self.envelope(&key, event.token, text.get(at)),
+            (2, None) => self.section = Section::Other,
+            (2, Some(key)) if self.inside_params => self.parameter(key, event.token, at),
+            (2, Some(key)) if self.inside_result && key == "_meta" => {
+                self.section = Section::Meta;
+            }
+            (3, None) => self.inner = Inner::Other,
+            (3, Some(key)) => self.member(key, event.token),
+            (4, key) => self.innermost(key.as_deref(), event.token, at),
             _ => {}
         }
     }
@@ -237,38 +323,90 @@ impl<'a> Reading<'a> {
                     self.note(Fault::Shape);
                 }
                 self.has_outcome = true;
+                self.inside_result = key == "result" && token == Token::ObjectStart;
             }
             _ => self.note(Fault::UnknownKey),
         }
     }
 
-    fn parameter(&mut self, key: Cow<'a, str>, token: Token<'a>) {
-        if !is_plain_name(&key) || RESERVED_PARAMS.iter().any(|known| looks_like(&key, known)) {
+    fn parameter(&mut self, key: Cow<'a, str>, token: Token<'a>, at: Range<usize>) {
+        self.check_name(&key, &RESERVED_PARAMS);
+        let is_object = token == Token::ObjectStart;
+        match key.as_ref() {
+            "_meta" if is_object => self.section = Section::Meta,
+            "_meta" => self.note(Fault::BadParams),
+            "ref" if is_object => self.section = Section::Reference,
+            "notifications" if is_object => self.section = Section::Notifications,
+            "notifications" => self.subscriptions.is_unclear = true,
+            _ => {}
+        }
+        let field = Field::of(token);
+        if let ("taskId", Field::Text(id)) = (key.as_ref(), &field) {
+            self.task_ids.push(TaskId { id: id.clone(), at, is_target: true });
+        }
+        self.params.push((key, field));
+    }
+
+    fn check_name(&mut self, key: &str, reserved: &[&str]) {
+        if !is_plain_name(key) || reserved.iter().any(|known| looks_like(key, known)) {
             self.note(Fault::LookalikeKey);
         }
-        if key == "_meta" {
-            self.inside_meta = token == Token::ObjectStart;
-            if !self.inside_meta {
-                self.note(Fault::BadParams);
+    }
+
+    fn member(&mut self, key: Cow<'a, str>, token: Token<'a>) {
+        match self.section {
+            Section::Meta => self.meta(&key, token),
+            Section::Notifications => self.subscription(&key, token),
+            Section::Other => {}
+            Section::Reference => {
+                self.check_name(&key, &RESERVED_MEMBERS);
+                self.reference.push((key, Field::of(token)));
             }
         }
-        let field = match token {
-            Token::String(s) => Field::Text(s.decode()),
-            _ => Field::Other,
-        };
-        self.params.push((key, field));
     }
 
     fn meta(&mut self, key: &str, token: Token<'a>) {
         if key == META_VERSION {
             match token {
+                _ if self.inside_result => {}
                 Token::String(s) => self.claimed_version = Some(s.decode()),
                 _ => self.note(Fault::BadParams),
             }
-        } else if key.eq_ignore_ascii_case(META_VERSION)
+        } else if key == META_TASK && token == Token::ObjectStart {
+            self.inner = Inner::RelatedTask;
+        } else if [META_VERSION, META_TASK].iter().any(|known| key.eq_ignore_ascii_case(known))
             || !key.bytes().all(|b| b.is_ascii_graphic())
         {
             self.note(Fault::LookalikeKey);
+        }
+    }
+
+    fn subscription(&mut self, key: &str, token: Token<'a>) {
+        self.check_name(key, &RESERVED_MEMBERS);
+        match (key, token) {
+            ("resourceSubscriptions", Token::ArrayStart) => self.inner = Inner::Resources,
+            ("taskIds", Token::ArrayStart) => self.inner = Inner::TaskIds,
+            (key, Token::Bool(_)) if PLAIN_SUBSCRIPTIONS.contains(&key) => {}
+            _ => self.subscriptions.is_unclear = true,
+        }
+    }
+
+    fn innermost(&mut self, key: Option<&str>, token: Token<'a>, at: Range<usize>) {
+        match (self.inner, key, token) {
+            (Inner::Resources, None, Token::String(uri)) => {
+                self.subscriptions.resources.push(uri.decode());
+            }
+            (Inner::TaskIds, None, Token::String(id)) => {
+                self.task_ids.push(TaskId { id: id.decode(), at, is_target: true });
+            }
+            (Inner::Resources | Inner::TaskIds, ..) => self.subscriptions.is_unclear = true,
+            (Inner::RelatedTask, Some("taskId"), Token::String(id)) => {
+                self.task_ids.push(TaskId { id: id.decode(), at, is_target: false });
+            }
+            (Inner::RelatedTask, Some(key), _) if looks_like(key, "taskId") || key == "taskId" => {
+                self.note(Fault::LookalikeKey);
+            }
+            (Inner::RelatedTask | Inner::Other, ..) => {}
         }
     }
 
@@ -299,8 +437,20 @@ impl<'a> Reading<'a> {
             kind,
             method: self.method.unwrap_or_default(),
             params: self.params,
+            reference: self.reference,
+            subscriptions: self.subscriptions,
+            task_ids: self.task_ids,
             claimed_version: self.claimed_version,
         })
+    }
+}
+
+impl<'a> Field<'a> {
+    fn of(token: Token<'a>) -> Self {
+        match token {
+            Token::String(s) => Self::Text(s.decode()),
+            _ => Self::Other,
+        }
     }
 }
 

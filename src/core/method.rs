@@ -3,22 +3,35 @@
 //! A method that is not in this table is refused, so a new one of the specification stays closed
 //! until somebody has thought about it here.
 
+use super::permission::TargetKind;
+
 /// What has to hold before a message with this method is forwarded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rule {
     /// Any principal may.
     Authenticated,
-    /// The principal must be permitted the tool that the target names.
-    Tool,
+    /// The principal must be permitted the prompt or resource that `params.ref` names.
+    Reference,
+    /// The principal must be permitted every resource and own every task in
+    /// `params.notifications`.
+    Subscriptions,
+    /// The principal must be permitted what the target names.
+    Target(TargetKind),
+    /// The principal must own the task that the target names, and be permitted its tool.
+    Task,
 }
 
-/// Which part of the answer is cut down to what the principal may see.
+/// What of the answer is changed on its way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Filter {
+    /// Capabilities that this gateway refuses to everybody are left out.
+    Capabilities,
+    /// A cached copy must stay with its caller (MCP 2026-07-28, "Caching").
+    Cache,
+    /// A list is cut down to what the principal may use.
+    List(TargetKind),
     /// Nothing; the answer streams through.
     Nothing,
-    /// `result.tools`.
-    Tools,
 }
 
 /// In which eras a method exists.
@@ -33,7 +46,7 @@ pub enum Eras {
 }
 
 /// One row of the table.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Method {
     /// The method's exact name.
     pub name: &'static str,
@@ -41,7 +54,8 @@ pub struct Method {
     pub is_notification: bool,
     /// Where it exists.
     pub eras: Eras,
-    /// The member of `params` that names what it acts on; always a string.
+    /// The member of `params` that names what it acts on; always a string. In the modern era
+    /// `Mcp-Name` repeats it.
     pub target: Option<&'static str>,
     /// What decides.
     pub rule: Rule,
@@ -67,19 +81,58 @@ const fn notification(name: &'static str) -> Method {
     Method { is_notification: true, ..request(name, Eras::Legacy) }
 }
 
-/// Sources: the unions of client requests and notifications in the schema of each revision.
-const METHODS: [Method; 10] = [
-    request("initialize", Eras::Legacy),
+/// Acts on what the string `member` of its parameters names.
+const fn on(kind: TargetKind, member: &'static str, method: Method) -> Method {
+    Method { target: Some(member), rule: Rule::Target(kind), ..method }
+}
+
+const fn list(name: &'static str, of: TargetKind) -> Method {
+    Method { filter: Filter::List(of), repeatable: true, ..request(name, Eras::Both) }
+}
+
+const fn task(name: &'static str, eras: Eras) -> Method {
+    Method { target: Some("taskId"), rule: Rule::Task, ..request(name, eras) }
+}
+
+/// Sources: the unions of client requests and notifications in the schema of each revision, and
+/// the tasks extension (SEP-2663). `tasks/list` is missing on purpose: an upstream cannot know
+/// whose tasks are whose.
+const METHODS: [Method; 24] = [
+    Method { rule: Rule::Reference, ..request("completion/complete", Eras::Both) },
+    Method { filter: Filter::Capabilities, ..request("initialize", Eras::Legacy) },
     request("logging/setLevel", Eras::Legacy),
     notification("notifications/cancelled"),
     notification("notifications/initialized"),
     notification("notifications/progress"),
     notification("notifications/roots/list_changed"),
+    notification("notifications/tasks/status"),
     Method { repeatable: true, ..request("ping", Eras::Legacy) },
-    Method { repeatable: true, ..request("server/discover", Eras::Modern) },
-    Method { target: Some("name"), rule: Rule::Tool, ..request("tools/call", Eras::Both) },
-    Method { filter: Filter::Tools, repeatable: true, ..request("tools/list", Eras::Both) },
+    on(TargetKind::Prompt, "name", request("prompts/get", Eras::Both)),
+    list("prompts/list", TargetKind::Prompt),
+    list("resources/list", TargetKind::Resource),
+    Method {
+        filter: Filter::Cache,
+        ..on(TargetKind::Resource, "uri", request("resources/read", Eras::Both))
+    },
+    on(TargetKind::Resource, "uri", request("resources/subscribe", Eras::Legacy)),
+    list("resources/templates/list", TargetKind::Template),
+    on(TargetKind::Resource, "uri", request("resources/unsubscribe", Eras::Legacy)),
+    Method {
+        filter: Filter::Capabilities,
+        repeatable: true,
+        ..request("server/discover", Eras::Modern)
+    },
+    Method { rule: Rule::Subscriptions, ..request(LISTEN, Eras::Modern) },
+    task("tasks/cancel", Eras::Both),
+    task("tasks/get", Eras::Both),
+    task("tasks/result", Eras::Legacy),
+    task("tasks/update", Eras::Modern),
+    on(TargetKind::Tool, "name", request("tools/call", Eras::Both)),
+    list("tools/list", TargetKind::Tool),
 ];
+
+/// The method whose answer is a stream without an end (MCP 2026-07-28, "Subscriptions").
+pub const LISTEN: &str = "subscriptions/listen";
 
 /// The row with exactly this name.
 #[must_use]

@@ -6,7 +6,9 @@
 //!
 //! [`decide`]: decide::decide
 
+pub mod capabilities;
 pub mod decide;
+pub mod edits;
 pub mod json;
 pub mod limits;
 pub mod listing;
@@ -17,6 +19,9 @@ pub mod permission;
 pub mod policy;
 pub mod principal;
 pub mod refusal;
+pub mod resource;
 pub mod revision;
+pub mod seal;
 pub mod sse;
+pub mod tasks;
 pub mod token;

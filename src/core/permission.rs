@@ -1,4 +1,5 @@
-//! Roles, grants and patterns: which tools of which upstream a principal may use.
+//! Roles, grants and patterns: which tools, prompts and resources of which upstream a principal
+//! may use.
 //!
 //! Nothing is allowed unless a pattern allows it, and a deny beats every allow. Patterns live in
 //! the configuration only; what a caller sends is never taken for one.
@@ -8,16 +9,45 @@ use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-/// Longest tool name that a glob may match (MCP 2026-07-28, "Tool Names").
+use super::resource;
+
+/// Longest name of a tool or prompt that a glob may match (MCP 2026-07-28, "Tool Names").
 const MAX_GLOB_NAME: usize = 128;
+
+/// Stands for the expressions of a URI template: only a wildcard matches it.
+const EXPRESSION: &str = "\u{fffc}";
+
+/// The kinds of things that are permitted one by one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TargetKind {
+    /// A prompt, by its name.
+    Prompt,
+    /// A resource, by its URI.
+    Resource,
+    /// Resources of one form, by their URI template (RFC 6570).
+    Template,
+    /// A tool, by its name.
+    Tool,
+}
+
+/// One thing of an upstream that a caller wants to see or use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Target<'t> {
+    /// What it is.
+    pub kind: TargetKind,
+    /// Its name, URI or template.
+    pub name: &'t str,
+}
 
 /// Why a text is not a pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BadPattern {
-    /// No `/` between upstream and tool.
+    /// No `/` between upstream and name.
     NoUpstream,
     /// Nothing before or behind the first `/`.
     Empty,
+    /// An expression of a URI template, like `{id}`.
+    Expression,
     /// The glob does not compile; holds the reason.
     Glob(String),
 }
@@ -27,6 +57,7 @@ impl fmt::Display for BadPattern {
         match self {
             Self::NoUpstream => f.write_str("names no upstream"),
             Self::Empty => f.write_str("has nothing before or behind the \"/\""),
+            Self::Expression => f.write_str("holds an expression of a template; write * for it"),
             Self::Glob(reason) => write!(f, "is not a glob: {reason}"),
         }
     }
@@ -34,20 +65,39 @@ impl fmt::Display for BadPattern {
 
 /// One half of a pattern.
 #[derive(Debug)]
-enum NamePattern {
+enum Half {
     Literal(String),
     Glob(GlobMatcher),
 }
 
-impl NamePattern {
-    fn parse(text: &str) -> Result<Self, BadPattern> {
-        if text.is_empty() {
-            return Err(BadPattern::Empty);
+impl Half {
+    /// For names. A glob matches names without `/` only, so `*` needs no bound.
+    fn name(text: &str) -> Result<Self, BadPattern> {
+        if text.contains(['*', '?', '[', ']', '{', '}', '\\', '!']) {
+            Self::glob(text, false)
+        } else {
+            Self::literal(text)
         }
-        if !text.contains(['*', '?', '[', ']', '{', '}', '\\', '!']) {
-            return Ok(Self::Literal(text.to_owned()));
+    }
+
+    /// For URIs: `*` stays within a segment, `**` crosses segments, `?` is the query's.
+    fn uri(text: &str) -> Result<Self, BadPattern> {
+        if !text.contains(['*', '[', ']', '{', '}', '\\']) {
+            return Self::literal(text);
         }
-        let glob = GlobBuilder::new(text).literal_separator(true).build();
+        let mut alternates = text.split('{').skip(1);
+        if !alternates.all(|rest| rest.split('}').next().is_some_and(|a| a.contains(','))) {
+            return Err(BadPattern::Expression);
+        }
+        Self::glob(&text.replace('?', "[?]"), true)
+    }
+
+    fn literal(text: &str) -> Result<Self, BadPattern> {
+        if text.is_empty() { Err(BadPattern::Empty) } else { Ok(Self::Literal(text.to_owned())) }
+    }
+
+    fn glob(text: &str, has_segments: bool) -> Result<Self, BadPattern> {
+        let glob = GlobBuilder::new(text).literal_separator(has_segments).build();
         glob.map(|g| Self::Glob(g.compile_matcher()))
             .map_err(|e| BadPattern::Glob(e.kind().to_string()))
     }
@@ -55,45 +105,52 @@ impl NamePattern {
     fn matches(&self, name: &str) -> bool {
         match self {
             Self::Literal(literal) => literal == name,
-            Self::Glob(glob) => is_plain_tool_name(name) && glob.is_match(name),
+            Self::Glob(glob) => glob.is_match(name),
         }
+    }
+
+    /// A literal, or a glob where globs may reach the name.
+    fn reaches(&self, name: &str, is_plain: bool) -> bool {
+        (is_plain || matches!(self, Self::Literal(_))) && self.matches(name)
     }
 }
 
 /// Names beyond this set are for a pattern to reach only literally, so that no glob can be made
 /// to match what an upstream would trim, cut or normalise into another name.
-fn is_plain_tool_name(name: &str) -> bool {
+fn is_plain_name(name: &str) -> bool {
     (1..=MAX_GLOB_NAME).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
-/// A pattern `upstream/tool`, split at the first `/`. Both halves may be globs (`*`, `?`, `[…]`,
-/// `{a,b}`), are compared apart, and with their case.
+/// A pattern `upstream/name` or `upstream/uri`, split at the first `/`. Both halves may be globs
+/// (`*`, `?`, `[…]`, `{a,b}`; in URIs also `**`), are compared apart, and with their case.
 #[derive(Debug)]
-pub struct ToolPattern {
-    upstream: NamePattern,
-    tool: NamePattern,
+pub struct Pattern {
+    upstream: Half,
+    name: Half,
     text: String,
 }
 
-impl ToolPattern {
-    /// Parses `upstream/tool`.
+impl Pattern {
+    /// A pattern of tools or prompts.
     ///
     /// # Errors
     /// [`BadPattern`] with the reason.
-    pub fn parse(text: &str) -> Result<Self, BadPattern> {
-        let (upstream, tool) = text.split_once('/').ok_or(BadPattern::NoUpstream)?;
-        Ok(Self {
-            upstream: NamePattern::parse(upstream)?,
-            tool: NamePattern::parse(tool)?,
-            text: text.to_owned(),
-        })
+    pub fn of_names(text: &str) -> Result<Self, BadPattern> {
+        Self::parse(text, Half::name)
     }
 
-    /// Whether the pattern covers this tool of this upstream.
-    #[must_use]
-    pub fn matches(&self, upstream: &str, tool: &str) -> bool {
-        self.upstream.matches(upstream) && self.tool.matches(tool)
+    /// A pattern of resources.
+    ///
+    /// # Errors
+    /// [`BadPattern`] with the reason.
+    pub fn of_uris(text: &str) -> Result<Self, BadPattern> {
+        Self::parse(text, Half::uri)
+    }
+
+    fn parse(text: &str, name: fn(&str) -> Result<Half, BadPattern>) -> Result<Self, BadPattern> {
+        let (upstream, rest) = text.split_once('/').ok_or(BadPattern::NoUpstream)?;
+        Ok(Self { upstream: Half::name(upstream)?, name: name(rest)?, text: text.to_owned() })
     }
 
     /// Whether the pattern can cover anything of this upstream.
@@ -102,12 +159,12 @@ impl ToolPattern {
         self.upstream.matches(upstream)
     }
 
-    /// The tool, where the pattern names exactly one.
+    /// The name, where the pattern names exactly one.
     #[must_use]
-    pub fn literal_tool(&self) -> Option<&str> {
-        match &self.tool {
-            NamePattern::Literal(name) => Some(name),
-            NamePattern::Glob(_) => None,
+    pub fn literal_name(&self) -> Option<&str> {
+        match &self.name {
+            Half::Literal(name) => Some(name),
+            Half::Glob(_) => None,
         }
     }
 
@@ -118,15 +175,40 @@ impl ToolPattern {
     }
 }
 
+/// Patterns for each kind of thing.
+#[derive(Debug, Default)]
+pub struct Patterns {
+    /// Of names of tools.
+    pub tools: Vec<Pattern>,
+    /// Of names of prompts.
+    pub prompts: Vec<Pattern>,
+    /// Of URIs of resources.
+    pub resources: Vec<Pattern>,
+}
+
+impl Patterns {
+    fn of(&self, kind: TargetKind) -> &[Pattern] {
+        match kind {
+            TargetKind::Prompt => &self.prompts,
+            TargetKind::Resource | TargetKind::Template => &self.resources,
+            TargetKind::Tool => &self.tools,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tools.is_empty() && self.prompts.is_empty() && self.resources.is_empty()
+    }
+}
+
 /// A named set of allowing and denying patterns.
 #[derive(Debug, Default)]
 pub struct Role {
     /// The role's name.
     pub name: String,
     /// What it allows.
-    pub allow: Vec<ToolPattern>,
+    pub allow: Patterns,
     /// What it denies, whatever else allows it.
-    pub deny: Vec<ToolPattern>,
+    pub deny: Patterns,
 }
 
 /// Everything a principal was granted. The default grants nothing.
@@ -135,10 +217,10 @@ pub struct Grants {
     /// The principal's roles.
     pub roles: Vec<Arc<Role>>,
     /// Patterns granted to the token itself.
-    pub direct: Vec<ToolPattern>,
+    pub direct: Patterns,
 }
 
-/// The answer to "may this principal use this tool?", with the reason.
+/// The answer to "may this principal use this?", with the reason.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Permission {
     /// A pattern allows it and none denies it.
@@ -151,14 +233,51 @@ pub enum Permission {
     NoMatch,
 }
 
+/// A target in the forms that patterns are compared with.
+struct Compared<'t> {
+    /// What an allowing pattern must match.
+    name: &'t str,
+    /// Whether a glob may do that.
+    is_plain: bool,
+    /// What no denying pattern may match.
+    forms: &'t [&'t str],
+}
+
 impl Grants {
-    /// Judges one tool of one upstream.
+    /// Judges one target of one upstream.
     #[must_use]
-    pub fn judge(&self, upstream: &str, tool: &str) -> Permission {
-        let covers = |patterns: &[ToolPattern]| patterns.iter().any(|p| p.matches(upstream, tool));
-        if self.roles.iter().any(|role| covers(&role.deny)) {
+    pub fn judge(&self, upstream: &str, target: Target<'_>) -> Permission {
+        let name = target.name;
+        let compare = |name, is_plain, forms: &[&str]| {
+            self.compare(upstream, target.kind, &Compared { name, is_plain, forms })
+        };
+        match target.kind {
+            TargetKind::Tool | TargetKind::Prompt => compare(name, is_plain_name(name), &[name]),
+            TargetKind::Template if name.contains('{') => {
+                let is_plain = resource::fill(name, "x").is_some_and(|t| resource::is_plain(&t));
+                let filled = resource::fill(name, EXPRESSION).unwrap_or_default();
+                compare(&filled, is_plain, &[&filled])
+            }
+            TargetKind::Resource | TargetKind::Template => {
+                let forms = resource::forms(name);
+                let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+                compare(name, resource::is_plain(name), &forms)
+            }
+        }
+    }
+
+    fn compare(&self, upstream: &str, kind: TargetKind, target: &Compared<'_>) -> Permission {
+        let here = |patterns: &Patterns, matches: &dyn Fn(&Half) -> bool| {
+            let mut patterns = patterns.of(kind).iter();
+            patterns.any(|p| p.upstream.matches(upstream) && matches(&p.name))
+        };
+        let denies = |half: &Half| target.forms.iter().any(|form| half.matches(form));
+        let allows = |half: &Half| half.reaches(target.name, target.is_plain);
+        if self.roles.iter().any(|role| here(&role.deny, &denies)) {
             Permission::DeniedByRule
-        } else if covers(&self.direct) || self.roles.iter().any(|role| covers(&role.allow)) {
+        } else if here(&self.direct, &allows)
+            || self.roles.iter().any(|role| here(&role.allow, &allows))
+        {
             Permission::Allowed
         } else if self.roles.is_empty() && self.direct.is_empty() {
             Permission::NoRole
@@ -172,26 +291,42 @@ impl Grants {
 mod tests {
     use super::*;
 
-    fn patterns(texts: &[&str]) -> Vec<ToolPattern> {
-        texts.iter().map(|t| ToolPattern::parse(t).unwrap()).collect()
+    fn names(texts: &[&str]) -> Patterns {
+        let tools = texts.iter().map(|t| Pattern::of_names(t).unwrap()).collect();
+        Patterns { tools, ..Patterns::default() }
+    }
+
+    fn uris(texts: &[&str]) -> Patterns {
+        let resources = texts.iter().map(|t| Pattern::of_uris(t).unwrap()).collect();
+        Patterns { resources, ..Patterns::default() }
     }
 
     fn grants(allow: &[&str], deny: &[&str], direct: &[&str]) -> Grants {
-        let role = Role { name: "r".into(), allow: patterns(allow), deny: patterns(deny) };
-        Grants { roles: vec![Arc::new(role)], direct: patterns(direct) }
+        let role = Role { name: "r".into(), allow: names(allow), deny: names(deny) };
+        Grants { roles: vec![Arc::new(role)], direct: names(direct) }
+    }
+
+    fn tool(grants: &Grants, name: &str) -> Permission {
+        grants.judge("t", Target { kind: TargetKind::Tool, name })
+    }
+
+    fn resource(allow: &[&str], deny: &[&str], kind: TargetKind, name: &str) -> Permission {
+        let role = Role { name: "r".into(), allow: uris(allow), deny: uris(deny) };
+        let grants = Grants { roles: vec![Arc::new(role)], direct: Patterns::default() };
+        grants.judge("t", Target { kind, name })
     }
 
     #[test]
     fn nothing_granted_allows_nothing() {
-        assert_eq!(Grants::default().judge("t", "echo"), Permission::NoRole);
-        assert_eq!(grants(&[], &[], &[]).judge("t", "echo"), Permission::NoMatch);
+        assert_eq!(tool(&Grants::default(), "echo"), Permission::NoRole);
+        assert_eq!(tool(&grants(&[], &[], &[]), "echo"), Permission::NoMatch);
     }
 
     #[test]
     fn deny_beats_every_allow() {
         let both = grants(&["t/*"], &["t/delete_*"], &["t/delete_all"]);
-        assert_eq!(both.judge("t", "delete_all"), Permission::DeniedByRule);
-        assert_eq!(both.judge("t", "echo"), Permission::Allowed);
+        assert_eq!(tool(&both, "delete_all"), Permission::DeniedByRule);
+        assert_eq!(tool(&both, "echo"), Permission::Allowed);
     }
 
     #[test]
@@ -211,8 +346,9 @@ mod tests {
             ("t/*", "t", "", false),
         ];
         for (pattern, upstream, tool, expected) in cases {
-            let pattern = ToolPattern::parse(pattern).unwrap();
-            assert_eq!(pattern.matches(upstream, tool), expected, "{pattern:?} {tool}");
+            let target = Target { kind: TargetKind::Tool, name: tool };
+            let judged = grants(&[pattern], &[], &[]).judge(upstream, target);
+            assert_eq!(judged == Permission::Allowed, expected, "{pattern} {tool}");
         }
     }
 
@@ -234,26 +370,115 @@ mod tests {
             "a b",
             long.as_str(),
         ] {
-            assert_eq!(all.judge("t", name), Permission::NoMatch, "{name:?}");
+            assert_eq!(tool(&all, name), Permission::NoMatch, "{name:?}");
         }
         let literal = grants(&["t/list tickets"], &[], &[]);
-        assert_eq!(literal.judge("t", "list tickets"), Permission::Allowed);
+        assert_eq!(tool(&literal, "list tickets"), Permission::Allowed);
     }
 
     #[test]
     fn what_the_caller_sends_is_never_a_pattern() {
         let one = grants(&["t/echo"], &[], &[]);
         for name in ["*", "ech?", "e.*", "{echo,x}", "[e]cho"] {
-            assert_eq!(one.judge("t", name), Permission::NoMatch, "{name}");
+            assert_eq!(tool(&one, name), Permission::NoMatch, "{name}");
         }
     }
 
     #[test]
     fn a_bad_pattern_says_why() {
-        let reason = |text| ToolPattern::parse(text).unwrap_err();
+        let reason = |text| Pattern::of_names(text).unwrap_err();
         assert_eq!(reason("echo"), BadPattern::NoUpstream);
         assert_eq!(reason("t/"), BadPattern::Empty);
         assert_eq!(reason("/echo"), BadPattern::Empty);
         assert!(matches!(reason("t/[a"), BadPattern::Glob(_)));
+    }
+
+    #[test]
+    fn a_deny_reaches_names_that_no_glob_may_allow() {
+        let odd = grants(&["t/delete all"], &["t/*delete*"], &[]);
+        assert_eq!(tool(&odd, "delete all"), Permission::DeniedByRule);
+        let path = grants(&["t/a/b"], &["t/*"], &[]);
+        assert_eq!(tool(&path, "a/b"), Permission::DeniedByRule);
+    }
+
+    #[test]
+    fn one_kind_of_grant_is_not_another() {
+        let tools = grants(&["t/*"], &[], &[]);
+        for kind in [TargetKind::Prompt, TargetKind::Resource, TargetKind::Template] {
+            let judged = tools.judge("t", Target { kind, name: "echo" });
+            assert_eq!(judged, Permission::NoMatch, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_allowed_by_its_uri() {
+        let cases = [
+            ("t/file:///docs/*", "file:///docs/a.md", true),
+            ("t/file:///docs/*", "file:///docs/a/b.md", false),
+            ("t/file:///docs/**", "file:///docs/a/b.md", true),
+            ("t/file:///docs/**", "file:///docs/../etc/passwd", false),
+            ("t/file:///docs/**", "file:///docs/%2e%2e/etc/passwd", false),
+            ("t/file:///docs/**", "file:///docs/..%2Fetc", false),
+            ("t/file:///docs/**", "FILE:///docs/a", false),
+            ("t/file:///docs", "file:///docs/a", false),
+            ("t/file:///docs*", "file:///docs-secret", true),
+            ("t/file:///docs/*", "file:///docs-secret", false),
+            ("t/**", "file:///anything", true),
+            ("t/ticket://*", "ticket://TCK-1", true),
+            ("t/ticket://list?status=*", "ticket://list?status=open", true),
+            ("t/ticket://list?status=*", "ticket://listXstatus=open", false),
+            ("t/ticket://{a,b}", "ticket://b", true),
+            ("t/file:///a b", "file:///a b", true),
+            ("t/file:///docs/#x", "file:///docs/#x", true),
+        ];
+        for (pattern, uri, expected) in cases {
+            let judged = resource(&[pattern], &[], TargetKind::Resource, uri);
+            assert_eq!(judged == Permission::Allowed, expected, "{pattern} {uri}");
+        }
+    }
+
+    #[test]
+    fn a_denied_resource_is_denied_in_every_spelling() {
+        for uri in [
+            "ticket://secret",
+            "ticket://SECRET",
+            "TICKET://secret",
+            "ticket://%73ecret",
+            "ticket://secret/",
+            "ticket://secret?x=1",
+            "ticket://secret#x",
+        ] {
+            let deny = &["t/ticket://secret"];
+            let allow = format!("t/{uri}");
+            for allow in [&[allow.as_str()], &["t/**"]] {
+                let judged = resource(allow, deny, TargetKind::Resource, uri);
+                assert_eq!(judged, Permission::DeniedByRule, "{allow:?} {uri}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_is_allowed_where_a_wildcard_covers_its_expressions() {
+        let cases = [
+            ("t/ticket://*", "ticket://{id}", true),
+            ("t/ticket://*", "ticket://{+path}/x", false),
+            ("t/ticket://**", "ticket://{+path}/x", true),
+            ("t/ticket://open", "ticket://{id}", false),
+            ("t/ticket://open-*", "ticket://{id}", false),
+            ("t/ticket://x*", "ticket://{id}", false),
+            ("t/ticket://*", "ticket://{id", false),
+            ("t/ticket://*", "ticket://../{id}", false),
+            ("t/ticket://a", "ticket://a", true),
+        ];
+        for (pattern, template, expected) in cases {
+            let judged = resource(&[pattern], &[], TargetKind::Template, template);
+            assert_eq!(judged == Permission::Allowed, expected, "{pattern} {template}");
+        }
+    }
+
+    #[test]
+    fn a_template_in_a_pattern_is_explained() {
+        assert_eq!(Pattern::of_uris("t/ticket://{id}").unwrap_err(), BadPattern::Expression);
+        assert!(Pattern::of_uris("t/ticket://{a,b}").is_ok());
     }
 }

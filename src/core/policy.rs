@@ -5,11 +5,23 @@ use std::sync::Arc;
 
 use super::token::TokenTable;
 
+/// How the tasks of an upstream are treated (MCP 2025-11-25, "Tasks"; the tasks extension).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Tasks {
+    /// There are none: the methods are refused, the capability is left out.
+    #[default]
+    Off,
+    /// Their ids are sealed to the caller and the tool that made them.
+    Sealed,
+}
+
 /// The path under which clients find an upstream.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// The upstream's name, as permissions, metrics and records use it.
     pub upstream: Arc<str>,
+    /// How its tasks are treated.
+    pub tasks: Tasks,
 }
 
 /// Routes, tokens and the limits of reading.

@@ -5,7 +5,7 @@
 
 use super::message::{Fault, Id};
 use super::outcome::Outcome;
-use super::permission::Permission;
+use super::permission::{Permission, TargetKind};
 use super::revision::{Disagreement, Era};
 use super::token::AuthFailure;
 
@@ -42,6 +42,8 @@ pub enum Refusal {
     MethodNotAllowed,
     /// No such path.
     NotFound,
+    /// The upstream speaks the transport of MCP 2024-11-05, whose messages go by other paths.
+    OldTransport,
     /// More requests or streams at once than the limits allow.
     Overloaded,
     /// Nobody known is calling.
@@ -50,13 +52,23 @@ pub enum Refusal {
     Unreadable(Fault),
     /// A method that the table of methods does not have in this era.
     UnknownMethod(Era),
-    /// A tool that this caller may not use: the same words whether it exists or not.
-    UnknownTool {
-        /// The name as the caller sent it.
-        tool: String,
+    /// A session that is not, or no longer, or not this caller's.
+    UnknownSession,
+    /// Something that this caller may not use: the same words whether it exists or not.
+    UnknownTarget {
+        /// What it would be.
+        kind: TargetKind,
+        /// The name or URI as the caller sent it.
+        name: String,
         /// Why.
         permission: Permission,
+        /// The era of the request; the codes for resources differ.
+        era: Era,
     },
+    /// A task that is not, or not this caller's, or of a tool that is no longer permitted.
+    UnknownTask(Option<Permission>),
+    /// A call that wants to become a task, where the configuration has tasks off.
+    TasksOff,
     /// The content type is not `application/json` in UTF-8.
     UnsupportedType,
     /// The upstream's answer cannot be passed on; holds why.
@@ -67,7 +79,7 @@ pub enum Refusal {
     UpstreamUnreachable,
 }
 
-/// Longest tool name in characters that an answer repeats.
+/// Longest name or URI in characters that an answer repeats.
 const MAX_ECHO: usize = 128;
 
 /// What is said about a refusal.
@@ -90,12 +102,15 @@ const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 const INTERNAL_ERROR: i32 = -32603;
+/// "Resource not found" of MCP up to 2025-11-25.
+const RESOURCE_NOT_FOUND: i32 = -32002;
 /// `HeaderMismatch` of MCP 2026-07-28.
 const HEADER_MISMATCH: i32 = -32020;
 
 impl Refusal {
     /// The row of the table.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table is read row by row")]
     pub fn row(&self) -> Row {
         use Outcome::{Denied, Internal, Invalid, Overloaded, Timeout, Unauthenticated};
         let row = |status, code, text, reason, outcome| Row { status, code, text, reason, outcome };
@@ -127,6 +142,10 @@ impl Refusal {
             Self::Internal => upstream(500, "Internal error", "internal", Internal),
             Self::MethodNotAllowed => bad(405, "Method not allowed", "http_method"),
             Self::NotFound => bad(404, "Not found", "not_found"),
+            Self::OldTransport => {
+                let outcome = Outcome::UpstreamError;
+                row(405, INVALID_REQUEST, "Method not allowed", "old_transport", outcome)
+            }
             Self::Overloaded => {
                 upstream(503, "Too many requests at once", "overloaded", Overloaded)
             }
@@ -139,8 +158,24 @@ impl Refusal {
                 let status = if *era == Era::Modern { 404 } else { 200 };
                 row(status, METHOD_NOT_FOUND, "Method not found", "method", Denied)
             }
-            Self::UnknownTool { permission, .. } => {
-                row(200, INVALID_PARAMS, "Unknown tool", denial(*permission), Denied)
+            Self::UnknownSession => {
+                row(404, INVALID_REQUEST, "Session not found", "session", Denied)
+            }
+            Self::UnknownTarget { kind, permission, era, .. } => {
+                let (code, text) = match (kind, era) {
+                    (TargetKind::Prompt, _) => (INVALID_PARAMS, "Unknown prompt"),
+                    (TargetKind::Tool, _) => (INVALID_PARAMS, "Unknown tool"),
+                    (_, Era::Legacy) => (RESOURCE_NOT_FOUND, "Resource not found"),
+                    (_, Era::Modern) => (INVALID_PARAMS, "Resource not found"),
+                };
+                row(200, code, text, denial(*permission), Denied)
+            }
+            Self::UnknownTask(permission) => {
+                let reason = permission.map_or("task", denial);
+                row(200, INVALID_PARAMS, "Task not found", reason, Denied)
+            }
+            Self::TasksOff => {
+                row(200, METHOD_NOT_FOUND, "Tasks are not available", "tasks_off", Denied)
             }
             Self::UnsupportedType => {
                 bad(415, "Content-Type must be application/json", "content_type")
@@ -170,8 +205,8 @@ impl Refusal {
     pub fn body(&self, id: Option<&Id>) -> String {
         let row = self.row();
         let message = match self {
-            Self::UnknownTool { tool, .. } => {
-                let echo: String = tool.chars().take(MAX_ECHO).collect();
+            Self::UnknownTarget { name, .. } => {
+                let echo: String = name.chars().take(MAX_ECHO).collect();
                 format!("{}: {echo}", row.text)
             }
             Self::Unreadable(fault) => format!("{}: {fault}", row.text),
@@ -196,6 +231,7 @@ impl Refusal {
                 &[("www-authenticate", r#"Bearer realm="doorward", error="invalid_token""#)]
             }
             Self::MethodNotAllowed => &[("allow", "GET, POST, DELETE, OPTIONS")],
+            Self::OldTransport => &[("allow", "POST")],
             Self::Encoded => &[("accept-encoding", "identity")],
             Self::Overloaded | Self::AuditUnavailable => &[("retry-after", "1")],
             _ => &[],
@@ -261,8 +297,9 @@ mod tests {
         Message::read(body.as_bytes(), 8).unwrap().id().cloned().unwrap()
     }
 
-    fn unknown(tool: &str, permission: Permission) -> Refusal {
-        Refusal::UnknownTool { tool: tool.into(), permission }
+    fn unknown(name: &str, permission: Permission) -> Refusal {
+        let kind = TargetKind::Tool;
+        Refusal::UnknownTarget { kind, name: name.into(), permission, era: Era::Legacy }
     }
 
     #[test]

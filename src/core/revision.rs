@@ -112,6 +112,19 @@ fn decode_sentinel(value: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
+/// The value of a header that says `name`: `name` itself, or its sentinel form where that would
+/// not come through.
+#[must_use]
+pub fn encode_sentinel(name: &str) -> Cow<'_, str> {
+    let is_plain = !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_graphic())
+        && !name.starts_with("=?base64?");
+    if is_plain {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(format!("=?base64?{}?=", STANDARD.encode(name)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +185,14 @@ mod tests {
         assert_eq!(check(body, with(Header::Unclear)), Err(Disagreement::Header));
         let modern_header = check(body, with(Header::One("2026-07-28")));
         assert_eq!(modern_header, Err(Disagreement::MissingMeta));
+    }
+
+    #[test]
+    fn a_name_that_is_encoded_reads_as_itself() {
+        for name in ["alpha", "a b", "é", "=?base64?YQ==?=", "a\n", ""] {
+            let value = encode_sentinel(name);
+            assert!(value.bytes().all(|b| b.is_ascii_graphic()), "{value}");
+            assert_eq!(decode_sentinel(&value).as_deref(), Some(name));
+        }
     }
 }

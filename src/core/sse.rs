@@ -60,13 +60,6 @@ impl Splitter {
         }
         if self.held.len() > self.cap { Err(TooBig) } else { Ok(None) }
     }
-
-    /// What is left when the stream has ended: an event that was never finished. Clients discard
-    /// it, so it need not be passed on.
-    #[must_use]
-    pub fn has_rest(&self) -> bool {
-        !self.held.is_empty()
-    }
 }
 
 /// The lines of an event without their ends.
@@ -101,6 +94,13 @@ pub fn data(event: &[u8]) -> Cow<'_, [u8]> {
         all.extend_from_slice(value);
         joined
     })
+}
+
+/// Whether the event is the first one of the transport that Streamable HTTP took the place of
+/// (MCP 2024-11-05, "HTTP with SSE").
+#[must_use]
+pub fn is_endpoint(event: &[u8]) -> bool {
+    lines(event).any(|line| matches!(line, b"event: endpoint" | b"event:endpoint"))
 }
 
 /// The same event with other data: every other line stays, in its place.

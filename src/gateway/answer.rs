@@ -1,4 +1,4 @@
-//! Step 9 of the story: the upstream's answer, filtered where it lists, else as it comes.
+//! Step 9 of the story: the upstream's answer, read where it has to change, else as it comes.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderName};
@@ -6,23 +6,18 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
-use tokio::time::{Instant, sleep_until};
 
 use super::exchange::Exchange;
 use super::forward::Answered;
 use super::head::{MCP_SESSION, media_type, only};
-use super::sieve::{Flow, Sieve};
+use super::sieve::Sieve;
 use super::story::Break;
 use super::upstream::Upstream;
 use super::{Gateway, respond};
 use crate::core::decide::Permit;
-use crate::core::listing::Listing;
-use crate::core::method::Filter;
 use crate::core::outcome::Outcome;
 use crate::core::refusal::Refusal;
 use crate::core::revision::Header;
-use crate::core::sse;
-use crate::telemetry::metrics::Metrics;
 
 /// Statuses that mean something between an MCP server and its client. Everything else, a
 /// challenge, a redirect or a failure, concerns the gateway and its upstream alone.
@@ -56,18 +51,18 @@ pub(super) async fn deliver(
             return Err(refusal.into());
         }
     };
-    let mut head = head(&answered, permit)?;
+    let mut head = head(gateway, &answered, permit)?;
     let sieve = Sieve { gateway, permit };
     let delivery = Delivery { gateway, upstream, permit, shutdown, sieve };
     match form {
-        Form::List => delivery.list(answered, downstream, exchange, head).await,
+        Form::Whole => delivery.whole(answered, downstream, exchange, head).await,
         Form::Status => {
             answered.session.shutdown().await;
             exchange.outcome = Outcome::RpcError;
             head.remove_header(&header::CONTENT_TYPE);
             Ok(respond::write(downstream, exchange, head, Bytes::new()).await?)
         }
-        Form::Events | Form::ListEvents | Form::Plain => {
+        Form::Events | Form::Plain | Form::SiftedEvents => {
             delivery.stream(answered, downstream, exchange, head, form).await
         }
     }
@@ -76,16 +71,22 @@ pub(super) async fn deliver(
 /// How an answer is treated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Form {
-    /// A body to be read whole and filtered.
-    List,
-    /// An event stream in which lists are filtered.
-    ListEvents,
     /// An event stream that passes.
     Events,
-    /// Any other body.
+    /// Any other body that passes.
     Plain,
-    /// A refusal of the upstream in a form that cannot be filtered: its status passes alone.
+    /// An event stream whose messages are read and changed one by one.
+    SiftedEvents,
+    /// A refusal of the upstream in a form that cannot be read: its status passes alone.
     Status,
+    /// A message that is read whole and changed.
+    Whole,
+}
+
+impl Form {
+    pub(super) fn is_events(self) -> bool {
+        matches!(self, Self::Events | Self::SiftedEvents)
+    }
 }
 
 fn form(answered: &Answered, permit: &Permit) -> Result<Form, Refusal> {
@@ -106,18 +107,19 @@ fn form(answered: &Answered, permit: &Permit) -> Result<Form, Refusal> {
     };
     let is_events = media_type(media).is_some_and(|m| m.eq_ignore_ascii_case("text/event-stream"));
     let is_json = media_type(media).is_some_and(|m| m.eq_ignore_ascii_case("application/json"));
-    let has_lists = permit.filter() == Filter::Tools || permit.is_whole_stream();
-    match (has_lists, head.status.as_u16()) {
-        (true, _) if is_events => Ok(Form::ListEvents),
-        (true, _) if is_json => Ok(Form::List),
-        (true, 200) => bad("neither JSON nor an event stream"),
-        (true, _) => Ok(Form::Status),
-        (false, _) => Ok(if is_events { Form::Events } else { Form::Plain }),
+    if !permit.changes_answer() {
+        return Ok(if is_events { Form::Events } else { Form::Plain });
+    }
+    match head.status.as_u16() {
+        _ if is_events => Ok(Form::SiftedEvents),
+        _ if is_json => Ok(Form::Whole),
+        200 => bad("neither JSON nor an event stream"),
+        _ => Ok(Form::Status),
     }
 }
 
 /// A new response head from an allow-list.
-fn head(answered: &Answered, permit: &Permit) -> Result<ResponseHeader, Break> {
+fn head(gateway: &Gateway, answered: &Answered, permit: &Permit) -> Result<ResponseHeader, Break> {
     let Some(sent) = answered.session.response_header() else {
         return Err(Refusal::UpstreamAnswer("no head").into());
     };
@@ -128,24 +130,31 @@ fn head(answered: &Answered, permit: &Permit) -> Result<ResponseHeader, Break> {
         }
     }
     // The session id belongs to the answer that opens the session, and to no other.
-    let opens_session = permit.method().is_some_and(|m| m.name == "initialize");
-    if opens_session && let Some(id) = sent.headers.get(&MCP_SESSION) {
-        new.insert_header(&MCP_SESSION, id.clone())?;
+    if permit.method().is_some_and(|m| m.name == "initialize") {
+        match only(&sent.headers, &MCP_SESSION) {
+            Header::Absent => {}
+            Header::One(id) => {
+                let seal = &gateway.options.seal;
+                let sealed = seal.seal_session(permit.principal(), permit.upstream(), id);
+                new.insert_header(&MCP_SESSION, sealed)?;
+            }
+            Header::Unclear => return Err(Refusal::UpstreamAnswer("session id").into()),
+        }
     }
     Ok(new)
 }
 
-struct Delivery<'d> {
-    gateway: &'d Gateway,
-    upstream: &'d Upstream,
-    permit: &'d Permit,
-    shutdown: &'d ShutdownWatch,
-    sieve: Sieve<'d>,
+pub(super) struct Delivery<'d> {
+    pub(super) gateway: &'d Gateway,
+    pub(super) upstream: &'d Upstream,
+    pub(super) permit: &'d Permit,
+    pub(super) shutdown: &'d ShutdownWatch,
+    pub(super) sieve: Sieve<'d>,
 }
 
 impl Delivery<'_> {
-    /// A list as one body: read, filtered, sent with its new length, or a 502.
-    async fn list(
+    /// One message: read, changed, sent with its new length, or a 502.
+    async fn whole(
         &self,
         mut answered: Answered,
         downstream: &mut ServerSession,
@@ -165,18 +174,13 @@ impl Delivery<'_> {
             }
         };
         self.release(answered).await;
-        let (body, outcome) = match self.sieve.message(&body) {
-            Ok(Listing::Cut(text)) => (Bytes::from(text), Outcome::Ok),
-            Ok(Listing::Failure) => (body, Outcome::RpcError),
-            Ok(Listing::List) => (body, Outcome::Ok),
+        let (body, outcome) = match self.sieve.answer(&body) {
+            Ok(sifted) => (sifted.text.map_or(body, Bytes::from), sifted.outcome),
             // Frameworks around a server refuse in forms of their own; the status says enough.
-            _ if head.status != http::StatusCode::OK => (Bytes::new(), Outcome::RpcError),
-            Ok(Listing::Notice | Listing::Result) => {
-                return Err(Refusal::UpstreamAnswer("not a list").into());
-            }
+            Err(_) if head.status != http::StatusCode::OK => (Bytes::new(), None),
             Err(refusal) => return Err(refusal.into()),
         };
-        exchange.outcome = outcome;
+        exchange.outcome = outcome.unwrap_or(Outcome::RpcError);
         Ok(respond::write(downstream, exchange, head, body).await?)
     }
 
@@ -197,232 +201,14 @@ impl Delivery<'_> {
                 Err(_) => return Err(Refusal::UpstreamAnswer("body cut off").into()),
             }
             if all.len() > self.gateway.options.limits.listing {
-                return Err(Refusal::UpstreamAnswer("list too long").into());
+                return Err(Refusal::UpstreamAnswer("too long to be read").into());
             }
         }
     }
 
-    /// Everything else, chunk by chunk.
-    async fn stream(
-        &self,
-        mut answered: Answered,
-        downstream: &mut ServerSession,
-        exchange: &mut Exchange<'_>,
-        mut head: ResponseHeader,
-        form: Form,
-    ) -> Result<(), Break> {
-        frame(&mut head, &mut answered, downstream, form)?;
-        respond::decorate(&mut head, exchange)?;
-        let kind = if self.permit.is_whole_stream() { "get" } else { "call" };
-        let mut span = (form != Form::Plain)
-            .then(|| StreamSpan::open(&self.gateway.metrics, self.permit.upstream(), kind));
-        let mut flow = Flow::new(&self.sieve, form);
-        let pumped = self.pump(&mut answered, downstream, exchange, head, &mut flow).await;
-        if let Some(span) = &mut span {
-            span.reason = match &pumped {
-                Err(Stopped::Client) if flow.seen().is_some() => "complete",
-                Err(stopped) => stopped.reason(),
-                Ok(()) => "complete",
-            };
-        }
-        match pumped {
-            Ok(()) => {
-                self.release(answered).await;
-                exchange.outcome = flow.outcome(exchange.status);
-                Ok(())
-            }
-            Err(stopped) => {
-                answered.session.shutdown().await;
-                match (&stopped, flow.seen()) {
-                    // Legacy clients leave a call's stream as soon as they have read the answer.
-                    (Stopped::Client, Some(outcome)) => Err(Break::Cut(outcome)),
-                    _ => Err(stopped.into_break()),
-                }
-            }
-        }
-    }
-
-    async fn pump(
-        &self,
-        answered: &mut Answered,
-        downstream: &mut ServerSession,
-        exchange: &mut Exchange<'_>,
-        head: ResponseHeader,
-        flow: &mut Flow<'_>,
-    ) -> Result<(), Stopped> {
-        let oldest = Instant::now() + self.upstream.options().stream_max;
-        // The head of a list waits for the first event that may pass, so that an unreadable list
-        // can still become a 502.
-        let mut head = Some(head);
-        if !flow.is_filtering() || self.permit.is_whole_stream() {
-            send_head(&mut head, downstream, exchange).await?;
-        }
-        loop {
-            let read = match answered.session.response_done() {
-                true => Ok(None),
-                false => self.next_chunk(answered, downstream, oldest).await,
-            };
-            let passed = read.and_then(|chunk| match chunk {
-                Some(chunk) => flow.push(chunk).map(Some).map_err(Stopped::Unfit),
-                None => Ok(None),
-            });
-            match passed {
-                Ok(Some(out)) if out.is_empty() => {}
-                Ok(Some(out)) => {
-                    send_head(&mut head, downstream, exchange).await?;
-                    exchange.bytes_out += out.len();
-                    downstream.write_response_body(out, false).await?;
-                }
-                Ok(None) if head.is_some() => {
-                    return Err(Stopped::Unfit(Refusal::UpstreamAnswer("no answer in stream")));
-                }
-                Ok(None) => return Ok(downstream.write_response_body(Bytes::new(), true).await?),
-                Err(stopped) if head.is_some() => return Err(stopped.before_head()),
-                Err(Stopped::Unfit(refusal)) => {
-                    let text = refusal.body(exchange.id.as_ref());
-                    let event = Bytes::from(sse::event(&text));
-                    downstream.write_response_body(event, true).await?;
-                    return Err(Stopped::Upstream);
-                }
-                Err(stopped) => return Err(stopped),
-            }
-        }
-    }
-
-    async fn next_chunk(
-        &self,
-        answered: &mut Answered,
-        downstream: &mut ServerSession,
-        oldest: Instant,
-    ) -> Result<Option<Bytes>, Stopped> {
-        let idle = self.upstream.options().stream_idle;
-        let mut stop = self.shutdown.clone();
-        // What is there is passed on before anything else is looked at; a client that is gone
-        // shows when it is written to.
-        let chunk = tokio::select! {
-            biased;
-            chunk = timeout(idle, answered.session.read_response_body()) => chunk,
-            _ = downstream.read_body_or_idle(true) => return Err(Stopped::Client),
-            () = sleep_until(oldest) => return Err(Stopped::MaxAge),
-            // Calls may finish; a stream that a GET opened has no end to wait for.
-            _ = stop.wait_for(|stopping| *stopping), if self.permit.is_whole_stream() => {
-                return Err(Stopped::Shutdown);
-            }
-        };
-        match chunk {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(_)) => Err(Stopped::Upstream),
-            Err(_) => Err(Stopped::Idle),
-        }
-    }
-
-    async fn release(&self, answered: Answered) {
+    pub(super) async fn release(&self, answered: Answered) {
         let Answered { session, peer } = answered;
         let idle = peer.options.idle_timeout;
         self.upstream.connector.release_http_session(session, &*peer, idle).await;
-    }
-}
-
-/// How the end of the body is told.
-fn frame(
-    head: &mut ResponseHeader,
-    answered: &mut Answered,
-    downstream: &ServerSession,
-    form: Form,
-) -> pingora::Result<()> {
-    let is_empty = answered.session.response_done();
-    let sent = answered.session.response_header();
-    let length = sent.and_then(|h| h.headers.get(header::CONTENT_LENGTH)).cloned();
-    match length.filter(|_| form == Form::Plain) {
-        Some(length) => head.insert_header(header::CONTENT_LENGTH, length)?,
-        None if is_empty && head.status != http::StatusCode::NO_CONTENT => {
-            head.insert_header(header::CONTENT_LENGTH, "0")?;
-        }
-        None if is_empty || downstream.is_http2() => {}
-        None => head.insert_header(header::TRANSFER_ENCODING, "chunked")?,
-    }
-    head.insert_header(header::CACHE_CONTROL, "no-store")
-}
-
-async fn send_head(
-    head: &mut Option<ResponseHeader>,
-    downstream: &mut ServerSession,
-    exchange: &mut Exchange<'_>,
-) -> pingora::Result<()> {
-    let Some(head) = head.take() else {
-        return Ok(());
-    };
-    exchange.status = Some(head.status.as_u16());
-    downstream.write_response_header(Box::new(head)).await
-}
-
-/// Why an answer ended before its end.
-enum Stopped {
-    Client,
-    Idle,
-    MaxAge,
-    Shutdown,
-    Unfit(Refusal),
-    Upstream,
-}
-
-impl From<Box<pingora::Error>> for Stopped {
-    fn from(_: Box<pingora::Error>) -> Self {
-        Self::Client
-    }
-}
-
-impl Stopped {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Idle => "idle",
-            Self::MaxAge => "max_age",
-            Self::Shutdown => "shutdown",
-            Self::Unfit(_) | Self::Upstream => "upstream",
-        }
-    }
-
-    /// While the head has not been sent, the caller can still be told.
-    fn before_head(self) -> Self {
-        match self {
-            Self::Upstream => Self::Unfit(Refusal::UpstreamAnswer("body cut off")),
-            Self::Idle | Self::MaxAge => Self::Unfit(Refusal::UpstreamTimeout),
-            Self::Client | Self::Shutdown | Self::Unfit(_) => self,
-        }
-    }
-
-    fn into_break(self) -> Break {
-        match self {
-            Self::Client => Break::Gone,
-            Self::Idle | Self::MaxAge => Break::Cut(Outcome::Timeout),
-            Self::Shutdown => Break::Cut(Outcome::Ok),
-            Self::Unfit(refusal) => Break::Refuse(refusal),
-            Self::Upstream => Break::Cut(Outcome::UpstreamError),
-        }
-    }
-}
-
-/// Counts an event stream from its first byte to its end.
-struct StreamSpan<'d> {
-    metrics: &'d Metrics,
-    upstream: &'d str,
-    kind: &'static str,
-    began: Instant,
-    reason: &'static str,
-}
-
-impl<'d> StreamSpan<'d> {
-    fn open(metrics: &'d Metrics, upstream: &'d str, kind: &'static str) -> Self {
-        metrics.streams.with_label_values(&[upstream, kind]).inc();
-        Self { metrics, upstream, kind, began: Instant::now(), reason: "client" }
-    }
-}
-
-impl Drop for StreamSpan<'_> {
-    fn drop(&mut self) {
-        self.metrics.streams.with_label_values(&[self.upstream, self.kind]).dec();
-        let lasted = self.began.elapsed();
-        self.metrics.stream_closed(self.upstream, self.kind, self.reason, lasted);
     }
 }

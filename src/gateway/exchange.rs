@@ -8,9 +8,10 @@ use http::HeaderValue;
 use pingora::protocols::http::ServerSession;
 
 use super::Gateway;
-use crate::core::decide::Permit;
-use crate::core::message::{Field, Id, Message};
+use crate::core::decide::{self, Permit};
+use crate::core::message::{Id, Message};
 use crate::core::outcome::Outcome;
+use crate::core::permission::{Target, TargetKind};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::telemetry::audit::{Record, Slot, shorten};
@@ -38,6 +39,8 @@ pub(super) struct Exchange<'g> {
     /// The method as it was sent, where the table does not have it.
     unknown_method: Option<String>,
     sent_tool: Option<String>,
+    /// The prompt or resource that the message names.
+    sent_target: Option<String>,
     pub(super) is_permitted: bool,
     pub(super) slot: Option<Slot>,
     pub(super) refusal: Option<Refusal>,
@@ -66,6 +69,7 @@ impl<'g> Exchange<'g> {
             method: None,
             unknown_method: None,
             sent_tool: None,
+            sent_target: None,
             is_permitted: false,
             slot: None,
             refusal: None,
@@ -91,10 +95,10 @@ impl<'g> Exchange<'g> {
         let label = method_label(message.method());
         self.method = Some(label);
         self.unknown_method = (label == OTHER).then(|| shorten(message.method()));
-        if message.method() == "tools/call"
-            && let Some(Field::Text(tool)) = message.param("name")
-        {
-            self.sent_tool = Some(shorten(tool));
+        match decide::target(message) {
+            Some(Target { kind: TargetKind::Tool, name }) => self.sent_tool = Some(shorten(name)),
+            Some(target) => self.sent_target = Some(shorten(target.name)),
+            None => {}
         }
     }
 
@@ -134,6 +138,7 @@ impl<'g> Exchange<'g> {
             upstream: self.upstream.as_deref(),
             method: self.unknown_method.as_deref().or(self.method),
             tool: self.sent_tool.as_deref(),
+            target: self.sent_target.as_deref(),
             decision: if is_allowed { "allow" } else { "deny" },
             reason: refused
                 .map_or(if is_allowed { "allowed" } else { "internal" }, |row| row.reason),

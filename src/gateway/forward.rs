@@ -32,11 +32,10 @@ pub(super) async fn forward(
     request_id: &str,
 ) -> Result<Answered, Break> {
     let sent = downstream.req_header();
-    let length = held.as_ref().map(HeldBody::len);
-    let head = upstream
-        .head(permit, sent, length, request_id, &gateway.options)
-        .map_err(|_| Refusal::Internal)?;
     let body = held.map(|held| held.release(permit));
+    let head = upstream
+        .head(permit, sent, body.as_ref().map(Bytes::len), request_id, &gateway.options)
+        .map_err(|_| Refusal::Internal)?;
 
     let mut spare = permit.is_repeatable().then(|| (head.clone(), body.clone()));
     let (mut head, mut body) = (head, body);

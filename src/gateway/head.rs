@@ -31,7 +31,7 @@ pub(super) static MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session
 pub(super) static MCP_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// Longest session id in bytes that is passed on.
-const MAX_SESSION_ID: usize = 1024;
+const MAX_SESSION_ID: usize = 2048;
 
 /// Checks everything about the head that is the same for every route.
 pub(super) fn check_framing(session: &ServerSession, limits: &Limits) -> Result<(), Refusal> {
@@ -192,16 +192,17 @@ pub(super) fn mcp(headers: &HeaderMap) -> McpHeaders<'_> {
     }
 }
 
-/// Session id and resumption point of the legacy era: at most one each, visible ASCII.
-pub(super) fn check_legacy(headers: &HeaderMap) -> Result<(), Refusal> {
-    for name in [&MCP_SESSION, &LAST_EVENT, &MCP_VERSION] {
-        match only(headers, name) {
-            Header::Absent => {}
-            Header::One(value) if value.len() <= MAX_SESSION_ID => {}
-            Header::One(_) | Header::Unclear => return Err(Refusal::BadHead("session headers")),
-        }
-    }
-    Ok(())
+/// The session of a legacy request. It, the resumption point and the version are there at most
+/// once each, in visible ASCII.
+pub(super) fn session(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let once = |name| match only(headers, name) {
+        Header::Absent => Ok(None),
+        Header::One(value) if value.len() <= MAX_SESSION_ID => Ok(Some(value)),
+        Header::One(_) | Header::Unclear => Err(Refusal::BadHead("session headers")),
+    };
+    once(&LAST_EVENT)?;
+    once(&MCP_VERSION)?;
+    once(&MCP_SESSION)
 }
 
 /// The single value of a header.

@@ -14,6 +14,7 @@ mod head;
 mod respond;
 mod sieve;
 mod story;
+mod stream;
 mod upstream;
 
 use std::collections::{HashMap, HashSet};
@@ -33,6 +34,7 @@ use tokio::sync::Semaphore;
 
 use crate::core::limits::Limits;
 use crate::core::policy::Policy;
+use crate::core::seal::SealKey;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
 
@@ -60,6 +62,8 @@ pub struct Options {
     pub organization_header: HeaderName,
     /// Bounds.
     pub limits: Limits,
+    /// Key of the seals on session and task ids.
+    pub seal: SealKey,
 }
 
 /// The public side of doorward.

@@ -1,4 +1,5 @@
-//! What passes of an answer: lists cut down to what the caller may see, the rest as it is.
+//! What passes of an answer: lists cut down to what the caller may see, ids with their seals, the
+//! rest as it is.
 
 use std::time::Instant;
 
@@ -6,40 +7,112 @@ use bytes::Bytes;
 
 use super::Gateway;
 use super::answer::Form;
+use crate::core::capabilities;
 use crate::core::decide::Permit;
-use crate::core::listing::{self, Listing};
+use crate::core::listing::{self, Shape};
+use crate::core::method::Filter;
 use crate::core::outcome::{self, Outcome};
+use crate::core::permission::TargetKind;
+use crate::core::policy::Tasks;
 use crate::core::refusal::Refusal;
 use crate::core::sse::{self, Splitter};
+use crate::core::tasks;
 use crate::telemetry::metrics::Phase;
 
 /// How much of an answer that passes is kept, to see how the call ended. A longer one counts by
 /// its status.
 const OBSERVED: usize = 16 << 10;
 
-/// Filters messages by the decision that also guards calls.
+/// Changes messages by the decision that also guards calls.
 #[derive(Clone, Copy)]
 pub(super) struct Sieve<'d> {
     pub(super) gateway: &'d Gateway,
     pub(super) permit: &'d Permit,
 }
 
+/// A message that may pass.
+pub(super) struct Sifted {
+    /// Its new text, where it had to change.
+    pub(super) text: Option<String>,
+    /// How the request ended, where the message is its answer.
+    pub(super) outcome: Option<Outcome>,
+}
+
 impl Sieve<'_> {
+    /// Reads the one message that is the answer.
+    pub(super) fn answer(&self, message: &[u8]) -> Result<Sifted, Refusal> {
+        let sifted = self.message(message)?;
+        if sifted.outcome.is_none() {
+            return Err(Refusal::UpstreamAnswer("not an answer"));
+        }
+        Ok(sifted)
+    }
+
     /// Reads one message of the upstream.
-    pub(super) fn message(&self, message: &[u8]) -> Result<Listing, Refusal> {
+    fn message(&self, message: &[u8]) -> Result<Sifted, Refusal> {
         let began = Instant::now();
-        let metrics = &self.gateway.metrics;
         let text =
             std::str::from_utf8(message).map_err(|_| Refusal::UpstreamAnswer("not UTF-8"))?;
-        let listing = listing::filter(text, self.gateway.options.limits.json_depth, |tool| {
-            let visible = self.permit.may_see(tool);
-            if visible {
-                metrics.learn_tool(self.permit.upstream(), tool);
+        let sifted = self.sift(text);
+        self.gateway.metrics.overhead(Phase::Filter, began.elapsed());
+        sifted
+    }
+
+    fn sift(&self, text: &str) -> Result<Sifted, Refusal> {
+        let (metrics, limits) = (&self.gateway.metrics, &self.gateway.options.limits);
+        let ttl = u64::try_from(limits.list_ttl.as_millis()).unwrap_or(u64::MAX);
+        let listing = listing::filter(text, limits.json_depth, ttl, |target| {
+            let visible = self.permit.may_see(target);
+            if visible && target.kind == TargetKind::Tool {
+                metrics.learn_tool(self.permit.upstream(), target.name);
             }
             visible
         });
-        metrics.overhead(Phase::Filter, began.elapsed());
-        listing.map_err(|_| Refusal::UpstreamAnswer("unreadable list"))
+        let listing = listing.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?;
+        let outcome = self.outcome(listing.shape, text)?;
+        let edited = (!listing.edits.is_empty()).then(|| listing.edits.apply(text));
+        let edited = self.strip(listing.shape, edited, text)?;
+        Ok(Sifted { text: self.seal(edited, text)?, outcome })
+    }
+
+    /// How the request ended. What was asked for as a list must be one.
+    fn outcome(&self, shape: Shape, text: &str) -> Result<Option<Outcome>, Refusal> {
+        match (self.permit.filter(), shape) {
+            (_, Shape::Notice) => Ok(None),
+            (_, Shape::Failure) => Ok(Some(Outcome::RpcError)),
+            (Filter::List(asked), Shape::List(kind)) if asked == kind => Ok(Some(Outcome::Ok)),
+            (Filter::List(_), _) => Err(Refusal::UpstreamAnswer("not the list")),
+            (_, Shape::List(_) | Shape::Result | Shape::Welcome) => {
+                Ok(outcome::of_answer(text, self.gateway.options.limits.json_depth))
+            }
+        }
+    }
+
+    /// Leaves out capabilities that are refused to everybody.
+    fn strip(
+        &self,
+        shape: Shape,
+        edited: Option<String>,
+        text: &str,
+    ) -> Result<Option<String>, Refusal> {
+        if shape != Shape::Welcome {
+            return Ok(edited);
+        }
+        let depth = self.gateway.options.limits.json_depth;
+        let now = edited.as_deref().unwrap_or(text);
+        let stripped = capabilities::strip(now, depth, self.permit.tasks());
+        Ok(stripped.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?.or(edited))
+    }
+
+    /// Puts seals on the ids of tasks.
+    fn seal(&self, edited: Option<String>, text: &str) -> Result<Option<String>, Refusal> {
+        if self.permit.tasks() == Tasks::Off {
+            return Ok(edited);
+        }
+        let depth = self.gateway.options.limits.json_depth;
+        let now = edited.as_deref().unwrap_or(text);
+        let sealed = tasks::seal(now, depth, self.permit, &self.gateway.options.seal);
+        Ok(sealed.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?.or(edited))
     }
 }
 
@@ -55,52 +128,49 @@ pub(super) struct Flow<'d> {
 
 impl<'d> Flow<'d> {
     pub(super) fn new(sieve: &'d Sieve<'d>, form: Form) -> Self {
-        let cap = match form {
-            Form::ListEvents => sieve.gateway.options.limits.listing,
-            Form::Events | Form::List | Form::Plain | Form::Status => OBSERVED,
+        let cap = if form == Form::SiftedEvents {
+            sieve.gateway.options.limits.listing
+        } else {
+            OBSERVED
         };
         Self { sieve, form, events: Splitter::new(cap), observed: Some(Vec::new()), seen: None }
     }
 
-    pub(super) fn is_filtering(&self) -> bool {
-        self.form == Form::ListEvents
+    pub(super) fn is_sifting(&self) -> bool {
+        self.form == Form::SiftedEvents
     }
 
     /// Takes a chunk and gives back what may pass now.
     pub(super) fn push(&mut self, chunk: Bytes) -> Result<Bytes, Refusal> {
-        if self.form == Form::ListEvents {
-            self.events.push(&chunk);
-            return self.filtered_events();
+        if !self.is_sifting() {
+            self.observe(&chunk);
+            return Ok(chunk);
         }
-        self.observe(&chunk);
-        Ok(chunk)
-    }
-
-    fn filtered_events(&mut self) -> Result<Bytes, Refusal> {
+        self.events.push(&chunk);
         let mut out = Vec::new();
-        let too_big = |_| Refusal::UpstreamAnswer("event too long");
+        let too_big = |_| Refusal::UpstreamAnswer("too long to be read");
         while let Some(event) = self.events.next_event().map_err(too_big)? {
-            let data = sse::data(&event);
-            if data.is_empty() {
-                out.extend_from_slice(&event);
-                continue;
-            }
-            match self.sieve.message(&data)? {
-                Listing::Cut(text) => {
-                    self.seen = Some(Outcome::Ok);
-                    out.extend_from_slice(&sse::with_data(&event, &text));
-                    continue;
-                }
-                Listing::Failure => self.seen = Some(Outcome::RpcError),
-                Listing::List => self.seen = Some(Outcome::Ok),
-                Listing::Notice => {}
-                // On a GET stream the answers to other requests may be replayed.
-                Listing::Result if self.sieve.permit.is_whole_stream() => {}
-                Listing::Result => return Err(Refusal::UpstreamAnswer("not a list")),
-            }
-            out.extend_from_slice(&event);
+            self.sift(&event, &mut out)?;
         }
         Ok(Bytes::from(out))
+    }
+
+    fn sift(&mut self, event: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        if self.sieve.permit.is_get() && sse::is_endpoint(event) {
+            return Err(Refusal::OldTransport);
+        }
+        let data = sse::data(event);
+        if data.is_empty() {
+            out.extend_from_slice(event);
+            return Ok(());
+        }
+        let sifted = self.sieve.message(&data)?;
+        self.seen = sifted.outcome.or(self.seen);
+        match sifted.text {
+            None => out.extend_from_slice(event),
+            Some(text) => out.extend_from_slice(&sse::with_data(event, &text)),
+        }
+        Ok(())
     }
 
     fn observe(&mut self, chunk: &[u8]) {

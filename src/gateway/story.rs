@@ -9,18 +9,18 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
 use prometheus::IntGauge;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
 use super::exchange::Exchange;
 use super::head::Admitted;
 use super::{Gateway, Snapshot, answer, body, forward, head, respond};
-use crate::core::decide::{Ask, HeldBody, Permit, Verdict, decide};
+use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
 use crate::core::message::Unreadable;
 use crate::core::outcome::Outcome;
 use crate::core::policy::Route;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
-use crate::core::revision;
+use crate::core::revision::{self, Era};
 use crate::telemetry::metrics::Phase;
 
 /// What becomes of the connection.
@@ -133,7 +133,7 @@ async fn tell(
     if admitted == Admitted::Preflight {
         return Ok(respond::preflight(session, exchange).await?);
     }
-    let _place = Place::take(gateway, admitted, &route.upstream)?;
+    let mut place = Place::take(gateway, admitted, &route.upstream)?;
 
     let principal = identify(gateway, &snapshot, session, exchange)?;
     let held = match admitted {
@@ -149,6 +149,9 @@ async fn tell(
         exchange,
         &Judged { principal: &principal, route: &route, admitted, held: held.as_ref() },
     )?;
+    if permit.is_endless() {
+        place.keep_as_stream(gateway)?;
+    }
     let slot = gateway.audit.reserve().filter(|_| !gateway.audit.is_broken());
     exchange.permit(slot.ok_or(Refusal::AuditUnavailable)?, &permit);
 
@@ -227,21 +230,21 @@ fn judge(
         Some(Ok(message)) => Some(message),
         None => None,
     };
-    let ask = match &message {
+    let want = match &message {
         Some(message) => {
             exchange.note_message(message);
             let era = revision::agree(message, &head::mcp(headers)).map_err(Refusal::Headers)?;
-            Ask::Message(message, era)
+            Want::Message(message, era)
         }
-        None if asked.admitted == Admitted::EndSession => Ask::EndSession,
-        None => Ask::Stream,
+        None if asked.admitted == Admitted::EndSession => Want::EndSession,
+        None => Want::Stream,
     };
-    if !matches!(ask, Ask::Message(_, revision::Era::Modern)) {
-        head::check_legacy(headers)?;
-    }
+    let is_legacy = !matches!(want, Want::Message(_, Era::Modern));
+    let session = if is_legacy { head::session(headers)? } else { None };
     gateway.metrics.overhead(Phase::Parse, began.elapsed());
     let began = Instant::now();
-    let verdict = decide(asked.principal, asked.route, ask);
+    let seal = &gateway.options.seal;
+    let verdict = decide(seal, asked.principal, asked.route, Ask { want, session });
     gateway.metrics.overhead(Phase::Policy, began.elapsed());
     match verdict {
         Verdict::Forward(permit) => Ok(permit),
@@ -255,18 +258,31 @@ fn judge(
 /// A request's share of what the gateway serves at once.
 struct Place<'g> {
     in_flight: IntGauge,
-    _room: SemaphorePermit<'g>,
+    is_stream: bool,
+    room: SemaphorePermit<'g>,
 }
 
 impl<'g> Place<'g> {
-    /// Streams that a GET opens are counted by themselves: they live long and do little.
     fn take(gateway: &'g Gateway, wanted: Admitted, upstream: &str) -> Result<Self, Refusal> {
-        let room: &Semaphore =
-            if wanted == Admitted::Stream { &gateway.streams } else { &gateway.in_flight };
-        let room = room.try_acquire().map_err(|_| Refusal::Overloaded)?;
+        let is_stream = wanted == Admitted::Stream;
+        let room = Self::room(gateway, is_stream)?;
         let in_flight = gateway.metrics.in_flight.with_label_values(&[upstream]);
         in_flight.inc();
-        Ok(Self { in_flight, _room: room })
+        Ok(Self { in_flight, is_stream, room })
+    }
+
+    /// Streams without an end are counted by themselves: they live long and do little.
+    fn room(gateway: &'g Gateway, is_stream: bool) -> Result<SemaphorePermit<'g>, Refusal> {
+        let rooms = if is_stream { &gateway.streams } else { &gateway.in_flight };
+        rooms.try_acquire().map_err(|_| Refusal::Overloaded)
+    }
+
+    /// The request turned out to open such a stream.
+    fn keep_as_stream(&mut self, gateway: &'g Gateway) -> Result<(), Refusal> {
+        if !std::mem::replace(&mut self.is_stream, true) {
+            self.room = Self::room(gateway, true)?;
+        }
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::{Options, head};
 use crate::core::decide::Permit;
-use crate::core::revision::{Era, Header};
+use crate::core::revision::{Era, Header, encode_sentinel};
 
 /// How long a resolved name is used. Names of services move when their servers are replaced.
 const NAME_LIFETIME: Duration = Duration::from_secs(30);
@@ -47,6 +47,8 @@ pub struct UpstreamOptions {
     pub stream_idle: Duration,
     /// How long an answer may last.
     pub stream_max: Duration,
+    /// How long an event stream may be silent before a comment is written into it.
+    pub stream_keep_alive: Option<Duration>,
     /// The gateway's own credential, as the value of `Authorization`.
     pub credential: Option<HeaderValue>,
 }
@@ -170,29 +172,40 @@ impl Upstream {
             new.insert_header(header::CONTENT_TYPE, "application/json")?;
             new.insert_header(header::CONTENT_LENGTH, length.to_string())?;
         }
-        copy_protocol_headers(&mut new, sent, permit.era())?;
+        copy_protocol_headers(&mut new, sent, permit)?;
         Ok(new)
     }
 }
 
 /// The headers of MCP itself. In the legacy era `Mcp-Method` and its kin mean nothing and are
-/// left behind, so that nothing further on can route by them; in the modern era they were compared
-/// with the body.
+/// left behind, so that nothing further on can route by them; in the modern era only those pass
+/// that were compared with the body. A session or task is named as the upstream knows it.
 fn copy_protocol_headers(
     new: &mut RequestHeader,
     sent: &RequestHeader,
-    era: Era,
+    permit: &Permit,
 ) -> pingora::Result<()> {
-    let of_era = match era {
-        Era::Legacy => [&head::MCP_SESSION, &head::LAST_EVENT],
-        Era::Modern => [&head::MCP_METHOD, &head::MCP_NAME],
-    };
-    for name in [&head::MCP_VERSION, &TRACE_PARENT, &TRACE_STATE].into_iter().chain(of_era) {
+    let mut copied = vec![&head::MCP_VERSION, &TRACE_PARENT, &TRACE_STATE];
+    match permit.era() {
+        Era::Legacy => copied.push(&head::LAST_EVENT),
+        Era::Modern => copied.push(&head::MCP_METHOD),
+    }
+    let has_name = permit.method().is_some_and(|m| m.target.is_some());
+    if permit.era() == Era::Modern && has_name {
+        copied.push(&head::MCP_NAME);
+    }
+    for name in copied {
         if let Header::One(value) = head::only(&sent.headers, name) {
             new.insert_header(name, value)?;
         }
     }
-    if era == Era::Modern {
+    if let Some(session) = permit.session() {
+        new.insert_header(&head::MCP_SESSION, session)?;
+    }
+    if permit.era() == Era::Modern {
+        if let Some(task) = permit.task() {
+            new.insert_header(&head::MCP_NAME, encode_sentinel(task).as_ref())?;
+        }
         for name in sent.headers.keys() {
             let is_parameter = name.as_str().starts_with("mcp-param-");
             if is_parameter && let Header::One(value) = head::only(&sent.headers, name) {

@@ -7,6 +7,7 @@ use super::StartError;
 use super::builtin::Builtin;
 use crate::config::{Settings, Target, UpstreamSpec};
 use crate::core::policy::Policy;
+use crate::core::seal::{MIN_SECRET, SealKey};
 use crate::core::token::TokenTable;
 use crate::gateway::{Options, Snapshot, Upstream, UpstreamOptions};
 use crate::telemetry::metrics::{Metrics, Shown};
@@ -56,11 +57,26 @@ fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOp
         call_timeout: spec.call_timeout,
         stream_idle: spec.stream_idle,
         stream_max: spec.stream_max,
+        stream_keep_alive: spec.stream_keep_alive,
         credential,
     })
 }
 
-pub(super) fn options(settings: &Settings, listening: &[SocketAddr]) -> Options {
+/// The key of the seals, from the file that replicas share or made for this process alone.
+pub(super) fn seal(settings: &Settings) -> Result<SealKey, StartError> {
+    if let Some(seal) = &settings.seal {
+        return Ok(seal.clone());
+    }
+    tracing::warn!(
+        event = "session_key.random",
+        "no server.session_key_file: sessions end with this process, and no other replica knows them"
+    );
+    let mut secret = [0; MIN_SECRET];
+    getrandom::fill(&mut secret).map_err(|error| StartError::Internal(error.to_string()))?;
+    SealKey::new(&secret).ok_or_else(|| StartError::Internal("no session key".to_owned()))
+}
+
+pub(super) fn options(settings: &Settings, listening: &[SocketAddr], seal: SealKey) -> Options {
     let mut hosts: HashSet<String> = settings.allowed_hosts.iter().cloned().collect();
     for address in listening {
         hosts.insert(address.to_string());
@@ -88,5 +104,6 @@ pub(super) fn options(settings: &Settings, listening: &[SocketAddr]) -> Options 
         user_header: settings.user_header.clone(),
         organization_header: settings.organization_header.clone(),
         limits: settings.limits,
+        seal,
     }
 }

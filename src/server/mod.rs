@@ -89,7 +89,7 @@ async fn serve(config: Config, audit: Audit) -> Result<(), StartError> {
     let metrics = build::metrics(&settings, &named_tools, policy.tokens())?;
     let metrics = Arc::new(metrics);
     let snapshot = build::snapshot(&settings, policy, &builtin)?;
-    let options = build::options(&settings, &public.addresses);
+    let options = build::options(&settings, &public.addresses, build::seal(&settings)?);
     let gateway = Bounded::new(Gateway::new(snapshot, options, Arc::clone(&metrics), audit));
     let live = gateway.live();
 

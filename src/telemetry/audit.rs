@@ -45,6 +45,8 @@ pub struct Record<'a> {
     pub method: Option<&'a str>,
     /// The tool that a call names; as the caller sent it, shortened.
     pub tool: Option<&'a str>,
+    /// The prompt or resource that the request names; as the caller sent it, shortened.
+    pub target: Option<&'a str>,
     /// `allow` or `deny`.
     pub decision: &'static str,
     /// Why; operators alert on these words.
@@ -87,7 +89,7 @@ impl Record<'_> {
     /// For a terminal. What a caller sent is escaped, so that it cannot move the cursor.
     fn to_text(&self) -> String {
         let who = self.user.unwrap_or("-");
-        let what = [self.upstream, self.method, self.tool];
+        let what = [self.upstream, self.method, self.tool, self.target];
         let what: Vec<&str> = what.into_iter().flatten().collect();
         let status = self.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
         let text = format!(
@@ -281,6 +283,7 @@ mod tests {
             upstream: Some("t"),
             method: Some(method),
             tool: None,
+            target: None,
             decision: "deny",
             reason: "method",
             detail: None,

@@ -83,10 +83,10 @@ fn a_refusal_carries_the_callers_id_in_its_own_spelling() {
 fn an_unknown_method_is_200_in_the_legacy_era_and_404_in_the_modern() {
     let upstream = Upstream::good();
     let gateway = Gateway::before(&upstream);
-    let legacy = gateway.ask(&Call::post(rpc("5", "resources/list", "{}")));
+    let legacy = gateway.ask(&Call::post(rpc("5", "tasks/list", "{}")));
     assert_eq!((legacy.status, legacy.error()), (200, (5.into(), -32601)));
     let meta = format!(r#"{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"{MODERN}"}}}}"#);
-    for method in ["resources/list", "initialize", "ping", "logging/setLevel"] {
+    for method in ["tasks/list", "initialize", "ping", "logging/setLevel"] {
         let call = Call::post(rpc("5", method, &meta))
             .header("MCP-Protocol-Version", MODERN)
             .header("Mcp-Method", method);

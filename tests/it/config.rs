@@ -60,7 +60,7 @@ fn a_broken_file_is_refused_with_the_place_of_its_fault() {
         ("path = \"/mcp\"", "path = \"/mcp\"\nurll = \"x\"", "unknown key `urll`"),
         ("tools = [\"t/echo\"]", "alow_tools = []", "unknown key `alow_tools`"),
         ("tools = [\"t/echo\"]", "tools = [\"x/echo\"]", "names no upstream"),
-        ("tools = [\"t/echo\"]", "tools = [\"echo\"]", "upstream/tool"),
+        ("tools = [\"t/echo\"]", "tools = [\"echo\"]", "upstream/name"),
         ("tools = [\"t/echo\"]", "tools = [\"t/[\"]", "t/["),
         ("roles = [\"reader\"]", "roles = [\"raeder\"]", "did you mean `reader`?"),
         ("roles = [\"reader\"]", "roles = \"reader\"", "an array of strings"),

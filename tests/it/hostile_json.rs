@@ -227,7 +227,7 @@ fn a_message_of_another_shape_is_refused() {
         let body = rpc("1", method, &format!(r#"{{"name":{E}}}"#));
         rows.push(("R5", body.into_bytes(), 200, METHOD, "1"));
     }
-    for method in ["tools/execute", "x-admin/run", "resources/read", "prompts/get", "tasks/get"] {
+    for method in ["tools/execute", "x-admin/run", "resources/write", "tasks/list", "tasks/get"] {
         let body = rpc("1", method, &format!(r#"{{"name":{E}}}"#));
         rows.push(("R6", body.into_bytes(), 200, METHOD, "1"));
     }

@@ -1,6 +1,9 @@
 //! Who the upstream is told is calling: always the gateway's word, and never the caller's.
 
-use crate::support::{ALICE, BOB, Call, Gateway, Request, Upstream, echo, modern_call, tool_call};
+use crate::support::{
+    ALICE, ALICE_AT, BOB, Call, Gateway, Request, Upstream, echo, modern_call, sealed_session,
+    tool_call,
+};
 
 const ALWAYS: [&str; 8] = [
     "accept",
@@ -134,7 +137,7 @@ fn protocol_headers_pass_in_their_own_era_only() {
     let upstream = Upstream::good();
     let gateway = Gateway::before(&upstream);
     let decorate = |call: Call| {
-        call.header("Mcp-Session-Id", "session-5f3a")
+        call.header("Mcp-Session-Id", &sealed_session(ALICE_AT, "session-5f3a"))
             .header("Last-Event-ID", "7")
             .header("Mcp-Param-Region", "eu")
             .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

@@ -1,6 +1,9 @@
 //! A list shows exactly what its caller may call, in whatever form the upstream sends it.
 
-use crate::support::{BOB, Call, Gateway, LIST, MODERN, Next, Setup, Upstream, json, rpc, sse};
+use crate::support::{
+    ALICE_AT, BOB, Call, Gateway, LIST, MODERN, Next, Setup, Upstream, json, rpc, sealed_session,
+    sse,
+};
 
 const ECHO: &str =
     "{\"name\":\"echo\",\"x\" : [1.50,\"\\u00e9\"],\"inputSchema\":{\"name\":\"hidden\"}}";
@@ -254,7 +257,8 @@ fn a_list_that_is_replayed_on_a_get_stream_is_cut_too() {
     let stream = format!("id: 4\ndata: {other}\n\nid: 5\ndata: {full}\n\n");
     let upstream = events(&stream, 9);
     let gateway = Gateway::before(&upstream);
-    let call = Call::empty("GET").header("Mcp-Session-Id", "s").header("Last-Event-ID", "3");
+    let session = sealed_session(ALICE_AT, "s");
+    let call = Call::empty("GET").header("Mcp-Session-Id", &session).header("Last-Event-ID", "3");
     let answer = gateway.ask(&call);
     assert_eq!(answer.status, 200);
     assert_eq!(data(&answer.text()), [other.to_owned(), for_alice()]);

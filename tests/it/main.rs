@@ -19,5 +19,8 @@ mod identity;
 mod layers;
 mod lists;
 mod observability;
+mod sessions;
 mod streams;
+mod targets;
+mod tasks;
 mod tls;

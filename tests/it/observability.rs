@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::support::gateway::{EXPIRED, REVOKED, sha256};
 use crate::support::{
-    ALICE, BOB, Call, Gateway, LIST, Next, Setup, Upstream, echo, eventually, json, rpc, sse,
-    tool_call,
+    ALICE, ALICE_AT, BOB, Call, Gateway, LIST, Next, Setup, Upstream, echo, eventually, json, rpc,
+    sealed_session, sse, tool_call,
 };
 
 /// The counters follow an answer within moments, not at once.
@@ -59,7 +59,7 @@ fn a_mix_of_calls_is_counted_as_what_it_was() {
             (r#"auth_total{result="unknown",scheme="token"}"#, 1.0),
             (r#"auth_total{result="expired",scheme="token"}"#, 1.0),
             (r#"auth_total{result="revoked",scheme="token"}"#, 1.0),
-            (r#"tokens{state="active"}"#, 3.0),
+            (r#"tokens{state="active"}"#, 4.0),
             (r#"tokens{state="expired"}"#, 1.0),
             (r#"tokens{state="revoked"}"#, 1.0),
             (r#"requests_in_flight{upstream="t"}"#, 0.0),
@@ -139,6 +139,7 @@ fn every_request_leaves_one_record_with_the_same_fields() {
         "reason",
         "request_id",
         "status",
+        "target",
         "time",
         "token",
         "tool",
@@ -187,7 +188,7 @@ fn no_secret_is_in_any_output_at_the_most_talkative_level() {
     let secret = "s3cr3t-argument-value";
     let call =
         rpc("1", "tools/call", &format!(r#"{{"name":"echo","arguments":{{"x":"{secret}"}}}}"#));
-    let session = "session-0badcafe";
+    let session = &sealed_session(ALICE_AT, "session-0badcafe");
     let broken = "HTTP/1.1\r\nAuthorization: Bearer broken-head-secret\r\n\r\n";
     gateway.ask(&Call::post(call.as_str()).header("Mcp-Session-Id", session));
     gateway.ask(&Call::post(call.as_str()).token(BOB).header("Mcp-Session-Id", session));

@@ -1,22 +1,53 @@
 use super::*;
-use crate::core::permission::{Grants, Role, ToolPattern};
+use crate::core::permission::{Grants, Pattern, Patterns, Role};
 use crate::core::principal::{OrganizationId, UserId};
+use crate::core::seal::MIN_SECRET;
 
-fn principal(allow: &[&str], deny: &[&str]) -> Arc<Principal> {
-    let patterns =
-        |texts: &[&str]| texts.iter().map(|t| ToolPattern::parse(t).unwrap()).collect::<Vec<_>>();
-    let role = Role { name: "r".into(), allow: patterns(allow), deny: patterns(deny) };
+fn named(user: &str, allow: Patterns, deny: Patterns) -> Arc<Principal> {
+    let role = Role { name: "r".into(), allow, deny };
     Arc::new(Principal::new(
-        UserId::parse("alice").unwrap(),
+        UserId::parse(user).unwrap(),
         OrganizationId::parse("org").unwrap(),
         "token".into(),
-        Grants { roles: vec![Arc::new(role)], direct: Vec::new() },
+        Grants { roles: vec![Arc::new(role)], direct: Patterns::default() },
     ))
 }
 
+fn tools(texts: &[&str]) -> Patterns {
+    let tools = texts.iter().map(|t| Pattern::of_names(t).unwrap()).collect();
+    Patterns { tools, ..Patterns::default() }
+}
+
+fn principal(allow: &[&str], deny: &[&str]) -> Arc<Principal> {
+    named("alice", tools(allow), tools(deny))
+}
+
+/// May use the prompt `greet` and what lies under `docs://`, and no tool.
+fn reader() -> Arc<Principal> {
+    let allow = Patterns {
+        tools: Vec::new(),
+        prompts: vec![Pattern::of_names("t/greet").unwrap()],
+        resources: vec![Pattern::of_uris("t/docs://*").unwrap()],
+    };
+    named("alice", allow, Patterns::default())
+}
+
+fn seal() -> SealKey {
+    SealKey::new(&[7; MIN_SECRET]).unwrap()
+}
+
+fn route(tasks: Tasks) -> Route {
+    Route { upstream: "t".into(), tasks }
+}
+
 fn judge(principal: &Arc<Principal>, era: Era, body: &str) -> Verdict {
+    judge_with(principal, Tasks::Off, era, body)
+}
+
+fn judge_with(principal: &Arc<Principal>, tasks: Tasks, era: Era, body: &str) -> Verdict {
     let message = Message::read(body.as_bytes(), 64).unwrap();
-    decide(principal, &Route { upstream: "t".into() }, Ask::Message(&message, era))
+    let ask = Ask { want: Want::Message(&message, era), session: None };
+    decide(&seal(), principal, &route(tasks), ask)
 }
 
 fn refusal(principal: &Arc<Principal>, era: Era, body: &str) -> Refusal {
@@ -44,7 +75,7 @@ fn a_call_is_judged_by_the_name_in_its_body() {
     assert_eq!(permit.tool(), Some("echo"));
     assert!(!permit.is_repeatable());
     let refused = refusal(&alice, Era::Modern, &request("tools/call", r#"{"name":"delete_all"}"#));
-    assert!(matches!(refused, Refusal::UnknownTool { permission: Permission::NoMatch, .. }));
+    assert!(matches!(refused, Refusal::UnknownTarget { permission: Permission::NoMatch, .. }));
 }
 
 #[test]
@@ -74,7 +105,7 @@ fn a_method_that_is_not_in_the_table_is_refused() {
         "tools//call",
         "x-admin/run",
         "tasks/get",
-        "resources/read",
+        "tasks/list",
         "tools/call\\u0000",
         "rpc.discover",
     ] {
@@ -129,7 +160,11 @@ fn a_tool_is_listed_exactly_when_it_may_be_called() {
         for name in names {
             let body = request("tools/call", &format!(r#"{{"name":"{name}"}}"#));
             let callable = matches!(judge(&caller, Era::Legacy, &body), Verdict::Forward(_));
-            assert_eq!(list.may_see(name), callable, "{name} with {allow:?} {deny:?}");
+            assert_eq!(
+                list.may_see(Target { kind: TargetKind::Tool, name }),
+                callable,
+                "{name} with {allow:?} {deny:?}"
+            );
         }
     }
 }
@@ -140,4 +175,190 @@ fn a_body_leaves_unchanged_and_only_for_a_permit() {
     let held = HeldBody::new(Bytes::from(body.clone()));
     let proof = permit(&principal(&["t/echo"], &[]), Era::Legacy, &body);
     assert_eq!(held.release(&proof), body.as_bytes());
+}
+
+#[test]
+fn prompts_and_resources_have_permissions_of_their_own() {
+    let cases = [
+        ("prompts/get", r#"{"name":"greet"}"#, r#"{"name":"secret"}"#),
+        ("resources/read", r#"{"uri":"docs://a"}"#, r#"{"uri":"file:///etc/passwd"}"#),
+        ("resources/subscribe", r#"{"uri":"docs://a"}"#, r#"{"uri":"docs://a/../b"}"#),
+        ("resources/unsubscribe", r#"{"uri":"docs://a"}"#, r#"{"uri":"secret://a"}"#),
+        (
+            "completion/complete",
+            r#"{"ref":{"type":"ref/prompt","name":"greet"}}"#,
+            r#"{"ref":{"type":"ref/prompt","name":"secret"}}"#,
+        ),
+        (
+            "completion/complete",
+            r#"{"ref":{"type":"ref/resource","uri":"docs://{id}"}}"#,
+            r#"{"ref":{"type":"ref/resource","uri":"secret://{id}"}}"#,
+        ),
+    ];
+    for (method, allowed, denied) in cases {
+        permit(&reader(), Era::Legacy, &request(method, allowed));
+        for caller in [reader(), principal(&["*/*"], &[])] {
+            let refused = refusal(&caller, Era::Legacy, &request(method, denied));
+            assert!(matches!(refused, Refusal::UnknownTarget { .. }), "{method} {denied}");
+        }
+    }
+}
+
+#[test]
+fn a_target_that_is_not_one_string_in_its_place_is_refused() {
+    let cases = [
+        ("prompts/get", "{}"),
+        ("resources/read", r#"{"uri":["docs://a"]}"#),
+        ("resources/read", r#"{"name":"docs://a"}"#),
+        ("completion/complete", "{}"),
+        ("completion/complete", r#"{"ref":"greet"}"#),
+        ("completion/complete", r#"{"ref":{"name":"greet"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt","uri":"docs://a"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt","name":"greet","uri":"x"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/tool","name":"greet"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt","name":7}}"#),
+    ];
+    for (method, params) in cases {
+        let body = request(method, params);
+        assert_eq!(refusal(&reader(), Era::Legacy, &body), Refusal::BadTarget, "{body}");
+    }
+}
+
+#[test]
+fn every_entry_of_a_subscription_is_judged() {
+    let listen =
+        |filter: &str| request("subscriptions/listen", &format!(r#"{{"notifications":{filter}}}"#));
+    for allowed in [
+        "{}",
+        r#"{"toolsListChanged":true,"promptsListChanged":false}"#,
+        r#"{"resourceSubscriptions":["docs://a","docs://b"]}"#,
+        r#"{"resourceSubscriptions":[]}"#,
+    ] {
+        assert!(permit(&reader(), Era::Modern, &listen(allowed)).is_endless());
+    }
+    let one_foreign = listen(r#"{"resourceSubscriptions":["docs://a","secret://b"]}"#);
+    let refused = refusal(&reader(), Era::Modern, &one_foreign);
+    assert!(matches!(refused, Refusal::UnknownTarget { kind: TargetKind::Resource, .. }));
+    for unclear in [
+        "7",
+        "[]",
+        r#"{"resourceSubscriptions":"docs://a"}"#,
+        r#"{"resourceSubscriptions":[["docs://a"]]}"#,
+        r#"{"resourceSubscriptions":[7]}"#,
+        r#"{"resourceSubscriptions":{"a":"docs://a"}}"#,
+        r#"{"everything":true}"#,
+        r#"{"toolsListChanged":["x"]}"#,
+        r#"{"taskIds":["1"]}"#,
+    ] {
+        assert_eq!(refusal(&reader(), Era::Modern, &listen(unclear)), Refusal::BadTarget);
+    }
+}
+
+#[test]
+fn a_session_is_its_owners_alone() {
+    let (alice, bob) = (principal(&[], &[]), named("bob", tools(&["*/*"]), tools(&[])));
+    let sealed = seal().seal_session(&alice, "t", "s-1");
+    let ping = request("ping", "{}");
+    let message = Message::read(ping.as_bytes(), 64).unwrap();
+    let legacy = Want::Message(&message, Era::Legacy);
+    for want in [legacy, Want::Stream, Want::EndSession] {
+        let ask = |session| Ask { want, session: Some(session) };
+        match decide(&seal(), &alice, &route(Tasks::Off), ask(&sealed)) {
+            Verdict::Forward(permit) => assert_eq!(permit.session(), Some("s-1")),
+            Verdict::Refuse(refusal) => panic!("{refusal:?}"),
+        }
+        for (caller, session) in [(&bob, sealed.as_str()), (&alice, "s-1"), (&alice, "")] {
+            let verdict = decide(&seal(), caller, &route(Tasks::Off), ask(session));
+            assert!(matches!(verdict, Verdict::Refuse(Refusal::UnknownSession)), "{verdict:?}");
+        }
+    }
+    let modern = request("tools/list", "{}");
+    let message = Message::read(modern.as_bytes(), 64).unwrap();
+    let ask = Ask { want: Want::Message(&message, Era::Modern), session: Some("s-1") };
+    let Verdict::Forward(permit) = decide(&seal(), &alice, &route(Tasks::Off), ask) else {
+        panic!("a session means nothing in the modern era");
+    };
+    assert_eq!(permit.session(), None);
+}
+
+#[test]
+fn there_are_no_tasks_where_they_are_off() {
+    let all = principal(&["*/*"], &[]);
+    let sealed = seal().seal_task(&all, "t", "echo", "1");
+    for method in ["tasks/get", "tasks/cancel", "tasks/result"] {
+        let body = request(method, &format!(r#"{{"taskId":"{sealed}"}}"#));
+        assert_eq!(refusal(&all, Era::Legacy, &body), Refusal::UnknownMethod(Era::Legacy));
+    }
+    let call = request("tools/call", r#"{"name":"echo","task":{"ttl":1}}"#);
+    assert_eq!(refusal(&all, Era::Legacy, &call), Refusal::TasksOff);
+    assert!(
+        !permit(&all, Era::Legacy, &request("tools/call", r#"{"name":"echo"}"#)).changes_answer()
+    );
+}
+
+fn release(body: &str, permit: &Permit) -> String {
+    let bytes = HeldBody::new(Bytes::from(body.to_owned())).release(permit);
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_task_is_reached_by_its_owner_while_its_tool_is_permitted() {
+    let alice = principal(&["t/echo"], &[]);
+    let sealed = seal().seal_task(&alice, "t", "echo", "task 1");
+    let body = request("tasks/get", &format!(r#"{{ "taskId" : "{sealed}" }}"#));
+    let proof = match judge_with(&alice, Tasks::Sealed, Era::Legacy, &body) {
+        Verdict::Forward(permit) => permit,
+        Verdict::Refuse(refusal) => panic!("{refusal:?}"),
+    };
+    assert_eq!(proof.task(), Some("task 1"));
+    assert_eq!(release(&body, &proof), request("tasks/get", r#"{ "taskId" : "task 1" }"#));
+
+    let bob = named("bob", tools(&["*/*"]), tools(&[]));
+    let demoted = principal(&["t/other"], &[]);
+    for (caller, why) in [(&bob, None), (&demoted, Some(Permission::NoMatch))] {
+        let verdict = judge_with(caller, Tasks::Sealed, Era::Legacy, &body);
+        assert!(matches!(verdict, Verdict::Refuse(Refusal::UnknownTask(p)) if p == why));
+    }
+    let bare = request("tasks/get", r#"{"taskId":"task 1"}"#);
+    let verdict = judge_with(&alice, Tasks::Sealed, Era::Legacy, &bare);
+    assert!(matches!(verdict, Verdict::Refuse(Refusal::UnknownTask(None))));
+    let none = request("tasks/get", r#"{"taskId":7}"#);
+    let verdict = judge_with(&alice, Tasks::Sealed, Era::Legacy, &none);
+    assert!(matches!(verdict, Verdict::Refuse(Refusal::BadTarget)));
+}
+
+#[test]
+fn every_task_that_is_listened_to_must_be_the_callers() {
+    let alice = principal(&["t/echo"], &[]);
+    let mine = seal().seal_task(&alice, "t", "echo", "1");
+    let listen = |ids: &str| {
+        request("subscriptions/listen", &format!(r#"{{"notifications":{{"taskIds":[{ids}]}}}}"#))
+    };
+    let body = listen(&format!(r#""{mine}""#));
+    let Verdict::Forward(proof) = judge_with(&alice, Tasks::Sealed, Era::Modern, &body) else {
+        panic!("{body}");
+    };
+    assert_eq!(release(&body, &proof), listen(r#""1""#));
+    let two = listen(&format!(r#""{mine}","2""#));
+    let verdict = judge_with(&alice, Tasks::Sealed, Era::Modern, &two);
+    assert!(matches!(verdict, Verdict::Refuse(Refusal::UnknownTask(None))));
+}
+
+#[test]
+fn a_task_that_is_only_mentioned_may_be_the_clients_own() {
+    let alice = principal(&["t/echo"], &[]);
+    let mine = seal().seal_task(&alice, "t", "echo", "1");
+    let answer = |id: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"_meta":{{"io.modelcontextprotocol/related-task":{{"taskId":"{id}"}}}}}}}}"#
+        )
+    };
+    for (sent, passed) in [(mine.as_str(), "1"), ("own", "own")] {
+        let body = answer(sent);
+        let Verdict::Forward(proof) = judge_with(&alice, Tasks::Sealed, Era::Legacy, &body) else {
+            panic!("{body}");
+        };
+        assert_eq!(release(&body, &proof), answer(passed));
+        assert_eq!(proof.task(), None);
+    }
 }

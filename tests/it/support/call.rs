@@ -28,12 +28,16 @@ pub(crate) fn echo() -> Call {
 
 /// A call of `tool` as the modern era writes it.
 pub(crate) fn modern_call(tool: &str) -> Call {
+    modern("tools/call", &format!(r#""name":"{tool}","arguments":{{}}"#)).header("Mcp-Name", tool)
+}
+
+/// A modern request with the members `params`, without `Mcp-Name`.
+pub(crate) fn modern(method: &str, params: &str) -> Call {
     let meta = format!(r#""_meta":{{"io.modelcontextprotocol/protocolVersion":"{MODERN}"}}"#);
-    let params = format!(r#"{{"name":"{tool}","arguments":{{}},{meta}}}"#);
-    Call::post(rpc("1", "tools/call", &params))
+    let comma = if params.is_empty() { "" } else { "," };
+    Call::post(rpc("1", method, &format!("{{{params}{comma}{meta}}}")))
         .header("MCP-Protocol-Version", MODERN)
-        .header("Mcp-Method", "tools/call")
-        .header("Mcp-Name", tool)
+        .header("Mcp-Method", method)
 }
 
 /// One request, written exactly as it is told.

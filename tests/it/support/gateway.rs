@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -13,6 +16,8 @@ use super::{ALICE, BOB, Call, Client, PATIENCE, Response, Upstream, eventually};
 
 /// Token of carol, who may do nothing.
 pub(crate) const CAROL: &str = "carol-secret-1122334455667788";
+/// Another token of alice, with the same rights.
+pub(crate) const ROTATED: &str = "alice-secret-00112233aabbccdd";
 /// A token whose time is over.
 pub(crate) const EXPIRED: &str = "expired-secret-aabbccddeeff0011";
 /// A token that was revoked.
@@ -22,6 +27,35 @@ pub(crate) const REVOKED: &str = "revoked-secret-a1b2c3d4e5f60718";
 pub(crate) fn sha256(token: &str) -> String {
     Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// What every gateway under test seals session and task ids with.
+const SEAL_SECRET: &str = "a secret of more than thirty-two bytes";
+
+/// What the gateway makes of the upstream's `id` for this owner, computed here anew: replicas and
+/// releases must agree on it.
+fn seal(purpose: &str, owner: (&str, &str), rest: &[&str]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(SEAL_SECRET.as_bytes()).unwrap();
+    mac.update(purpose.as_bytes());
+    for part in [owner.1, owner.0, "t"].iter().chain(rest) {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+/// A session of the upstream as its owner, a user and an organization, knows it.
+pub(crate) fn sealed_session(owner: (&str, &str), id: &str) -> String {
+    format!("{id}.{}", seal("session", owner, &[id]))
+}
+
+/// A task of the upstream, made by a call of `tool`, as its owner knows it.
+pub(crate) fn sealed_task(owner: (&str, &str), tool: &str, id: &str) -> String {
+    let code = seal("task", owner, &[tool, id]);
+    format!("{id}.{}.{code}", URL_SAFE_NO_PAD.encode(tool))
+}
+
+/// Who alice's token says she is.
+pub(crate) const ALICE_AT: (&str, &str) = ("alice", "acme");
 
 /// A configuration in parts; each part is lines of TOML.
 pub(crate) struct Setup {
@@ -47,7 +81,7 @@ impl Setup {
             upstream: String::new(),
             limits: String::new(),
             log: "level = \"debug\"\n".to_owned(),
-            files: Vec::new(),
+            files: vec![("session.key", format!("{SEAL_SECRET}\n"))],
             env: Vec::new(),
         }
     }
@@ -58,6 +92,12 @@ impl Setup {
         self
     }
 
+    /// The gateway makes a key of its own.
+    pub(crate) fn without_session_key(mut self) -> Self {
+        self.files.retain(|(name, _)| *name != "session.key");
+        self
+    }
+
     pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
         self.env.push((name, value));
         self
@@ -65,6 +105,7 @@ impl Setup {
 
     /// A file beside the configuration.
     pub(crate) fn file(mut self, name: &'static str, content: &str) -> Self {
+        self.files.retain(|(known, _)| *known != name);
         self.files.push((name, content.to_owned()));
         self
     }
@@ -99,8 +140,12 @@ impl Setup {
             "[server.shutdown]\nlame_duck = \"300ms\"\ndrain = \"20s\"\n".to_owned(),
             "[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
             format!("[upstreams.t]\npath = \"/mcp\"\nurl = \"{}\"\n{}", self.url, self.upstream),
-            "[roles.reader]\ntools = [\"t/echo\", \"t/read\"]\n".to_owned(),
+            "[roles.reader]\ntools = [\"t/echo\", \"t/read\"]\nprompts = [\"t/greet\"]\n\
+             resources = [\"t/docs://**\"]\n"
+                .to_owned(),
             token("alice", ALICE, "acme", &format!("roles = [\"reader\"]\n{never}")),
+            token("alice", ROTATED, "acme", &format!("roles = [\"reader\"]\n{never}"))
+                .replace("alice-key", "alice-new-key"),
             token("bob", BOB, "globex", &format!("tools = [\"t/delete_all\"]\n{never}")),
             token("carol", CAROL, "acme", never),
             token("old", EXPIRED, "acme", "roles = [\"reader\"]\nexpires = 2020-01-01"),
@@ -117,7 +162,10 @@ impl Setup {
     }
 
     pub(crate) fn start(self) -> Gateway {
-        let server = format!("[server]\nlisten = [\"127.0.0.1:0\"]\nthreads = 2\n{}", self.server);
+        let has_key = self.files.iter().any(|(name, _)| *name == "session.key");
+        let key = if has_key { "session_key_file = \"session.key\"" } else { "" };
+        let fixed = "listen = [\"127.0.0.1:0\"]\nthreads = 2";
+        let server = format!("[server]\n{fixed}\n{key}\n{}", self.server);
         let text = server + &self.text();
         Gateway::start(&text, &self.files, &self.env)
     }

@@ -8,9 +8,9 @@ pub(crate) mod upstream;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-pub(crate) use call::{ALICE, BOB, Call, LIST, MODERN, echo, modern_call, rpc, tool_call};
+pub(crate) use call::{ALICE, BOB, Call, LIST, MODERN, echo, modern, modern_call, rpc, tool_call};
 pub(crate) use client::{Client, Response};
-pub(crate) use gateway::{Gateway, Setup};
+pub(crate) use gateway::{ALICE_AT, Gateway, Setup, sealed_session, sealed_task};
 pub(crate) use upstream::{Next, Request, Upstream, Wire, json, sse};
 
 /// How long anything may take before a test gives up. No test waits for it to pass.

@@ -1,0 +1,162 @@
+//! What a server announces, less what this gateway refuses to everybody.
+//!
+//! A client that is told of a capability uses its methods (MCP 2026-07-28, "Discovery"; MCP
+//! 2025-11-25, "Capability Negotiation"). So what is announced is what is in the table of methods.
+
+use super::json::{Event, JsonError, Scanner, Token};
+use super::policy::Tasks;
+
+/// Capabilities of servers whose methods are in the table of methods.
+const SERVED: [&str; 7] =
+    ["completions", "experimental", "extensions", "logging", "prompts", "resources", "tools"];
+
+/// The tasks extension (SEP-2663).
+const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+/// The result of `initialize` or `server/discover` in `text` without capabilities that are not
+/// served; `None` where all of them are.
+///
+/// # Errors
+/// Where `text` is not one unambiguous JSON value.
+pub fn strip(text: &str, max_depth: usize, tasks: Tasks) -> Result<Option<String>, JsonError> {
+    let has_tasks = tasks == Tasks::Sealed;
+    let mut stripped: Option<String> = None;
+    let mut drop = |path: &[&str], keep: &dyn Fn(&str) -> bool| {
+        let text = stripped.as_deref().unwrap_or(text);
+        let members = Members::of(text, max_depth, path)?;
+        stripped = members.and_then(|m| m.only(text, keep)).or_else(|| stripped.take());
+        Ok(())
+    };
+    drop(&["result", "capabilities", "extensions"], &|name| has_tasks || name != TASKS_EXTENSION)?;
+    // Whose tasks a list would show, only the upstream could know.
+    drop(&["result", "capabilities", "tasks"], &|name| name != "list")?;
+    drop(&["result", "capabilities"], &|name| {
+        SERVED.contains(&name) || (has_tasks && name == "tasks")
+    })?;
+    Ok(stripped)
+}
+
+/// The members of one object in a text: each name with the bytes from behind its predecessor's
+/// value to the end of its own.
+struct Members {
+    start: usize,
+    end: usize,
+    members: Vec<(String, usize)>,
+}
+
+impl Members {
+    /// The members of the object at `path`; `None` where there is none.
+    fn of(text: &str, max_depth: usize, path: &[&str]) -> Result<Option<Self>, JsonError> {
+        let mut scanner = Scanner::new(text, max_depth);
+        // How much of the path leads to the value that is being read.
+        let mut matched = 0;
+        let mut found: Option<Self> = None;
+        let mut is_open = false;
+        while let Some(event) = scanner.next_event()? {
+            if is_open && event.depth == path.len() + 1 {
+                if let Some(found) = &mut found {
+                    found.member(&event);
+                }
+            } else if event.depth == matched + 1
+                && event.token == Token::ObjectStart
+                && found.is_none()
+                && event.key.as_deref() == path.get(matched).copied()
+            {
+                matched += 1;
+                if matched == path.len() {
+                    is_open = true;
+                    found = Some(Self { start: event.end, end: event.end, members: Vec::new() });
+                }
+            } else if event.depth == matched && event.token == Token::End && matched > 0 {
+                matched -= 1;
+                if let Some(found) = found.as_mut().filter(|_| is_open) {
+                    found.end = event.start;
+                    is_open = false;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn member(&mut self, event: &Event<'_>) {
+        if let Some(name) = &event.key {
+            self.members.push((name.clone().into_owned(), event.end));
+        } else if let Some((_, end)) = self.members.last_mut() {
+            *end = event.end;
+        }
+    }
+
+    /// The text with only the members that `keep` wants; `None` where that is all of them.
+    fn only(&self, text: &str, keep: &dyn Fn(&str) -> bool) -> Option<String> {
+        let mut from = self.start;
+        let mut kept = Vec::new();
+        for (name, end) in &self.members {
+            if keep(name) {
+                let member = text.get(from..*end).unwrap_or_default();
+                kept.push(member.trim_start().trim_start_matches(','));
+            }
+            from = *end;
+        }
+        if kept.len() == self.members.len() {
+            return None;
+        }
+        let (before, behind) = (text.get(..self.start)?, text.get(self.end..)?);
+        Some(format!("{before}{}{behind}", kept.join(",")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stripped(capabilities: &str, tasks: Tasks) -> String {
+        let text =
+            |c: &str| format!(r#"{{"id":1,"result":{{"a":{{}},"capabilities":{c},"z":1}}}}"#);
+        let sent = text(capabilities);
+        let passed = strip(&sent, 64, tasks).unwrap().unwrap_or_else(|| sent.clone());
+        let (head, tail) = (r#"{"id":1,"result":{"a":{},"capabilities":"#, r#","z":1}}"#);
+        passed.strip_prefix(head).and_then(|p| p.strip_suffix(tail)).unwrap().to_owned()
+    }
+
+    #[test]
+    fn what_is_refused_to_everybody_is_not_announced() {
+        let cases = [
+            ("{}", "{}"),
+            (r#"{"tools":{"listChanged":true}}"#, r#"{"tools":{"listChanged":true}}"#),
+            (r#"{"tools":{},"tasks":{"list":{},"cancel":{}}}"#, r#"{"tools":{}}"#),
+            (
+                r#"{ "tasks":{"a":[1]} , "tools":{},"new":3, "logging":{} }"#,
+                r#"{ "tools":{}, "logging":{}}"#,
+            ),
+            (r#"{"tasks":{}}"#, "{}"),
+            (
+                r#"{"extensions":{"io.modelcontextprotocol/tasks":{},"io.modelcontextprotocol/ui":{"x":1}}}"#,
+                r#"{"extensions":{"io.modelcontextprotocol/ui":{"x":1}}}"#,
+            ),
+            (
+                r#"{"extensions":{"io.modelcontextprotocol/tasks":{}},"new":1}"#,
+                r#"{"extensions":{}}"#,
+            ),
+        ];
+        for (sent, passed) in cases {
+            assert_eq!(stripped(sent, Tasks::Off), passed, "{sent}");
+        }
+    }
+
+    #[test]
+    fn sealed_tasks_are_announced_without_their_list() {
+        let sent = r#"{"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}"#;
+        let passed = r#"{"tasks":{"cancel":{},"requests":{"tools":{"call":{}}}}}"#;
+        assert_eq!(stripped(sent, Tasks::Sealed), passed);
+        let extension = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+        assert_eq!(stripped(extension, Tasks::Sealed), extension);
+    }
+
+    #[test]
+    fn capabilities_elsewhere_stay() {
+        let text = r#"{"result":{"tools":{"capabilities":{"tasks":{}}},"x":[{"tasks":1}]}}"#;
+        assert_eq!(strip(text, 64, Tasks::Off), Ok(None));
+        assert_eq!(strip(r#"{"capabilities":{"tasks":{}}}"#, 64, Tasks::Off), Ok(None));
+        assert_eq!(strip(r#"{"result":{"capabilities":[]}}"#, 64, Tasks::Off), Ok(None));
+    }
+}
