@@ -243,6 +243,9 @@ impl Refusal {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::BadHead(what) | Self::UpstreamAnswer(what) => Some((*what).to_owned()),
+            Self::OldTransport => {
+                Some("it speaks HTTP+SSE of 2024-11-05, and not Streamable HTTP".to_owned())
+            }
             Self::Unreadable(fault) => Some(fault.to_string()),
             _ => None,
         }

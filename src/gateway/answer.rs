@@ -32,8 +32,29 @@ static PASSED_HEADERS: [HeaderName; 5] = [
     HeaderName::from_static("x-accel-buffering"),
 ];
 
-/// Brings the answer to the caller.
+/// Brings the answer to the caller; what cannot be passed on is the operator's to know, too.
 pub(super) async fn deliver(
+    gateway: &Gateway,
+    upstream: &Upstream,
+    permit: &Permit,
+    answered: Answered,
+    downstream: &mut ServerSession,
+    exchange: &mut Exchange<'_>,
+    shutdown: &ShutdownWatch,
+) -> Result<(), Break> {
+    let brought = bring(gateway, upstream, permit, answered, downstream, exchange, shutdown).await;
+    if let Err(Break::Refuse(refusal)) = &brought {
+        warn(permit, refusal);
+    }
+    brought
+}
+
+pub(super) fn warn(permit: &Permit, refusal: &Refusal) {
+    let (reason, detail) = (refusal.row().reason, refusal.detail());
+    tracing::warn!(event = "upstream.answer", upstream = permit.upstream(), reason, detail);
+}
+
+async fn bring(
     gateway: &Gateway,
     upstream: &Upstream,
     permit: &Permit,
@@ -45,8 +66,6 @@ pub(super) async fn deliver(
     let form = match form(&answered, permit) {
         Ok(form) => form,
         Err(refusal) => {
-            let reason = refusal.detail();
-            tracing::warn!(event = "upstream.answer", upstream = permit.upstream(), reason);
             answered.session.shutdown().await;
             return Err(refusal.into());
         }

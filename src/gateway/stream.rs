@@ -7,7 +7,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::time::timeout;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use super::answer::{Delivery, Form};
+use super::answer::{self, Delivery, Form};
 use super::exchange::Exchange;
 use super::forward::Answered;
 use super::respond;
@@ -150,6 +150,7 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
                 }
                 Err(stopped) if self.head.is_some() => return Err(stopped.before_head()),
                 Err(Stopped::Unfit(refusal)) => {
+                    answer::warn(permit, &refusal);
                     let text = refusal.body(self.exchange.id.as_ref());
                     let last = Bytes::from(sse::event(&text));
                     self.downstream.write_response_body(last, true).await?;

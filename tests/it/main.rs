@@ -24,3 +24,4 @@ mod streams;
 mod targets;
 mod tasks;
 mod tls;
+mod wire;

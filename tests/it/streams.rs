@@ -241,3 +241,111 @@ fn more_than_the_limit_at_once_is_told_so() {
     gate.open();
     assert_eq!(gateway.ask(&echo()).status, 200);
 }
+
+#[test]
+fn a_thousand_events_arrive_one_by_one_and_whole() {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let event = |n: usize| format!("id: {n}\r\ndata: {{\"n\":{n}}}\r\n\r\n");
+    let upstream = Upstream::script(move |_, wire| {
+        wire.send(sse());
+        for n in 0..1_000 {
+            wire.chunk(event(n));
+            if n == 499 {
+                opened.wait();
+            }
+        }
+        wire.chunk("");
+        Next::Keep
+    });
+    let gateway = Gateway::before(&upstream);
+    let mut client = gateway.connect();
+    client.send(&echo().bytes(gateway.address));
+    assert_eq!(client.head().status, 200);
+    let mut received = Vec::new();
+    let half: String = (0..500).map(event).collect();
+    while received.len() < half.len() {
+        received.extend(client.part().unwrap());
+    }
+    // Nothing of the second half can have been sent, and nothing of the first is held back.
+    assert_eq!(received, half.as_bytes());
+    gate.open();
+    while let Some(part) = client.part() {
+        received.extend(part);
+    }
+    let all: String = (0..1_000).map(event).collect();
+    assert_eq!(received, all.as_bytes());
+}
+
+#[test]
+fn a_silent_stream_is_kept_alive_by_comments_where_that_is_wanted() {
+    for (kind, call) in call_and_get().into_iter().enumerate() {
+        let gate = Gate::default();
+        let opened = gate.clone();
+        let upstream = Upstream::script(move |_, wire| {
+            wire.send(sse());
+            wire.chunk(NOTICE);
+            wire.chunk("data: {\"jsonrpc\":\"2.0\",\n");
+            opened.wait();
+            wire.chunk("data: \"id\":1,\"result\":{}}\n\n");
+            wire.chunk("");
+            Next::Keep
+        });
+        let gateway = Setup::new(&upstream).upstream("stream_keep_alive = \"50ms\"").start();
+        let mut client = gateway.connect();
+        client.send(&call.bytes(gateway.address));
+        assert_eq!(client.head().status, 200);
+        let mut text = Vec::new();
+        while !text.windows(13).any(|w| w == b": keep-alive\n") {
+            text.extend(client.part().unwrap());
+        }
+        gate.open();
+        while let Some(part) = client.part() {
+            text.extend(part);
+        }
+        let text = String::from_utf8(text).unwrap().replace(": keep-alive\n", "");
+        let whole = "data: {\"jsonrpc\":\"2.0\",\ndata: \"id\":1,\"result\":{}}\n\n";
+        assert_eq!(text, format!("{NOTICE}{whole}"), "{kind}");
+    }
+}
+
+/// A line end that is cut in two must not become two line ends.
+#[test]
+fn no_comment_is_written_where_a_line_may_not_have_ended() {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let upstream = Upstream::script(move |_, wire| {
+        wire.send(sse());
+        wire.chunk("data: {}\r");
+        opened.wait();
+        wire.chunk("\n\r\n");
+        wire.chunk("");
+        Next::Keep
+    });
+    let setup =
+        Setup::new(&upstream).upstream("stream_keep_alive = \"1ms\"\nstream_idle = \"300ms\"");
+    let gateway = setup.start();
+    let mut client = gateway.connect();
+    client.send(&echo().bytes(gateway.address));
+    assert_eq!(client.head().status, 200);
+    assert_eq!(client.part().unwrap(), b"data: {}\r");
+    // Nothing comes until the silence has gone on for too long.
+    assert!(client.try_part().is_err());
+    gate.open();
+}
+
+#[test]
+fn what_is_kept_alive_is_still_ended_when_its_upstream_is_silent_for_too_long() {
+    let upstream = silent_after(sse());
+    let limits = "stream_keep_alive = \"20ms\"\nstream_idle = \"300ms\"";
+    let gateway = Setup::new(&upstream).upstream(limits).start();
+    let mut client = gateway.connect();
+    client.send(&echo().bytes(gateway.address));
+    assert_eq!(client.head().status, 200);
+    let mut comments = 0;
+    while client.try_part().is_ok() {
+        comments += 1;
+    }
+    assert!(comments > 0);
+    eventually("the upstream is left", || upstream.left() == 1);
+}
