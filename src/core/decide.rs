@@ -194,6 +194,12 @@ impl Permit {
             || (self.tasks == Tasks::Sealed && may_name_tasks)
     }
 
+    /// Whether the answer may name things that the caller must not see.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        self.is_get || matches!(self.filter(), Filter::List(_))
+    }
+
     /// The tasks that the request names.
     #[must_use]
     pub fn known_tasks(&self) -> &[KnownTask] {

@@ -133,7 +133,8 @@ fn form(answered: &Answered, permit: &Permit) -> Result<Form, Refusal> {
         _ if is_events => Ok(Form::SiftedEvents),
         _ if is_json => Ok(Form::Whole),
         200 => bad("neither JSON nor an event stream"),
-        _ => Ok(Form::Status),
+        _ if permit.hides() => Ok(Form::Status),
+        _ => Ok(Form::Plain),
     }
 }
 
@@ -195,8 +196,11 @@ impl Delivery<'_> {
         self.release(answered).await;
         let (body, outcome) = match self.sieve.answer(&body) {
             Ok(sifted) => (sifted.text.map_or(body, Bytes::from), sifted.outcome),
-            // Frameworks around a server refuse in forms of their own; the status says enough.
-            Err(_) if head.status != http::StatusCode::OK => (Bytes::new(), None),
+            // Frameworks around a server refuse in forms of their own; where those might tell of
+            // hidden things, the status says enough.
+            Err(_) if head.status != http::StatusCode::OK => {
+                (if self.permit.hides() { Bytes::new() } else { body }, None)
+            }
             Err(refusal) => return Err(refusal.into()),
         };
         exchange.outcome = outcome.unwrap_or(Outcome::RpcError);

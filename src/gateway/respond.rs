@@ -62,16 +62,32 @@ pub(super) async fn preflight(
     exchange.outcome = Outcome::Ok;
     let mut head = ResponseHeader::build_no_case(204, Some(8))?;
     head.insert_header("access-control-allow-methods", "GET, POST, DELETE")?;
-    head.insert_header(
-        "access-control-allow-headers",
-        "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
-         Mcp-Session-Id, Last-Event-ID",
-    )?;
+    head.insert_header("access-control-allow-headers", allowed_headers(session))?;
     head.insert_header("access-control-max-age", "600")?;
     decorate(&mut head, exchange)?;
     exchange.status = Some(204);
     session.write_response_header(Box::new(head)).await?;
     session.write_response_body(Bytes::new(), true).await
+}
+
+/// What a script may send: the headers of MCP, and those that repeat parameters of a tool (MCP
+/// 2026-07-28, "Custom Headers"), whose names only the script knows.
+fn allowed_headers(session: &ServerSession) -> String {
+    let mut allowed = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, \
+                       Mcp-Name, Mcp-Session-Id, Last-Event-ID"
+        .to_owned();
+    let headers = &session.req_header().headers;
+    if let Header::One(asked) = head::only(headers, "access-control-request-headers") {
+        let parameters = asked.split(',').map(str::trim).filter(|name| {
+            name.to_ascii_lowercase().starts_with("mcp-param-")
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        });
+        for name in parameters {
+            allowed.push_str(", ");
+            allowed.push_str(name);
+        }
+    }
+    allowed
 }
 
 /// Writes a whole answer with its exact length.

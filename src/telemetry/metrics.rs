@@ -55,7 +55,7 @@ pub struct Metrics {
     overhead: [Histogram; 4],
     /// Requests at once, by upstream.
     pub in_flight: IntGaugeVec,
-    /// Open event streams, by upstream and kind (`call` or `get`).
+    /// Open event streams, by upstream and kind (`call`, `get` or `listen`).
     pub streams: IntGaugeVec,
     stream_duration: HistogramVec,
     streams_closed: IntCounterVec,
@@ -123,7 +123,7 @@ impl Metrics {
                 self.requests.with_label_values(&[upstream, "tools/call", outcome.as_str()]);
             }
             self.in_flight.with_label_values(&[upstream]);
-            for kind in ["call", "get"] {
+            for kind in ["call", "get", "listen"] {
                 self.streams.with_label_values(&[*upstream, kind]);
             }
         }

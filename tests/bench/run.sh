@@ -8,4 +8,5 @@ cargo build --release --locked --quiet --no-default-features --bin doorward
 cargo build --release --locked --quiet --manifest-path tests/bench/Cargo.toml \
     --target-dir target/bench
 target/bench/release/judge
-exec python3 tests/bench/measure.py "${1:-7}" "${2:-4}"
+python3 tests/bench/measure.py "${1:-7}" "${2:-4}"
+python3 tests/bench/stream.py

@@ -368,8 +368,12 @@ fn a_preflight_of_an_allowed_origin_is_answered_without_a_token() {
     let gateway = Gateway::before(&upstream);
     let ours = format!("http://{}", gateway.address);
     let preflight = Call::empty("OPTIONS").without("Authorization").header("Origin", &ours);
+    let asked = "authorization, Mcp-Param-Region, x-user-id, mcp-param-a b";
+    let preflight = preflight.header("Access-Control-Request-Headers", asked);
     let answer = gateway.ask(&preflight.header("Access-Control-Request-Method", "POST"));
     assert_eq!(answer.status, 204);
+    let allowed = answer.header("access-control-allow-headers").unwrap();
+    assert!(allowed.ends_with("Last-Event-ID, Mcp-Param-Region"), "{allowed}");
     assert_eq!(answer.header("access-control-allow-origin"), Some(ours.as_str()));
     assert_eq!(answer.header("access-control-allow-credentials"), None);
     upstream.assert_untouched("preflight");
