@@ -24,4 +24,5 @@ mod streams;
 mod targets;
 mod tasks;
 mod tls;
+mod transcripts;
 mod wire;

@@ -57,11 +57,18 @@ pub(crate) fn sealed_task(owner: (&str, &str), tool: &str, id: &str) -> String {
 /// Who alice's token says she is.
 pub(crate) const ALICE_AT: (&str, &str) = ("alice", "acme");
 
+/// What alice may use.
+const READER: &str = r#"tools = ["t/echo", "t/read"]
+prompts = ["t/greet"]
+resources = ["t/docs://**"]
+"#;
+
 /// A configuration in parts; each part is lines of TOML.
 pub(crate) struct Setup {
     url: String,
     server: String,
     upstream: String,
+    reader: &'static str,
     limits: String,
     log: String,
     files: Vec<(&'static str, String)>,
@@ -79,6 +86,7 @@ impl Setup {
             url: url.to_owned(),
             server: String::new(),
             upstream: String::new(),
+            reader: READER,
             limits: String::new(),
             log: "level = \"debug\"\n".to_owned(),
             files: vec![("session.key", format!("{SEAL_SECRET}\n"))],
@@ -89,6 +97,12 @@ impl Setup {
     pub(crate) fn server(mut self, lines: &str) -> Self {
         self.server += lines;
         self.server.push('\n');
+        self
+    }
+
+    /// Alice may use everything.
+    pub(crate) fn everything(mut self) -> Self {
+        self.reader = "tools = [\"t/*\"]\nprompts = [\"t/*\"]\nresources = [\"t/**\"]\n";
         self
     }
 
@@ -140,9 +154,7 @@ impl Setup {
             "[server.shutdown]\nlame_duck = \"300ms\"\ndrain = \"20s\"\n".to_owned(),
             "[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
             format!("[upstreams.t]\npath = \"/mcp\"\nurl = \"{}\"\n{}", self.url, self.upstream),
-            "[roles.reader]\ntools = [\"t/echo\", \"t/read\"]\nprompts = [\"t/greet\"]\n\
-             resources = [\"t/docs://**\"]\n"
-                .to_owned(),
+            format!("[roles.reader]\n{}", self.reader),
             token("alice", ALICE, "acme", &format!("roles = [\"reader\"]\n{never}")),
             token("alice", ROTATED, "acme", &format!("roles = [\"reader\"]\n{never}"))
                 .replace("alice-key", "alice-new-key"),
