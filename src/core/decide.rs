@@ -312,7 +312,9 @@ impl Judge<'_> {
             }
             (Rule::Reference | Rule::Target(_) | Rule::Task, _) => return Err(Refusal::BadTarget),
         }
-        if tool.is_some() && permit.tasks == Tasks::Off && message.param("task").is_some() {
+        // Modern servers ignore the member (SEP-2663).
+        let wants_task = era == Era::Legacy && message.param("task").is_some();
+        if tool.is_some() && permit.tasks == Tasks::Off && wants_task {
             return Err(Refusal::TasksOff);
         }
         let permit = Permit { method: Some(method), tool: tool.map(Arc::from), ..permit };

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
 
 use super::message::{Field, Kind, Message};
-use super::method;
+use super::method::{self, Eras};
 
 /// The first revision without a handshake.
 pub const FIRST_MODERN: &str = "2026-07-28";
@@ -76,8 +76,9 @@ pub fn agree(message: &Message<'_>, headers: &McpHeaders<'_>) -> Result<Era, Dis
     if !same(headers.version, claimed) || !same(headers.method, message.method()) {
         return Err(Disagreement::Header);
     }
-    if let Some(Field::Text(target)) =
-        method::find(message.method()).and_then(|m| m.target).and_then(|t| message.param(t))
+    // A method that is gone is unknown, whatever its headers say.
+    let method = method::find(message.method()).filter(|m| m.eras != Eras::Legacy);
+    if let Some(Field::Text(target)) = method.and_then(|m| m.target).and_then(|t| message.param(t))
         && !name_matches(headers.name, target)
     {
         return Err(Disagreement::Header);

@@ -126,6 +126,9 @@ fn a_call_that_wants_to_be_a_task_is_judged_as_a_call_first() {
     assert!(call("delete_all").text().contains("Unknown tool: delete_all"));
     assert_eq!(call("echo").error().1, -32601, "tasks are off");
     upstream.assert_untouched("tasks that are off");
+    // The modern era has no such member; servers ignore it (SEP-2663).
+    let ignored = modern("tools/call", r#""name":"echo","task":{"ttl":60000}"#);
+    assert_eq!(gateway.ask(&ignored.header("Mcp-Name", "echo")).status, 200);
 }
 
 #[test]

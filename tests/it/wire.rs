@@ -57,6 +57,21 @@ fn a_modern_name_must_be_the_target_of_its_body() {
 }
 
 #[test]
+fn a_method_that_is_gone_is_unknown_before_its_headers_are_looked_at() {
+    let upstream = Upstream::good();
+    let gateway = Gateway::before(&upstream);
+    for (method, params) in [
+        ("tasks/result", r#""taskId":"1""#),
+        ("resources/subscribe", r#""uri":"docs://a""#),
+        ("logging/setLevel", r#""level":"info""#),
+    ] {
+        let answer = gateway.ask(&modern(method, params));
+        assert_eq!((answer.status, answer.error().1), (404, -32601), "{method}");
+    }
+    upstream.assert_untouched("methods that are gone");
+}
+
+#[test]
 fn a_name_that_nothing_was_compared_with_is_left_behind() {
     let upstream = Upstream::good();
     let gateway = Gateway::before(&upstream);
