@@ -29,6 +29,7 @@ prepare() {
     need "python3 python3-venv" python3 -c "import ensurepip, venv" || return 1
     need "curl ca-certificates" command -v curl || return 1
     need prometheus command -v promtool || echo "Without promtool one test is skipped."
+    need "npm nodejs" command -v npm || echo "Without npm the conformance suite is skipped."
     cargo --version
     python3 --version
 }
@@ -71,6 +72,29 @@ python_packages() {
         cp tests/e2e/requirements.txt "$venv/installed.txt"
 }
 
+# The official suite, the Node that it needs, and a server for it; all three pinned by their hashes.
+# The test skips what is missing here, and fails on CI.
+conformance_suite() {
+    if ! command -v npm >/dev/null; then
+        echo "SKIPPED: npm is not installed"
+        return 0
+    fi
+    conformance=$target/conformance
+    if cat tests/e2e/conformance/* | cmp -s - "$conformance/installed.txt"; then
+        echo "$conformance is up to date"
+        return 0
+    fi
+    rm -rf "$conformance" &&
+        mkdir -p "$conformance" &&
+        cp tests/e2e/conformance/*.json "$conformance" &&
+        npm ci --prefix "$conformance" --ignore-scripts --no-audit --no-fund --loglevel=error &&
+        "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
+            --dest "$conformance" -r tests/e2e/conformance/everything.txt &&
+        tar -xzf "$conformance"/mcp-*.tar.gz -C "$conformance" --strip-components=3 \
+            --wildcards '*/everything-server' &&
+        cat tests/e2e/conformance/* >"$conformance/installed.txt"
+}
+
 end_to_end() {
     PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -c tests/e2e/pytest.ini tests/e2e
 }
@@ -89,5 +113,6 @@ step "build" cargo build --workspace --locked
 step "gateway.toml" "$target/debug/doorward" check --config gateway.toml
 step "dependencies" dependencies
 step "packages for the end-to-end tests" python_packages
+step "the conformance suite" conformance_suite
 step "end-to-end tests" end_to_end
 printf '\n== all good\n'

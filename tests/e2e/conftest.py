@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from clients import LIBRARIES
-from gateway import BINARIES, BUILTIN, Gateway, url_of
+from gateway import BINARIES, BUILTIN, Gateway, shipped, url_of
 from processes import Child
 
 CHILDREN = pytest.StashKey()
@@ -77,7 +77,7 @@ def library(request):
 
 @pytest.fixture
 def gateway(request, upstream, tmp_path):
-    gateway = Gateway(tmp_path, upstream.setting)
+    gateway = Gateway(tmp_path, shipped(upstream.setting))
     request.node.stash[CHILDREN] = {"gateway": gateway.child}
     yield gateway
     gateway.end()

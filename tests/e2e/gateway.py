@@ -24,11 +24,11 @@ def url_of(address: str) -> str:
 
 
 class Gateway:
-    """The shipped gateway.toml with three changes: free ports, the upstream, a short lame duck."""
+    """A process of its own, with this configuration."""
 
-    def __init__(self, folder: Path, upstream: str):
+    def __init__(self, folder: Path, configuration: str):
         config = folder / "gateway.toml"
-        config.write_text(_configuration(upstream))
+        config.write_text(configuration)
         self.child = Child(
             "gateway", [BINARIES / "doorward", "run", "--config", config], folder
         )
@@ -68,7 +68,8 @@ class Gateway:
         assert self.child.end() == 0
 
 
-def _configuration(upstream: str) -> str:
+def shipped(upstream: str) -> str:
+    """gateway.toml with three changes: free ports, the upstream, a short lame duck."""
     text = (REPOSITORY / "gateway.toml").read_text()
     for pattern, replacement in (
         (r'^listen( +)= \[".*?"\]', r'listen\1= ["127.0.0.1:0"]'),

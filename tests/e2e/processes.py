@@ -56,9 +56,9 @@ class Child:
 
         return poll(f"{self.name} says {pattern}", look, patience).group(1)
 
-    def wait(self) -> int:
+    def wait(self, patience=PATIENCE) -> int:
         """The exit code, once it has ended by itself."""
-        return self._process.wait(PATIENCE)
+        return self._process.wait(patience)
 
     def end(self) -> int:
         """Ends it with SIGTERM, or with SIGKILL if that does not help; its exit code."""
