@@ -10,13 +10,16 @@ use bytes::Bytes;
 
 use super::edits::Edits;
 use super::message::{Fault, Field, Kind, Message, Unreadable};
-use super::method::{self, Eras, Filter, Method, Rule};
+use super::method::{self, Eras, Method, Rule};
 use super::permission::{Permission, Target, TargetKind};
 use super::policy::{Route, Tasks};
 use super::principal::Principal;
 use super::refusal::Refusal;
 use super::revision::Era;
 use super::seal::SealKey;
+
+mod permit;
+pub use self::permit::{KnownTask, Permit};
 
 /// A request body that nobody but the judge may read. It leaves only in exchange for a permit.
 #[derive(Debug)]
@@ -77,140 +80,6 @@ pub struct Ask<'m> {
     pub want: Want<'m>,
     /// `Mcp-Session-Id` as it was sent; means nothing in the modern era.
     pub session: Option<&'m str>,
-}
-
-/// Proof that a request was judged and may be forwarded. Only [`decide`] makes one.
-#[derive(Clone, Debug)]
-pub struct Permit {
-    principal: Arc<Principal>,
-    upstream: Arc<str>,
-    method: Option<&'static Method>,
-    tool: Option<Arc<str>>,
-    era: Era,
-    session: Option<String>,
-    is_get: bool,
-    tasks: Tasks,
-    known_tasks: Vec<KnownTask>,
-    edits: Edits,
-}
-
-/// A task that the request names.
-#[derive(Clone, Debug)]
-pub struct KnownTask {
-    /// Its id as the upstream knows it.
-    pub id: String,
-    /// Its id as the caller knows it.
-    pub sealed: String,
-    /// Whether the request acts on it, or only says that it belongs to it.
-    pub is_target: bool,
-}
-
-impl Permit {
-    /// Who asked.
-    #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    /// Where it may go.
-    #[must_use]
-    pub fn upstream(&self) -> &str {
-        &self.upstream
-    }
-
-    /// The row of the method table; absent for GET, DELETE and a client's response.
-    #[must_use]
-    pub fn method(&self) -> Option<&'static Method> {
-        self.method
-    }
-
-    /// The tool that may be called, where it is a call.
-    #[must_use]
-    pub fn tool(&self) -> Option<&str> {
-        self.tool.as_deref()
-    }
-
-    /// The era of the request.
-    #[must_use]
-    pub fn era(&self) -> Era {
-        self.era
-    }
-
-    /// The session as the upstream knows it.
-    #[must_use]
-    pub fn session(&self) -> Option<&str> {
-        self.session.as_deref()
-    }
-
-    /// What is changed in the answer.
-    #[must_use]
-    pub fn filter(&self) -> Filter {
-        match self.method.map_or(Filter::Nothing, |m| m.filter) {
-            // Legacy results say nothing about caches.
-            Filter::Cache if self.era == Era::Legacy => Filter::Nothing,
-            filter => filter,
-        }
-    }
-
-    /// Whether the answer is a GET stream, in which a list can turn up for a request that was
-    /// made elsewhere (MCP 2025-11-25, "Resumability and Redelivery").
-    #[must_use]
-    pub fn is_get(&self) -> bool {
-        self.is_get
-    }
-
-    /// Whether the answer is a stream that lasts until somebody closes it.
-    #[must_use]
-    pub fn is_endless(&self) -> bool {
-        self.is_get || self.method.is_some_and(|m| m.name == method::LISTEN)
-    }
-
-    /// Whether the request may be sent again after a pooled connection turned out to be dead.
-    #[must_use]
-    pub fn is_repeatable(&self) -> bool {
-        self.method.is_some_and(|m| m.repeatable)
-    }
-
-    /// How the upstream's tasks are treated.
-    #[must_use]
-    pub fn tasks(&self) -> Tasks {
-        self.tasks
-    }
-
-    /// The upstream's id of the one task that the method acts on.
-    #[must_use]
-    pub fn task(&self) -> Option<&str> {
-        let acts = self.method.is_some_and(|m| m.rule == Rule::Task);
-        let target = self.known_tasks.iter().find(|task| task.is_target);
-        target.filter(|_| acts).map(|task| task.id.as_str())
-    }
-
-    /// Whether the answer has to be read before the caller may have it.
-    #[must_use]
-    pub fn changes_answer(&self) -> bool {
-        let may_name_tasks = self.tool.is_some() || !self.known_tasks.is_empty();
-        self.is_get
-            || self.filter() != Filter::Nothing
-            || (self.tasks == Tasks::Sealed && may_name_tasks)
-    }
-
-    /// Whether the answer may name things that the caller must not see.
-    #[must_use]
-    pub fn hides(&self) -> bool {
-        self.is_get || matches!(self.filter(), Filter::List(_))
-    }
-
-    /// The tasks that the request names.
-    #[must_use]
-    pub fn known_tasks(&self) -> &[KnownTask] {
-        &self.known_tasks
-    }
-
-    /// Whether the caller may see this in a list: the same judgement as for its use.
-    #[must_use]
-    pub fn may_see(&self, target: Target<'_>) -> bool {
-        self.principal.grants().judge(&self.upstream, target) == Permission::Allowed
-    }
 }
 
 /// What [`decide`] says.

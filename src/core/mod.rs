@@ -15,6 +15,7 @@ pub mod listing;
 pub mod message;
 pub mod method;
 pub mod outcome;
+pub mod pattern;
 pub mod permission;
 pub mod policy;
 pub mod principal;

@@ -1,5 +1,6 @@
 use super::*;
-use crate::core::permission::{Grants, Pattern, Patterns, Role};
+use crate::core::pattern::Pattern;
+use crate::core::permission::{Grants, Patterns, Role};
 use crate::core::principal::{OrganizationId, UserId};
 use crate::core::seal::MIN_SECRET;
 

@@ -1,0 +1,144 @@
+//! The proof of a decision, and what it says about the answer.
+
+use std::sync::Arc;
+
+use crate::core::edits::Edits;
+use crate::core::method::{self, Filter, Method, Rule};
+use crate::core::permission::{Permission, Target};
+use crate::core::policy::Tasks;
+use crate::core::principal::Principal;
+use crate::core::revision::Era;
+
+/// Proof that a request was judged and may be forwarded. Only [`decide`] makes one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    pub(super) principal: Arc<Principal>,
+    pub(super) upstream: Arc<str>,
+    pub(super) method: Option<&'static Method>,
+    pub(super) tool: Option<Arc<str>>,
+    pub(super) era: Era,
+    pub(super) session: Option<String>,
+    pub(super) is_get: bool,
+    pub(super) tasks: Tasks,
+    pub(super) known_tasks: Vec<KnownTask>,
+    pub(super) edits: Edits,
+}
+
+/// A task that the request names.
+#[derive(Clone, Debug)]
+pub struct KnownTask {
+    /// Its id as the upstream knows it.
+    pub id: String,
+    /// Its id as the caller knows it.
+    pub sealed: String,
+    /// Whether the request acts on it, or only says that it belongs to it.
+    pub is_target: bool,
+}
+
+impl Permit {
+    /// Who asked.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Where it may go.
+    #[must_use]
+    pub fn upstream(&self) -> &str {
+        &self.upstream
+    }
+
+    /// The row of the method table; absent for GET, DELETE and a client's response.
+    #[must_use]
+    pub fn method(&self) -> Option<&'static Method> {
+        self.method
+    }
+
+    /// The tool that may be called, where it is a call.
+    #[must_use]
+    pub fn tool(&self) -> Option<&str> {
+        self.tool.as_deref()
+    }
+
+    /// The era of the request.
+    #[must_use]
+    pub fn era(&self) -> Era {
+        self.era
+    }
+
+    /// The session as the upstream knows it.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// What is changed in the answer.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        match self.method.map_or(Filter::Nothing, |m| m.filter) {
+            // Legacy results say nothing about caches.
+            Filter::Cache if self.era == Era::Legacy => Filter::Nothing,
+            filter => filter,
+        }
+    }
+
+    /// Whether the answer is a GET stream, in which a list can turn up for a request that was
+    /// made elsewhere (MCP 2025-11-25, "Resumability and Redelivery").
+    #[must_use]
+    pub fn is_get(&self) -> bool {
+        self.is_get
+    }
+
+    /// Whether the answer is a stream that lasts until somebody closes it.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        self.is_get || self.method.is_some_and(|m| m.name == method::LISTEN)
+    }
+
+    /// Whether the request may be sent again after a pooled connection turned out to be dead.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        self.method.is_some_and(|m| m.repeatable)
+    }
+
+    /// How the upstream's tasks are treated.
+    #[must_use]
+    pub fn tasks(&self) -> Tasks {
+        self.tasks
+    }
+
+    /// The upstream's id of the one task that the method acts on.
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        let acts = self.method.is_some_and(|m| m.rule == Rule::Task);
+        let target = self.known_tasks.iter().find(|task| task.is_target);
+        target.filter(|_| acts).map(|task| task.id.as_str())
+    }
+
+    /// Whether the answer has to be read before the caller may have it.
+    #[must_use]
+    pub fn changes_answer(&self) -> bool {
+        let may_name_tasks = self.tool.is_some() || !self.known_tasks.is_empty();
+        self.is_get
+            || self.filter() != Filter::Nothing
+            || (self.tasks == Tasks::Sealed && may_name_tasks)
+    }
+
+    /// Whether the answer may name things that the caller must not see.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        self.is_get || matches!(self.filter(), Filter::List(_))
+    }
+
+    /// The tasks that the request names.
+    #[must_use]
+    pub fn known_tasks(&self) -> &[KnownTask] {
+        &self.known_tasks
+    }
+
+    /// Whether the caller may see this in a list: the same judgement as for its use.
+    #[must_use]
+    pub fn may_see(&self, target: Target<'_>) -> bool {
+        self.principal.grants().judge(&self.upstream, target) == Permission::Allowed
+    }
+}
