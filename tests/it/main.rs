@@ -19,6 +19,7 @@ mod identity;
 mod layers;
 mod lists;
 mod observability;
+mod rmcp;
 mod sessions;
 mod streams;
 mod targets;

@@ -57,18 +57,16 @@ pub(crate) fn sealed_task(owner: (&str, &str), tool: &str, id: &str) -> String {
 /// Who alice's token says she is.
 pub(crate) const ALICE_AT: (&str, &str) = ("alice", "acme");
 
-/// What alice may use.
-const READER: &str = r#"tools = ["t/echo", "t/read"]
-prompts = ["t/greet"]
-resources = ["t/docs://**"]
-"#;
+/// What alice may use besides tools.
+const TARGETS: &str = "prompts = [\"t/greet\"]\nresources = [\"t/docs://**\"]\n";
 
 /// A configuration in parts; each part is lines of TOML.
 pub(crate) struct Setup {
     url: String,
+    reader: Vec<String>,
     server: String,
     upstream: String,
-    reader: &'static str,
+    targets: &'static str,
     limits: String,
     log: String,
     files: Vec<(&'static str, String)>,
@@ -84,9 +82,10 @@ impl Setup {
     pub(crate) fn at(url: &str) -> Self {
         Self {
             url: url.to_owned(),
+            reader: vec!["t/echo".to_owned(), "t/read".to_owned()],
             server: String::new(),
             upstream: String::new(),
-            reader: READER,
+            targets: TARGETS,
             limits: String::new(),
             log: "level = \"debug\"\n".to_owned(),
             files: vec![("session.key", format!("{SEAL_SECRET}\n"))],
@@ -102,13 +101,20 @@ impl Setup {
 
     /// Alice may use everything.
     pub(crate) fn everything(mut self) -> Self {
-        self.reader = "tools = [\"t/*\"]\nprompts = [\"t/*\"]\nresources = [\"t/**\"]\n";
+        self.reader = vec!["t/*".to_owned()];
+        self.targets = "prompts = [\"t/*\"]\nresources = [\"t/**\"]\n";
         self
     }
 
     /// The gateway makes a key of its own.
     pub(crate) fn without_session_key(mut self) -> Self {
         self.files.retain(|(name, _)| *name != "session.key");
+        self
+    }
+
+    /// More tools for alice.
+    pub(crate) fn permit(mut self, tools: &[&str]) -> Self {
+        self.reader.extend(tools.iter().map(|tool| format!("t/{tool}")));
         self
     }
 
@@ -154,7 +160,7 @@ impl Setup {
             "[server.shutdown]\nlame_duck = \"300ms\"\ndrain = \"20s\"\n".to_owned(),
             "[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
             format!("[upstreams.t]\npath = \"/mcp\"\nurl = \"{}\"\n{}", self.url, self.upstream),
-            format!("[roles.reader]\n{}", self.reader),
+            format!("[roles.reader]\ntools = {:?}\n{}", self.reader, self.targets),
             token("alice", ALICE, "acme", &format!("roles = [\"reader\"]\n{never}")),
             token("alice", ROTATED, "acme", &format!("roles = [\"reader\"]\n{never}"))
                 .replace("alice-key", "alice-new-key"),

@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 pub(crate) mod client;
+pub(crate) mod feature;
 pub(crate) mod gateway;
 pub(crate) mod upstream;
 
