@@ -25,7 +25,7 @@ use crate::support::feature::{Feature, SILENCE, Seen};
 use crate::support::{ALICE, Gateway, MODERN, PATIENCE, Setup};
 
 /// All tools of the server but `secret`.
-const PERMITTED: [&str; 6] = ["echo", "count", "ask", "sample", "slow", "silent"];
+const PERMITTED: [&str; 7] = ["echo", "count", "ask", "sample", "slow", "silent", "change"];
 
 /// The user of the client, who answers every question and remembers it.
 struct User {
@@ -47,6 +47,10 @@ impl ClientHandler for User {
         let progress = json!([params.progress, params.total, params.message]);
         self.heard.lock().unwrap().push(progress);
         self.server.noticed.notify_one();
+    }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.heard.lock().unwrap().push(json!("changed"));
     }
 
     async fn create_elicitation(
@@ -101,18 +105,26 @@ impl Link {
         Self { client, heard, gateway, server, era }
     }
 
-    /// Calls a tool without arguments.
-    async fn call(&self, tool: &'static str) -> Result<Value, ServiceError> {
-        let result = self.client.call_tool(CallToolRequestParams::new(tool)).await?;
+    async fn call(&self, tool: &'static str, arguments: &Value) -> Result<Value, ServiceError> {
+        let result = self.client.call_tool(params(tool, arguments)).await?;
         Ok(json!(result))
     }
 
     /// Calls `echo`, and gives back the text of the answer.
     async fn echo(&self, text: &str) -> String {
-        let Value::Object(arguments) = json!({ "text": text }) else { unreachable!() };
-        let params = CallToolRequestParams::new("echo").with_arguments(arguments);
-        let result = self.client.call_tool(params).await.unwrap();
-        result.content[0].as_text().unwrap().text.clone()
+        text_of(&self.call("echo", &json!({ "text": text })).await.unwrap())
+    }
+
+    /// Waits until the server works on the last of so many calls, and the user has heard so much.
+    async fn is_running(&self, calls: usize, heard: usize) {
+        let is_so = async || self.server.seen.calls().len() == calls && self.heard().len() == heard;
+        eventually("the call is there", is_so).await;
+        assert_eq!(self.server.seen.cancelled(), calls - 1, "{}", self.era);
+    }
+
+    async fn is_cancelled(&self, calls: usize) {
+        let is_so = async || self.server.seen.cancelled() == calls;
+        eventually("the server learns it", is_so).await;
     }
 
     /// What the user has heard so far.
@@ -131,17 +143,24 @@ async fn same_with<T: Debug + PartialEq>(
     setup: impl Fn(Setup) -> Setup,
     case: impl AsyncFn(&Link) -> T,
 ) -> [T; 2] {
-    let run = async |era, setup| {
+    let (legacy, modern) =
+        tokio::join!(same_in("legacy", &setup, &case), same_in("modern", &setup, &case));
+    [legacy, modern]
+}
+
+/// Like [`same_with`], in one era.
+async fn same_in<T: Debug + PartialEq>(
+    era: &'static str,
+    setup: impl Fn(Setup) -> Setup,
+    case: impl AsyncFn(&Link) -> T,
+) -> T {
+    let run = async |setup| {
         let outcome = async { case(&Link::open(era, setup).await).await };
         tokio::time::timeout(PATIENCE, outcome).await.expect("an outcome in time")
     };
-    let both = async |era| {
-        let (directly, through) = tokio::join!(run(era, None), run(era, Some(&setup)));
-        assert_eq!(through, directly, "{era}: through the gateway, and directly");
-        directly
-    };
-    let (legacy, modern) = tokio::join!(both("legacy"), both("modern"));
-    [legacy, modern]
+    let (directly, through) = tokio::join!(run(None), run(Some(&setup)));
+    assert_eq!(through, directly, "{era}: through the gateway, and directly");
+    directly
 }
 
 /// Like [`crate::support::eventually`], and the client goes on in the meantime.
@@ -152,6 +171,14 @@ async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
         }
     };
     assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "never: {what}");
+}
+
+fn params(tool: &'static str, arguments: &Value) -> CallToolRequestParams {
+    CallToolRequestParams::new(tool).with_arguments(arguments.as_object().unwrap().clone())
+}
+
+fn text_of(answer: &Value) -> String {
+    answer["content"][0]["text"].as_str().unwrap().to_owned()
 }
 
 /// An answer with one text.
@@ -205,7 +232,7 @@ async fn a_call_is_answered() {
 async fn a_refused_call_is_like_one_of_a_tool_that_is_not_there() {
     let outcomes = same(async |link| {
         let tool = if link.gateway.is_some() { "secret" } else { "absent" };
-        let Err(ServiceError::McpError(error)) = link.call(tool).await else {
+        let Err(ServiceError::McpError(error)) = link.call(tool, &json!({})).await else {
             panic!("{}: not refused", link.era);
         };
         if link.gateway.is_some() {
@@ -222,9 +249,10 @@ async fn a_refused_call_is_like_one_of_a_tool_that_is_not_there() {
 /// The server does not send a number before the one before it was noticed.
 #[tokio::test]
 async fn progress_arrives_as_it_is_made() {
-    let outcomes =
-        same(async |link| (without("resultType", link.call("count").await.unwrap()), link.heard()))
-            .await;
+    let outcomes = same(async |link| {
+        (without("resultType", link.call("count", &json!({})).await.unwrap()), link.heard())
+    })
+    .await;
     let numbers = [1, 2, 3].map(|n| json!([f64::from(n), 3.0, format!("number {n}")]));
     let expected = (answer("counted to 3"), numbers.to_vec());
     assert_eq!(outcomes, [expected.clone(), expected]);
@@ -258,9 +286,8 @@ async fn a_question_of_the_server_reaches_the_user_and_the_answer_the_server() {
         ),
     ] {
         let outcomes = same(async |link| {
-            let answer = link.call(tool).await.unwrap();
-            let reply: Value =
-                serde_json::from_str(answer["content"][0]["text"].as_str().unwrap()).unwrap();
+            let answer = link.call(tool, &json!({})).await.unwrap();
+            let reply: Value = serde_json::from_str(&text_of(&answer)).unwrap();
             let heard: Vec<Value> =
                 link.heard().into_iter().map(|question| without("_meta", question)).collect();
             (heard, reply, link.server.seen.calls())
@@ -272,31 +299,29 @@ async fn a_question_of_the_server_reaches_the_user_and_the_answer_the_server() {
     }
 }
 
-/// The user's own program may take the call back, or just drop it.
+/// The user's own program may take a call back, or just drop it; before the first byte of the
+/// answer, and later.
 #[tokio::test]
 async fn the_server_learns_that_a_call_is_cancelled() {
     let outcomes = same(async |link| {
-        let is_running = |count| {
-            eventually("the call is there", async move || link.server.seen.calls().len() == count)
-        };
-        let is_cancelled = |count| {
-            eventually("the server learns it", async move || link.server.seen.cancelled() == count)
-        };
-        let request = CallToolRequest::new(CallToolRequestParams::new("slow"));
-        let request = ClientRequest::CallToolRequest(request);
-        let options = PeerRequestOptions::no_options();
-        let handle = link.client.send_cancellable_request(request, options).await.unwrap();
-        is_running(1).await;
-        assert_eq!(link.server.seen.cancelled(), 0, "{}", link.era);
-        handle.cancel(Some("enough".to_owned())).await.unwrap();
-        is_cancelled(1).await;
+        let peer = link.client.peer();
+        let mut cancelled = 0;
+        for speaks in [false, true] {
+            let slow = params("slow", &json!({ "speaks": speaks }));
+            let request = ClientRequest::CallToolRequest(CallToolRequest::new(slow.clone()));
+            let options = PeerRequestOptions::no_options();
+            let handle = peer.send_cancellable_request(request, options).await.unwrap();
+            link.is_running(cancelled + 1, usize::from(speaks)).await;
+            handle.cancel(Some("enough".to_owned())).await.unwrap();
+            link.is_cancelled(cancelled + 1).await;
 
-        let peer = link.client.peer().clone();
-        let call =
-            tokio::spawn(async move { peer.call_tool(CallToolRequestParams::new("slow")).await });
-        is_running(2).await;
-        call.abort();
-        is_cancelled(2).await;
+            let other = peer.clone();
+            let call = tokio::spawn(async move { other.call_tool(slow).await });
+            link.is_running(cancelled + 2, 2 * usize::from(speaks)).await;
+            call.abort();
+            link.is_cancelled(cancelled + 2).await;
+            cancelled += 2;
+        }
         link.echo("and on it goes").await
     })
     .await;
@@ -312,10 +337,29 @@ async fn an_answer_may_be_silent_for_long() {
             .limits("head_timeout = \"1s\"\nbody_timeout = \"1s\"\nwrite_timeout = \"1s\"")
             .upstream("connect_timeout = \"1s\"")
     };
-    let outcomes =
-        same_with(short, async |link| without("resultType", link.call("silent").await.unwrap()))
-            .await;
-    assert_eq!(outcomes, [answer("done"), answer("done")]);
+    let outcomes = same_with(short, async |link| {
+        let silent = async |speaks| link.call("silent", &json!({ "speaks": speaks })).await;
+        let (mute, curt) = tokio::join!(silent(false), silent(true));
+        [mute, curt].map(|result| without("resultType", result.unwrap()))
+    })
+    .await;
+    let expected = [answer("done"), answer("done")];
+    assert_eq!(outcomes, [expected.clone(), expected]);
+}
+
+/// It comes on the stream of a GET. A modern client would have to ask with `subscriptions/listen`,
+/// which the gateway lets nobody do.
+#[tokio::test]
+async fn a_notice_that_belongs_to_no_call_arrives() {
+    let is_heard = async |link: &Link| {
+        link.call("change", &json!({})).await.unwrap();
+        !link.heard().is_empty()
+    };
+    let case = async |link: &Link| {
+        eventually("the notice arrives", async || is_heard(link).await).await;
+        link.heard()[0].clone()
+    };
+    assert_eq!(same_in("legacy", |setup| setup, case).await, "changed");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 
-/// For how long the tool `silent` lets nobody hear of it.
+/// For how long the tool `silent` sends nothing.
 pub(crate) const SILENCE: Duration = Duration::from_millis(1_500);
 /// What a modern server gives its client to bring back; an answer without it counts for nothing.
 const STATE: &str = "st.ate/with+special=chars, \"quotes\"\n\tand \u{e9}";
@@ -111,6 +111,12 @@ struct Echo {
     text: String,
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Start {
+    /// Whether it makes some progress first; without any, not even the head of the answer is sent.
+    speaks: bool,
+}
+
 #[tool_router]
 impl Tools {
     /// Gives back what it is given.
@@ -122,13 +128,8 @@ impl Tools {
     /// Counts to three; it goes on only when the caller has noticed the number before.
     #[tool]
     async fn count(&self, context: RequestContext<RoleServer>) -> Result<String, ErrorData> {
-        let token = context.meta.get_progress_token();
-        let token = token.ok_or_else(|| ErrorData::invalid_params("no progress token", None))?;
         for number in 1..=3 {
-            let progress = ProgressNotificationParam::new(token.clone(), f64::from(number))
-                .with_total(3.0)
-                .with_message(format!("number {number}"));
-            context.peer.notify_progress(progress).await.map_err(internal)?;
+            progress(&context, number, 3).await?;
             self.seen.noticed.notified().await;
         }
         Ok("counted to 3".to_owned())
@@ -176,17 +177,34 @@ impl Tools {
 
     /// Never ends unless it is cancelled.
     #[tool]
-    async fn slow(&self, context: RequestContext<RoleServer>) -> String {
+    async fn slow(
+        &self,
+        Parameters(start): Parameters<Start>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<String, ErrorData> {
+        start.announce(&context).await?;
         context.ct.cancelled().await;
         *self.seen.cancelled.lock().unwrap() += 1;
-        "cancelled".to_owned()
+        Ok("cancelled".to_owned())
     }
 
-    /// Answers late, and sends nothing before.
+    /// Answers late.
     #[tool]
-    async fn silent(&self) -> String {
+    async fn silent(
+        &self,
+        Parameters(start): Parameters<Start>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<String, ErrorData> {
+        start.announce(&context).await?;
         tokio::time::sleep(SILENCE).await;
-        "done".to_owned()
+        Ok("done".to_owned())
+    }
+
+    /// Says that the list of tools has changed, which belongs to no call.
+    #[tool]
+    async fn change(&self, context: RequestContext<RoleServer>) -> Result<String, ErrorData> {
+        context.peer.notify_tool_list_changed().await.map_err(internal)?;
+        Ok("changed".to_owned())
     }
 
     /// Permitted to nobody.
@@ -198,7 +216,9 @@ impl Tools {
 
 impl ServerHandler for Tools {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build(),
+        )
     }
 
     async fn list_tools(
@@ -217,6 +237,25 @@ impl ServerHandler for Tools {
         self.seen.calls.lock().unwrap().push(params.name.to_string());
         self.router.call(ToolCallContext::new(self, params, context)).await
     }
+}
+
+impl Start {
+    async fn announce(&self, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        if self.speaks { progress(context, 0, 1).await } else { Ok(()) }
+    }
+}
+
+async fn progress(
+    context: &RequestContext<RoleServer>,
+    number: u8,
+    total: u8,
+) -> Result<(), ErrorData> {
+    let token = context.meta.get_progress_token();
+    let token = token.ok_or_else(|| ErrorData::invalid_params("no progress token", None))?;
+    let progress = ProgressNotificationParam::new(token, number.into())
+        .with_total(total.into())
+        .with_message(format!("number {number}"));
+    context.peer.notify_progress(progress).await.map_err(internal)
 }
 
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
