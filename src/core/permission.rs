@@ -308,6 +308,14 @@ mod tests {
     }
 
     #[test]
+    fn a_deny_that_ends_in_a_slash_holds_in_other_spellings_too() {
+        for uri in ["docs://all/", "DOCS://all/", "docs://all/?x=1"] {
+            let judged = resource(&["t/**"], &["t/docs://all/"], TargetKind::Resource, uri);
+            assert_eq!(judged, Permission::DeniedByRule, "{uri}");
+        }
+    }
+
+    #[test]
     fn a_template_is_allowed_where_a_wildcard_covers_its_expressions() {
         let cases = [
             ("t/ticket://*", "ticket://{id}", true),

@@ -11,7 +11,7 @@ use rmcp::model::{
     CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest,
     CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
     ElicitationAction, ErrorCode, ErrorData, Implementation, ProgressNotificationParam,
-    ProtocolVersion, SamplingMessage,
+    ProtocolVersion, SamplingMessage, SubscriptionFilter,
 };
 use rmcp::service::{
     NotificationContext, PeerRequestOptions, RequestContext, RunningService, ServiceError,
@@ -347,8 +347,7 @@ async fn an_answer_may_be_silent_for_long() {
     assert_eq!(outcomes, [expected.clone(), expected]);
 }
 
-/// It comes on the stream of a GET. A modern client would have to ask with `subscriptions/listen`,
-/// which the gateway lets nobody do.
+/// It comes on the stream of a GET.
 #[tokio::test]
 async fn a_notice_that_belongs_to_no_call_arrives() {
     let is_heard = async |link: &Link| {
@@ -360,6 +359,22 @@ async fn a_notice_that_belongs_to_no_call_arrives() {
         link.heard()[0].clone()
     };
     assert_eq!(same_in("legacy", |setup| setup, case).await, "changed");
+}
+
+#[tokio::test]
+async fn a_modern_client_listens_and_leaves() {
+    let case = async |link: &Link| {
+        let wanted = SubscriptionFilter::builder().tools_list_changed().build();
+        let mut subscription = link.client.listen(wanted).await.unwrap();
+        let acknowledged = json!(subscription.acknowledged());
+        let notice = json!(subscription.next().await.unwrap());
+        subscription.cancel().await.unwrap();
+        link.is_cancelled(1).await;
+        (acknowledged, notice["method"].clone())
+    };
+    let outcome = same_in("modern", |setup| setup, case).await;
+    let method = json!("notifications/tools/list_changed");
+    assert_eq!(outcome, (json!({ "toolsListChanged": true }), method));
 }
 
 #[tokio::test]

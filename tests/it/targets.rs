@@ -197,7 +197,11 @@ fn a_subscription_with_one_foreign_resource_is_refused() {
 #[test]
 fn a_subscription_is_acknowledged_at_once_and_counts_as_a_stream() {
     let acknowledged = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{\"notifications\":{\"toolsListChanged\":true}}}\n\n";
-    let upstream = Upstream::script(move |_, wire| {
+    let upstream = Upstream::script(move |request, wire| {
+        if request.method() == "ping" {
+            wire.send(json("200 OK", "", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#));
+            return Next::Keep;
+        }
         wire.send(sse());
         wire.chunk(acknowledged);
         wire.wait_closed();
@@ -211,6 +215,7 @@ fn a_subscription_is_acknowledged_at_once_and_counts_as_a_stream() {
     assert_eq!(gateway.metric("doorward_streams_active{kind=\"listen\",upstream=\"t\"}"), 1.0);
     // It holds the only place of a stream, and none of a call.
     assert_eq!(gateway.ask(&listen("{}")).status, 503);
+    assert_eq!(gateway.ask(&Call::post(rpc("1", "ping", "{}"))).status, 200);
     drop(client);
     eventually("the upstream is left", || upstream.left() == 1);
 }

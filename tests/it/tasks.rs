@@ -1,7 +1,7 @@
 //! Tasks are read, fed and cancelled by their owner alone, and only while their tool is permitted.
 
 use crate::support::{
-    ALICE_AT, BOB, Call, Gateway, Next, Setup, Upstream, json, modern, modern_call, rpc,
+    ALICE_AT, BOB, Call, Gateway, Next, Setup, Upstream, echo, json, modern, modern_call, rpc,
     sealed_task, sse,
 };
 
@@ -113,6 +113,33 @@ fn a_task_that_is_listened_to_is_told_of_by_its_sealed_id() {
     assert_eq!(answer.text(), event(&sealed) + &event("the client's own"));
     let body = String::from_utf8(upstream.only_request().body).unwrap();
     assert!(body.contains(r#""taskIds":["1"]"#), "{body}");
+}
+
+/// A server may ask about a task that the client keeps for it (MCP 2025-11-25, "Tasks").
+#[test]
+fn a_task_of_the_client_is_not_touched() {
+    let asked = "data: {\"jsonrpc\":\"2.0\",\"id\":\"s-1\",\"method\":\"tasks/get\",\"params\":{\"taskId\":\"own\"}}\n\n";
+    let stream = format!("{asked}data: {}\n\n", result(r#""content":[]"#));
+    let sent = stream.clone();
+    let upstream = Upstream::script(move |request, wire| {
+        if request.method() == "tools/call" {
+            wire.send(sse());
+            wire.chunk(&sent);
+            wire.chunk("");
+        } else {
+            wire.send("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
+        }
+        Next::Keep
+    });
+    let gateway = sealing(&upstream);
+    assert_eq!(gateway.ask(&echo()).text(), stream);
+    for told in [
+        r#"{"jsonrpc":"2.0","id":"s-1","result":{"taskId":"own","status":"working"}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"own"}}"#,
+    ] {
+        assert_eq!(gateway.ask(&Call::post(told)).status, 202);
+        assert_eq!(upstream.requests().pop().unwrap().body, told.as_bytes());
+    }
 }
 
 #[test]

@@ -14,9 +14,10 @@ use rmcp::model::{
     CreateMessageRequestParams, ElicitRequest, ElicitRequestParams, ElicitationSchema, ErrorData,
     InputRequest, InputRequiredResult, ListToolsResult, PaginatedRequestParams,
     ProgressNotificationParam, ProtocolVersion, SamplingMessage, ServerCapabilities, ServerConfig,
+    SubscriptionFilter,
 };
 use rmcp::schemars::{self, JsonSchema};
-use rmcp::service::{RequestContext, RoleServer};
+use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
 use rmcp::transport::streamable_http_server::session::SessionManager as _;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -219,6 +220,21 @@ impl ServerHandler for Tools {
         ServerConfig::new(
             ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build(),
         )
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.supported_by(&self.get_info().capabilities))
+    }
+
+    /// Tells of a change at once, and then has nothing more to say.
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        context.sink().notify_tool_list_changed().await.map_err(internal)?;
+        context.cancelled().await;
+        *self.seen.cancelled.lock().unwrap() += 1;
+        Ok(())
     }
 
     async fn list_tools(
