@@ -5,11 +5,21 @@
 //! said meanwhile, name that task again. Nothing else that looks like a task id is touched: it
 //! may be the client's own.
 
+use std::sync::Arc;
+
 use super::decide::Permit;
 use super::edits::Edits;
 use super::json::{Event, JsonError, Scanner, Token};
 use super::message::META_TASK;
 use super::seal::SealKey;
+
+/// Remembers which tool made a task, for notices that come without the call.
+pub trait Makers {
+    /// The call of `tool` made the task.
+    fn learn(&self, permit: &Permit, id: &str, tool: &str);
+    /// The tool that made this task of the same caller, where it is still known.
+    fn tool(&self, permit: &Permit, id: &str) -> Option<Arc<str>>;
+}
 
 /// `text` with a seal on every task of the caller; `None` where there is none.
 ///
@@ -20,12 +30,19 @@ pub fn seal(
     max_depth: usize,
     permit: &Permit,
     key: &SealKey,
+    makers: &dyn Makers,
 ) -> Result<Option<String>, JsonError> {
+    let seal =
+        |tool: &str, id: &str| key.seal_task(permit.principal(), permit.upstream(), tool, id);
     let sealed = |id: &str, may_be_new: bool| {
-        let known = permit.known_tasks().iter().find(|task| task.id == id);
-        let tool = permit.tool().filter(|_| may_be_new);
-        let new = tool.map(|t| key.seal_task(permit.principal(), permit.upstream(), t, id));
-        known.map(|task| task.sealed.clone()).or(new)
+        if let Some(known) = permit.known_tasks().iter().find(|task| task.id == id) {
+            return Some(known.sealed.clone());
+        }
+        if let Some(tool) = permit.tool().filter(|_| may_be_new) {
+            makers.learn(permit, id, tool);
+            return Some(seal(tool, id));
+        }
+        makers.tool(permit, id).map(|tool| seal(&tool, id))
     };
     let mut scanner = Scanner::new(text, max_depth);
     let mut path: Vec<String> = Vec::new();

@@ -11,6 +11,7 @@ mod body;
 mod exchange;
 mod forward;
 mod head;
+mod minted;
 mod respond;
 mod sieve;
 mod story;
@@ -38,6 +39,7 @@ use crate::core::seal::SealKey;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
 
+use minted::Minted;
 pub use upstream::{Upstream, UpstreamOptions};
 
 /// Everything that one load of the configuration decides. A request sees one snapshot to its end.
@@ -74,6 +76,7 @@ pub struct Gateway {
     audit: Audit,
     in_flight: Semaphore,
     streams: Semaphore,
+    minted: Minted,
     http: HttpServerOptions,
 }
 
@@ -88,6 +91,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             in_flight: Semaphore::new(options.limits.in_flight),
             streams: Semaphore::new(options.limits.streams),
+            minted: Minted::default(),
             options,
             metrics,
             audit,

@@ -111,7 +111,8 @@ impl Sieve<'_> {
         }
         let depth = self.gateway.options.limits.json_depth;
         let now = edited.as_deref().unwrap_or(text);
-        let sealed = tasks::seal(now, depth, self.permit, &self.gateway.options.seal);
+        let sealed =
+            tasks::seal(now, depth, self.permit, &self.gateway.options.seal, &self.gateway.minted);
         Ok(sealed.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?.or(edited))
     }
 }

@@ -1,8 +1,8 @@
 //! Tasks are read, fed and cancelled by their owner alone, and only while their tool is permitted.
 
 use crate::support::{
-    ALICE_AT, BOB, Call, Gateway, Next, Setup, Upstream, echo, json, modern, modern_call, rpc,
-    sealed_task, sse,
+    ALICE, ALICE_AT, BOB, Call, Gateway, Next, Setup, Upstream, echo, json, modern, modern_call,
+    rpc, sealed_task, sse,
 };
 
 fn sealing(upstream: &Upstream) -> Gateway {
@@ -113,6 +113,33 @@ fn a_task_that_is_listened_to_is_told_of_by_its_sealed_id() {
     assert_eq!(answer.text(), event(&sealed) + &event("the client's own"));
     let body = String::from_utf8(upstream.only_request().body).unwrap();
     assert!(body.contains(r#""taskIds":["1"]"#), "{body}");
+}
+
+#[test]
+fn a_status_on_the_stream_of_a_get_names_the_task_as_its_owner_does() {
+    let status = |id: &str| {
+        format!(
+            "data: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks/status\",\"params\":{{\"taskId\":\"{id}\",\"status\":\"completed\"}}}}\n\n"
+        )
+    };
+    let told = status("task-1");
+    let upstream = Upstream::script(move |request, wire| {
+        if request.method() == "tools/call" {
+            let made = result(r#""task":{"taskId":"task-1","status":"working"}"#);
+            wire.send(json("200 OK", "", &made));
+        } else {
+            wire.send(sse());
+            wire.chunk(&told);
+            wire.chunk("");
+        }
+        Next::Keep
+    });
+    let gateway = sealing(&upstream);
+    let stream = |token: &str| gateway.ask(&Call::empty("GET").token(token)).text();
+    assert_eq!(stream(ALICE), status("task-1"), "nobody made it yet");
+    assert_eq!(gateway.ask(&echo()).status, 200);
+    assert_eq!(stream(ALICE), status(&sealed_task(ALICE_AT, "echo", "task-1")));
+    assert_eq!(stream(BOB), status("task-1"), "it is not his");
 }
 
 /// A server may ask about a task that the client keeps for it (MCP 2025-11-25, "Tasks").
