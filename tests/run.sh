@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 target=${CARGO_TARGET_DIR:-target}
 venv=$target/e2e-venv
+node=$target/e2e-node
 
 # step HEADING COMMAND...
 step() {
@@ -29,7 +30,7 @@ prepare() {
     need "python3 python3-venv" python3 -c "import ensurepip, venv" || return 1
     need "curl ca-certificates" command -v curl || return 1
     need prometheus command -v promtool || echo "Without promtool one test is skipped."
-    need "npm nodejs" command -v npm || echo "Without npm the conformance suite is skipped."
+    need "npm nodejs" command -v npm || return 1
     cargo --version
     python3 --version
 }
@@ -95,6 +96,18 @@ conformance_suite() {
         cat tests/e2e/conformance/* >"$conformance/installed.txt"
 }
 
+# The clients and servers in JavaScript. Node is one of the packages: Debian's is too old for some.
+node_packages() {
+    if cmp -s tests/e2e/node/package-lock.json "$node/installed.json"; then
+        echo "$node is up to date"
+        return 0
+    fi
+    mkdir -p "$node" &&
+        cp tests/e2e/node/package.json tests/e2e/node/package-lock.json "$node" &&
+        npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --loglevel=error &&
+        cp tests/e2e/node/package-lock.json "$node/installed.json"
+}
+
 end_to_end() {
     PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -c tests/e2e/pytest.ini tests/e2e
 }
@@ -114,5 +127,6 @@ step "gateway.toml" "$target/debug/doorward" check --config gateway.toml
 step "dependencies" dependencies
 step "packages for the end-to-end tests" python_packages
 step "the conformance suite" conformance_suite
+step "Node packages for the end-to-end tests" node_packages
 step "end-to-end tests" end_to_end
 printf '\n== all good\n'

@@ -27,6 +27,7 @@ class Child:
     def __init__(self, name: str, command: list, folder: Path, **options):
         self.name = name
         self._files = [folder / f"{name}.{stream}" for stream in ("stdout", "stderr")]
+        self.log = self._files[0]
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
             self._process = subprocess.Popen(
                 [str(word) for word in command],
@@ -59,6 +60,11 @@ class Child:
     def wait(self, patience=PATIENCE) -> int:
         """The exit code, once it has ended by itself."""
         return self._process.wait(patience)
+
+    def kill(self):
+        """Ends it as a crash would."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
 
     def end(self) -> int:
         """Ends it with SIGTERM, or with SIGKILL if that does not help; its exit code."""
