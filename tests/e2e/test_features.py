@@ -269,10 +269,10 @@ def comments(url: str, headers: dict, meta: dict) -> int:
     return sum(line.startswith(":") for line in lines)
 
 
-@pytest.mark.parametrize("route, least, most", [("gateway", 0, 0), ("kept", 4, 7)])
+@pytest.mark.parametrize("route", ["gateway", "kept"])
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 @pytest.mark.parametrize("server", FEATURE_SERVERS)
-def test_the_silent_streams_of_these_tests_do_have_comments(sites, server, era, route, least, most):
+def test_the_silent_streams_of_these_tests_do_have_comments(sites, server, era, route):
     url = sites[server].urls[route]
     headers = HEADERS["gateway"] | {"Accept": "application/json, text/event-stream"}
     if era == "modern":
@@ -285,4 +285,4 @@ def test_the_silent_streams_of_these_tests_do_have_comments(sites, server, era, 
         headers |= {"Mcp-Session-Id": answer.headers["mcp-session-id"]}
         headers["MCP-Protocol-Version"] = "2025-11-25"
         found = comments(url, headers, {})
-    assert least <= found <= most
+    assert (found > 0) == (route == "kept")
