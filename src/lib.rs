@@ -19,8 +19,10 @@
 //!
 //! * No body byte leaves for an upstream without a [`core::decide::Permit`], and only
 //!   [`core::decide::decide`] makes one.
-//! * What is forwarded is exactly what was judged, in a head built anew from an allow-list.
-//! * A tool is listed exactly when it may be called: one function answers both.
+//! * What is forwarded is exactly what was judged, in a head built anew from an allow-list; only
+//!   the ids of sessions and tasks lose their seals.
+//! * A tool, a prompt, a resource is listed exactly when it may be used: one function answers both.
+//! * A session or a task is reached by whom it was given to, and nobody else.
 //! * What is not known is refused; what cannot be read with certainty is refused.
 //! * There is no anonymous principal. Tokens cannot be printed.
 
