@@ -15,6 +15,7 @@ fn check(text: &str) -> (Option<i32>, String) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gateway.toml");
     std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.path().join("short.key"), "thirty-one bytes and a line end\n").unwrap();
     let output = doorward("check", &path);
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(said).unwrap())
@@ -62,6 +63,13 @@ fn a_broken_file_is_refused_with_the_place_of_its_fault() {
         ("tools = [\"t/echo\"]", "tools = [\"x/echo\"]", "names no upstream"),
         ("tools = [\"t/echo\"]", "tools = [\"echo\"]", "upstream/name"),
         ("tools = [\"t/echo\"]", "tools = [\"t/[\"]", "t/["),
+        ("tools = [\"t/echo\"]", "prompts = [\"x/greet\"]", "names no upstream"),
+        ("tools = [\"t/echo\"]", "resources = [\"t/docs://{id}\"]", "write * for it"),
+        ("tools = [\"t/echo\"]", "deny_resources = [\"docs\"]", "names no upstream"),
+        ("path = \"/mcp\"", "path = \"/mcp\"\ntasks = \"on\"", "\"off\" or \"sealed\""),
+        ("path = \"/mcp\"", "path = \"/mcp\"\nstream_keep_alive = \"0s\"", "longer than nothing"),
+        ("[server]", "[server]\nsession_key_file = \"none.key\"", "cannot be read"),
+        ("[server]", "[server]\nsession_key_file = \"short.key\"", "at least 32 bytes"),
         ("roles = [\"reader\"]", "roles = [\"raeder\"]", "did you mean `reader`?"),
         ("roles = [\"reader\"]", "roles = \"reader\"", "an array of strings"),
         ("1111111111\"", "111111111\"", "64 hexadecimal digits"),
