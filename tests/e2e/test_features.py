@@ -53,7 +53,7 @@ SAYS = {
 }
 """What a case says that did what it is for: two failures must not pass for the same."""
 
-UNHEARD = "a notification says so, and servers of the modern era listen to closed streams only"
+UNHEARD = "sends a notification, and servers of this era go by closed streams alone"
 NOT_EVEN_DIRECTLY = {
     ("inspector", "legacy"): {
         "progress": "prints the result alone",
@@ -85,18 +85,19 @@ class Sites:
     """A site for each kind of server, started when it is first asked for."""
 
     def __init__(self, request, folder, started):
-        self._stash = request.session.stash
+        self._children = request.session.stash[CHILDREN]
         self._folder = folder
         self._started = started
         self._sites = {}
 
     def __getitem__(self, kind: str) -> Site:
         if kind not in self._sites:
-            setting = self._started.upstream("processes").setting if kind == "rmcp" else ""
-            url = setting.partition('"')[2].rstrip('"') or None
+            url = None
+            if kind == "rmcp":
+                url = self._started.upstream("processes").setting.split('"')[1]
             self._sites[kind] = site = Site(self._folder / kind, kind, url)
-            named = {f"{kind}, {name}": child for name, child in site.children().items()}
-            self._stash[CHILDREN] = self._stash.get(CHILDREN, {}) | named
+            for name, child in site.children().items():
+                self._children[f"{kind}, {name}"] = child
         return self._sites[kind]
 
     def end(self):
@@ -132,6 +133,22 @@ def runs(request, sites):
         yield runs
 
 
+def restarted(site: Site, clients: list) -> dict:
+    """The runs of clients under which the server is restarted once all of them are connected."""
+    with ThreadPoolExecutor(2 * len(clients)) as pool:
+        runs = {
+            (client, route): Run(pool, site, client, route, ["gone"])
+            for client in clients
+            for route in ("direct", "gateway")
+        }
+        for run in runs.values():
+            run.wait_for_gate()
+        site.restart_server()
+        for run in runs.values():
+            run.open_gate()
+    return runs
+
+
 @pytest.fixture(scope="session")
 def restarts(request, tmp_path_factory, scripts):
     """What came of clients that were connected when their server was restarted."""
@@ -140,19 +157,11 @@ def restarts(request, tmp_path_factory, scripts):
     for server in sorted({server for _, server in pairs}):
         clients = [client for client, its_server in pairs if its_server == server]
         site = Site(tmp_path_factory.mktemp("restarts") / server, server)
-        with ThreadPoolExecutor(2 * len(clients)) as pool:
-            runs = {
-                (client, route): Run(pool, site, client, route, ["gone"])
-                for client in clients
-                for route in ("direct", "gateway")
-            }
-            for run in runs.values():
-                run.wait_for_gate()
-            site.restart_server()
-            for run in runs.values():
-                run.open_gate()
-        outcomes |= {(server, *key): run.future.result() for key, run in runs.items()}
-        site.end()
+        try:
+            runs = restarted(site, clients)
+            outcomes |= {(server, *key): run.future.result() for key, run in runs.items()}
+        finally:
+            site.end()
     return outcomes
 
 
