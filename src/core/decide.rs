@@ -87,6 +87,8 @@ pub struct Ask<'m> {
 pub enum Verdict {
     /// The request may go to its upstream.
     Forward(Permit),
+    /// There is nothing to do: it is accepted here, and the upstream hears nothing.
+    Ignore,
     /// The request is answered here; the upstream hears nothing.
     Refuse(Refusal),
 }
@@ -94,6 +96,14 @@ pub enum Verdict {
 /// Judges one request. Everything that is not known is refused.
 #[must_use]
 pub fn decide(seal: &SealKey, principal: &Arc<Principal>, route: &Route, ask: Ask<'_>) -> Verdict {
+    if let Want::Message(message, Era::Modern) = ask.want
+        && *message.kind() == Kind::Notification
+        && message.method() == method::CANCELLED
+    {
+        // Over HTTP the closed stream says it (MCP 2026-07-28, "Cancellation"), and an id says
+        // nothing of whose request it was. Clients send it all the same, and servers accept it.
+        return Verdict::Ignore;
+    }
     let judge = Judge { seal, principal, route };
     let judged = judge.begin(&ask).and_then(|permit| match ask.want {
         Want::EndSession | Want::Stream => Ok(permit),

@@ -101,7 +101,7 @@ const METHODS: [Method; 24] = [
     Method { rule: Rule::Reference, ..request("completion/complete", Eras::Both) },
     Method { filter: Filter::Capabilities, ..request("initialize", Eras::Legacy) },
     request("logging/setLevel", Eras::Legacy),
-    notification("notifications/cancelled"),
+    notification(CANCELLED),
     notification("notifications/initialized"),
     notification("notifications/progress"),
     notification("notifications/roots/list_changed"),
@@ -130,6 +130,9 @@ const METHODS: [Method; 24] = [
     on(TargetKind::Tool, "name", request("tools/call", Eras::Both)),
     list("tools/list", TargetKind::Tool),
 ];
+
+/// The notification by which a client of the legacy era takes a request back.
+pub const CANCELLED: &str = "notifications/cancelled";
 
 /// The method whose answer is a stream without an end (MCP 2026-07-28, "Subscriptions").
 pub const LISTEN: &str = "subscriptions/listen";

@@ -73,7 +73,10 @@ pub fn agree(message: &Message<'_>, headers: &McpHeaders<'_>) -> Result<Era, Dis
         };
     };
     let same = |header, wanted: &str| header == Header::One(wanted);
-    if !same(headers.version, claimed) || !same(headers.method, message.method()) {
+    // What headers a notification has is left open.
+    let may_lack_method = *message.kind() == Kind::Notification && headers.method == Header::Absent;
+    let same_method = may_lack_method || same(headers.method, message.method());
+    if !same(headers.version, claimed) || !same_method {
         return Err(Disagreement::Header);
     }
     // A method that is gone is unknown, whatever its headers say.

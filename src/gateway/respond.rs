@@ -54,6 +54,16 @@ async fn drain_small(session: &mut ServerSession) {
     }
 }
 
+/// Accepts a notification that nobody needs to hear.
+pub(super) async fn accepted(
+    session: &mut ServerSession,
+    exchange: &mut Exchange<'_>,
+) -> pingora::Result<()> {
+    exchange.outcome = Outcome::Ok;
+    let head = ResponseHeader::build_no_case(202, Some(8))?;
+    write(session, exchange, head, Bytes::new()).await
+}
+
 /// Answers a preflight from an origin that is allowed (Fetch, "CORS-preflight request").
 pub(super) async fn preflight(
     session: &mut ServerSession,

@@ -142,13 +142,10 @@ async fn tell(
     };
     exchange.bytes_in = held.as_ref().map_or(0, HeldBody::len);
 
-    let permit = judge(
-        gateway,
-        &snapshot,
-        session,
-        exchange,
-        &Judged { principal: &principal, route: &route, admitted, held: held.as_ref() },
-    )?;
+    let asked = Judged { principal: &principal, route: &route, admitted, held: held.as_ref() };
+    let Some(permit) = judge(gateway, &snapshot, session, exchange, &asked)? else {
+        return Ok(respond::accepted(session, exchange).await?);
+    };
     if permit.is_endless() {
         place.keep_as_stream(gateway)?;
     }
@@ -212,14 +209,15 @@ struct Judged<'r> {
     held: Option<&'r HeldBody>,
 }
 
-/// Steps 5, 6 and 7: read it once, compare it with its head, decide.
+/// Steps 5, 6 and 7: read it once, compare it with its head, decide. No permit where there is
+/// nothing to forward.
 fn judge(
     gateway: &Gateway,
     snapshot: &Snapshot,
     session: &ServerSession,
     exchange: &mut Exchange<'_>,
     asked: &Judged<'_>,
-) -> Result<Permit, Refusal> {
+) -> Result<Option<Permit>, Refusal> {
     let headers = &session.req_header().headers;
     let began = Instant::now();
     let message = match asked.held.map(|held| held.read(snapshot.policy.max_depth())) {
@@ -247,7 +245,8 @@ fn judge(
     let verdict = decide(seal, asked.principal, asked.route, Ask { want, session });
     gateway.metrics.overhead(Phase::Policy, began.elapsed());
     match verdict {
-        Verdict::Forward(permit) => Ok(permit),
+        Verdict::Forward(permit) => Ok(Some(permit)),
+        Verdict::Ignore => Ok(None),
         Verdict::Refuse(refusal) => {
             gateway.metrics.decision(&asked.route.upstream, false, refusal.row().reason);
             Err(refusal)

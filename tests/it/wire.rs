@@ -91,6 +91,29 @@ fn an_accepted_notification_is_202_without_a_body_or_a_type() {
     }
 }
 
+/// mcp-remote sends it, and every server accepts it and does nothing.
+#[test]
+fn a_modern_cancellation_is_accepted_and_goes_no_further() {
+    let upstream = Upstream::good();
+    let gateway = Gateway::before(&upstream);
+    let meta = format!(r#""_meta":{{"io.modelcontextprotocol/protocolVersion":"{MODERN}"}}"#);
+    let notification = |method: &str| {
+        let params = format!(r#"{{"requestId":1,{meta}}}"#);
+        let body = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+        Call::post(body).header("MCP-Protocol-Version", MODERN)
+    };
+    let cancelled = notification("notifications/cancelled");
+    let named = cancelled.clone().header("Mcp-Method", "notifications/cancelled");
+    for call in [cancelled.clone(), named] {
+        let answer = gateway.ask(&call);
+        assert_eq!((answer.status, answer.text().as_str()), (202, ""));
+    }
+    assert_eq!(gateway.ask(&cancelled.clone().token("nobody")).status, 401);
+    assert_eq!(gateway.ask(&cancelled.header("Mcp-Method", "tools/call")).status, 400);
+    assert_eq!(gateway.ask(&notification("notifications/progress")).status, 404);
+    upstream.assert_untouched("modern notifications");
+}
+
 #[test]
 fn a_posted_response_is_for_the_legacy_era() {
     let upstream = Upstream::good();

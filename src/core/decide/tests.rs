@@ -54,14 +54,14 @@ fn judge_with(principal: &Arc<Principal>, tasks: Tasks, era: Era, body: &str) ->
 fn refusal(principal: &Arc<Principal>, era: Era, body: &str) -> Refusal {
     match judge(principal, era, body) {
         Verdict::Refuse(refusal) => refusal,
-        Verdict::Forward(permit) => panic!("{body} was forwarded: {permit:?}"),
+        verdict => panic!("{body} was not refused: {verdict:?}"),
     }
 }
 
 fn permit(principal: &Arc<Principal>, era: Era, body: &str) -> Permit {
     match judge(principal, era, body) {
         Verdict::Forward(permit) => permit,
-        Verdict::Refuse(refusal) => panic!("{body} was refused: {refusal:?}"),
+        verdict => panic!("{body} was not forwarded: {verdict:?}"),
     }
 }
 
@@ -266,7 +266,7 @@ fn a_session_is_its_owners_alone() {
         let ask = |session| Ask { want, session: Some(session) };
         match decide(&seal(), &alice, &route(Tasks::Off), ask(&sealed)) {
             Verdict::Forward(permit) => assert_eq!(permit.session(), Some("s-1")),
-            Verdict::Refuse(refusal) => panic!("{refusal:?}"),
+            verdict => panic!("{verdict:?}"),
         }
         for (caller, session) in [(&bob, sealed.as_str()), (&alice, "s-1"), (&alice, "")] {
             let verdict = decide(&seal(), caller, &route(Tasks::Off), ask(session));
@@ -309,7 +309,7 @@ fn a_task_is_reached_by_its_owner_while_its_tool_is_permitted() {
     let body = request("tasks/get", &format!(r#"{{ "taskId" : "{sealed}" }}"#));
     let proof = match judge_with(&alice, Tasks::Sealed, Era::Legacy, &body) {
         Verdict::Forward(permit) => permit,
-        Verdict::Refuse(refusal) => panic!("{refusal:?}"),
+        verdict => panic!("{verdict:?}"),
     };
     assert_eq!(proof.task(), Some("task 1"));
     assert_eq!(release(&body, &proof), request("tasks/get", r#"{ "taskId" : "task 1" }"#));

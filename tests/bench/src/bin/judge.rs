@@ -50,7 +50,7 @@ fn main() {
         let ask = Ask { want: Want::Message(&message, era), session };
         match decide(&seal, &Arc::clone(&principal), route, ask) {
             Verdict::Forward(permit) => permit,
-            Verdict::Refuse(refusal) => panic!("{refusal:?}"),
+            verdict => panic!("{verdict:?}"),
         }
     };
     for (name, is_legacy) in [("modern", false), ("in a session", true)] {
