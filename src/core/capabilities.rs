@@ -13,6 +13,10 @@ const SERVED: [&str; 7] =
 /// The tasks extension (SEP-2663).
 const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
+/// Extensions with methods of their own that are not in the table of methods: skills (SEP-2640).
+/// One that is not known here may have none, and stays.
+const REFUSED_EXTENSIONS: [&str; 1] = ["io.modelcontextprotocol/skills"];
+
 /// The result of `initialize` or `server/discover` in `text` without capabilities that are not
 /// served; `None` where all of them are.
 ///
@@ -27,7 +31,9 @@ pub fn strip(text: &str, max_depth: usize, tasks: Tasks) -> Result<Option<String
         stripped = members.and_then(|m| m.only(text, keep)).or_else(|| stripped.take());
         Ok(())
     };
-    drop(&["result", "capabilities", "extensions"], &|name| has_tasks || name != TASKS_EXTENSION)?;
+    drop(&["result", "capabilities", "extensions"], &|name| {
+        (has_tasks || name != TASKS_EXTENSION) && !REFUSED_EXTENSIONS.contains(&name)
+    })?;
     // Whose tasks a list would show, only the upstream could know.
     drop(&["result", "capabilities", "tasks"], &|name| name != "list")?;
     drop(&["result", "capabilities"], &|name| {
@@ -150,6 +156,8 @@ mod tests {
         assert_eq!(stripped(sent, Tasks::Sealed), passed);
         let extension = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
         assert_eq!(stripped(extension, Tasks::Sealed), extension);
+        let skills = r#"{"extensions":{"io.modelcontextprotocol/skills":{},"x/y":{}}}"#;
+        assert_eq!(stripped(skills, Tasks::Sealed), r#"{"extensions":{"x/y":{}}}"#);
     }
 
     #[test]

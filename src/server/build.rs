@@ -69,7 +69,7 @@ pub(super) fn seal(settings: &Settings) -> Result<SealKey, StartError> {
     }
     tracing::warn!(
         event = "session_key.random",
-        "no server.session_key_file: sessions end with this process, and no other replica knows them"
+        "sessions end with this process, and no other replica knows them; server.session_key_file keeps them"
     );
     let mut secret = [0; MIN_SECRET];
     getrandom::fill(&mut secret).map_err(|error| StartError::Internal(error.to_string()))?;

@@ -20,6 +20,7 @@ mod layers;
 mod lists;
 mod observability;
 mod rmcp;
+mod rmcp_tasks;
 mod sessions;
 mod streams;
 mod targets;

@@ -9,7 +9,7 @@ use crate::core::policy::Tasks;
 use crate::core::principal::Principal;
 use crate::core::revision::Era;
 
-/// Proof that a request was judged and may be forwarded. Only [`decide`] makes one.
+/// Proof that a request was judged and may be forwarded. Only [`decide`](super::decide) makes one.
 #[derive(Clone, Debug)]
 pub struct Permit {
     pub(super) principal: Arc<Principal>,

@@ -52,24 +52,21 @@ impl Seen {
     }
 }
 
-/// The server itself, on a thread of its own; it stops when it is dropped.
-pub(crate) struct Feature {
+/// A server on a thread of its own; it stops when it is dropped.
+pub(crate) struct Serving {
     pub(crate) url: String,
-    pub(crate) seen: Arc<Seen>,
     sessions: Arc<LocalSessionManager>,
     _stop: oneshot::Sender<()>,
 }
 
-impl Feature {
-    pub(crate) fn start() -> Self {
+impl Serving {
+    pub(crate) fn start(handler: impl ServerHandler + Clone) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let seen = Arc::new(Seen::default());
         let sessions = Arc::new(LocalSessionManager::default());
-        let tools = Tools { seen: Arc::clone(&seen), router: Tools::tool_router() };
         let service = StreamableHttpService::new(
-            move || Ok(tools.clone()),
+            move || Ok(handler.clone()),
             Arc::clone(&sessions),
             StreamableHttpServerConfig::default(),
         );
@@ -85,18 +82,34 @@ impl Feature {
                 }
             });
         });
-        Self { url, seen, sessions, _stop: stop }
+        Self { url, sessions, _stop: stop }
+    }
+}
+
+/// The server with all the tools.
+pub(crate) struct Feature {
+    pub(crate) url: String,
+    pub(crate) seen: Arc<Seen>,
+    serving: Serving,
+}
+
+impl Feature {
+    pub(crate) fn start() -> Self {
+        let seen = Arc::new(Seen::default());
+        let tools = Tools { seen: Arc::clone(&seen), router: Tools::tool_router() };
+        let serving = Serving::start(tools);
+        Self { url: serving.url.clone(), seen, serving }
     }
 
     /// The ids of the sessions that it keeps.
     pub(crate) async fn sessions(&self) -> Vec<String> {
-        self.sessions.sessions.read().await.keys().map(ToString::to_string).collect()
+        self.serving.sessions.sessions.read().await.keys().map(ToString::to_string).collect()
     }
 
     /// Forgets every session, as a restart would.
     pub(crate) async fn end_sessions(&self) {
         for id in self.sessions().await {
-            self.sessions.close_session(&id.into()).await.unwrap();
+            self.serving.sessions.close_session(&id.into()).await.unwrap();
         }
     }
 }
