@@ -184,7 +184,8 @@ impl Judge<'_> {
         match (method.rule, target(message)) {
             (Rule::Authenticated, _) => {}
             (Rule::Subscriptions, _) => self.subscriptions(message, era)?,
-            (Rule::Task, _) if message.task_ids().iter().any(|task| task.is_target) => {}
+            // Whose it is, `tasks` finds out.
+            (Rule::Task, _) if matches!(message.param("taskId"), Some(Field::Text(_))) => {}
             (Rule::Reference | Rule::Target(_), Some(target)) => {
                 self.target(target, era)?;
                 tool = Some(target.name).filter(|_| target.kind == TargetKind::Tool);

@@ -45,17 +45,18 @@ fn an_event_reaches_the_client_before_the_next_is_written() {
 }
 
 #[test]
-fn the_head_of_a_silent_get_stream_comes_at_once() {
-    let upstream = Upstream::script(|_, wire| {
-        wire.send(sse());
-        wire.wait_closed();
-        Next::Close
-    });
-    let gateway = Gateway::before(&upstream);
-    let mut client = gateway.connect();
-    client.send(&Call::empty("GET").bytes(gateway.address));
-    assert_eq!(client.head().status, 200);
-    assert_eq!(gateway.metric("doorward_streams_active{kind=\"get\",upstream=\"t\"}"), 1.0);
+fn the_head_of_a_get_stream_does_not_wait_for_an_event_that_may_never_come() {
+    let session = sealed_session(ALICE_AT, "s-1");
+    let get = Call::empty("GET");
+    for call in [get.clone(), get.header("Mcp-Session-Id", &session)] {
+        let upstream = silent_after(sse());
+        let gateway = Gateway::before(&upstream);
+        let mut client = gateway.connect();
+        client.send(&call.bytes(gateway.address));
+        assert_eq!(client.head().status, 200);
+        let streams = "doorward_streams_active{kind=\"get\",upstream=\"t\"}";
+        assert_eq!(gateway.metric(streams), 1.0);
+    }
 }
 
 fn silent_after(start: &'static str) -> Upstream {

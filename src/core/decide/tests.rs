@@ -323,9 +323,13 @@ fn a_task_is_reached_by_its_owner_while_its_tool_is_permitted() {
     let bare = request("tasks/get", r#"{"taskId":"task 1"}"#);
     let verdict = judge_with(&alice, Tasks::Sealed, Era::Legacy, &bare);
     assert!(matches!(verdict, Verdict::Refuse(Refusal::UnknownTask(None))));
-    let none = request("tasks/get", r#"{"taskId":7}"#);
-    let verdict = judge_with(&alice, Tasks::Sealed, Era::Legacy, &none);
-    assert!(matches!(verdict, Verdict::Refuse(Refusal::BadTarget)));
+    let elsewhere =
+        format!(r#"{{"taskId":["task 2"],"notifications":{{"taskIds":["{sealed}"]}}}}"#);
+    for none in [r#"{"taskId":7}"#, "{}", &elsewhere] {
+        let body = request("tasks/get", none);
+        let verdict = judge_with(&alice, Tasks::Sealed, Era::Legacy, &body);
+        assert!(matches!(verdict, Verdict::Refuse(Refusal::BadTarget)), "{none}");
+    }
 }
 
 #[test]
