@@ -8,19 +8,10 @@ from urllib.parse import urlsplit
 
 from feature_client import Task
 from feature_runs import Client, server_command
-from gateway import ALICE, Gateway, url_of
+from gateway import ALICE, ON_FREE_PORTS, Gateway, url_of
 from processes import Child, poll
 
 CONFIGURATION = """
-[server]
-listen = ["127.0.0.1:0"]
-
-[server.shutdown]
-lame_duck = "10ms"
-
-[admin]
-listen = "127.0.0.1:0"
-
 [upstreams.feature]
 path         = "/mcp"
 call_timeout = "30s"
@@ -73,7 +64,7 @@ class Site:
         folder = self.folder / route
         folder.mkdir()
         upstream = f"{url_of(self.urls['direct'])}\n{line}"
-        return Gateway(folder, CONFIGURATION.format(upstream=upstream))
+        return Gateway(folder, ON_FREE_PORTS + CONFIGURATION.format(upstream=upstream))
 
     def children(self) -> dict:
         """The processes whose output explains a failure."""

@@ -17,6 +17,18 @@ TOKENS = (ALICE, AI_DEV)
 
 BUILTIN = 'builtin = "tickets"'
 
+ON_FREE_PORTS = """
+[server.shutdown]
+lame_duck = "10ms"
+
+[admin]
+listen = "127.0.0.1:0"
+
+[server]
+listen = ["127.0.0.1:0"]
+"""
+"""How every configuration begins that a test writes itself; more keys of [server] may follow."""
+
 
 def url_of(address: str) -> str:
     """The setting for an upstream that is a process of its own."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHILDREN
-from gateway import BINARIES, Gateway, url_of
+from gateway import BINARIES, ON_FREE_PORTS, Gateway, url_of
 from processes import Child
 from shim import Shim
 
@@ -33,17 +33,9 @@ REVISIONS = [
 
 
 def configuration(upstream: str, host: str) -> str:
-    return f"""
-[server]
-listen = ["127.0.0.1:0"]
+    return f"""{ON_FREE_PORTS}
 allowed_hosts = ["{host}"]
 allowed_origins = ["http://{host}"]
-
-[server.shutdown]
-lame_duck = "10ms"
-
-[admin]
-listen = "127.0.0.1:0"
 
 [upstreams.everything]
 path = "/mcp"

@@ -6,19 +6,10 @@ import socket
 
 import pytest
 from feature_runs import NODE_FOLDER, install_scripts, node, node_command
-from gateway import AI_DEV, ALICE, Gateway, url_of
+from gateway import AI_DEV, ALICE, ON_FREE_PORTS, Gateway, url_of
 from processes import Child
 
 CONFIGURATION = """
-[server]
-listen = ["127.0.0.1:0"]
-
-[server.shutdown]
-lame_duck = "10ms"
-
-[admin]
-listen = "127.0.0.1:0"
-
 [upstreams.everything]
 path  = "/mcp"
 tasks = "sealed"
@@ -62,7 +53,7 @@ def drive(url, tmp_path):
 
 def test_a_task_is_its_owners_alone_and_otherwise_the_same(everything, tmp_path):
     direct = drive(everything, tmp_path)
-    gateway = Gateway(tmp_path, CONFIGURATION.format(url=url_of(everything)))
+    gateway = Gateway(tmp_path, ON_FREE_PORTS + CONFIGURATION.format(url=url_of(everything)))
     through = drive(gateway.url, tmp_path)
     gateway.end()
 
