@@ -49,7 +49,7 @@ doorward is ready.
   metrics        $admin/metrics
 
   demo tokens    dev-alice-token
-                   may use list_tickets, search_tickets and create_ticket
+                   may use whoami, list_tickets, search_tickets and create_ticket
                  ai_dev_MwUVUygQboY9yIeXQ539PYTJfv9Y7yeexWL4TrELMB8
                    may also use get_ticket; another organization, other tickets
 

@@ -11,7 +11,7 @@ from processes import poll
 
 pytestmark = pytest.mark.anyio
 
-AGENT_TOOLS = {"list_tickets", "search_tickets", "create_ticket"}
+AGENT_TOOLS = {"whoami", "list_tickets", "search_tickets", "create_ticket"}
 ALICE_IS = ("alice", "dev-org")
 AI_DEV_IS = ("9cdd4c6c-a65d-464b-b3ba-64e6781fba2b", "20a8aae5-ec85-42a9-b025-45ee32a2f9a1")
 
@@ -30,6 +30,13 @@ async def test_each_token_sees_exactly_the_tools_it_may_call(gateway, library):
         assert await alice.tools() == AGENT_TOOLS
     async with library.connect(gateway.url, AI_DEV) as ai_dev:
         assert await ai_dev.tools() == AGENT_TOOLS | {"get_ticket"}
+
+
+async def test_whoami_is_whose_token_it_is(gateway, library):
+    for token, (user, organization) in ((ALICE, ALICE_IS), (AI_DEV, AI_DEV_IS)):
+        async with library.connect(gateway.url, token) as client:
+            answer = await client.call("whoami")
+        assert answer == {"success": True, "user_id": user, "organization_id": organization}
 
 
 async def test_a_created_ticket_is_listed_and_found_in_its_callers_name(gateway, library):

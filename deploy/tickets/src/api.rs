@@ -41,6 +41,9 @@ pub async fn serve_api(
 /// The path of the list; the other paths begin with it.
 pub(crate) const TICKETS: &str = "/api/v1/tickets";
 
+/// Answers with the identity of its own request.
+pub(crate) const WHOAMI: &str = "/api/v1/whoami";
+
 /// 20 000 characters outside the basic plane, each escaped as two `\uXXXX`, and room for the rest.
 const MAX_BODY: usize = 256 * 1024;
 
@@ -50,6 +53,7 @@ fn router(store: Store, access_key: Option<AccessKey>) -> Router {
         .route(&format!("{TICKETS}/ai-create"), post(create))
         .route(&format!("{TICKETS}/search"), get(search))
         .route(&format!("{TICKETS}/{{id}}"), get(read))
+        .route(WHOAMI, get(whoami))
         .route(HEALTH, get(health))
         .fallback(async || Refusal::not_found("no such path"))
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
@@ -108,6 +112,16 @@ async fn create(
     let new = draft.check().map_err(Refusal::bad_body)?;
     let ticket = store.create(identity, new, Timestamp::now()).await?;
     Ok(one(StatusCode::CREATED, &ticket))
+}
+
+async fn whoami(identity: Identity, RawQuery(raw): RawQuery) -> Result<Response, Refusal> {
+    query::none(raw.as_deref()).map_err(Refusal::bad_parameter)?;
+    let answer = json!({
+        "success": true,
+        "user_id": identity.user,
+        "organization_id": identity.organization,
+    });
+    Ok(json_response(StatusCode::OK, answer.to_string()))
 }
 
 async fn health() -> Response {

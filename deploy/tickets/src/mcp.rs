@@ -1,4 +1,4 @@
-//! The ticket MCP server: four tools over the ticket API. Never opens the database.
+//! The ticket MCP server: five tools over the ticket API. Never opens the database.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::access::{AccessKey, HEALTH, guard};
-use crate::api::TICKETS;
+use crate::api::{TICKETS, WHOAMI};
 use crate::backend::{Answer, ApiUrl, Backend};
 use crate::identity::Identity;
 use crate::refusal::{Refusal, json_response};
@@ -197,6 +197,18 @@ impl Tools {
             Ok(id) => self.read("get_ticket", &extensions, format!("{TICKETS}/{id}")).await,
             Err(error) => finish("get_ticket", None, Answer::refused(&error)),
         }
+    }
+
+    /// Tell for whom the other tools act: your user and your organization, as the ticket system
+    /// knows them.
+    #[tool(annotations(
+        title = "Who am I",
+        read_only_hint = true,
+        idempotent_hint = true,
+        open_world_hint = false
+    ))]
+    async fn whoami(&self, extensions: Extensions) -> CallToolResult {
+        self.read("whoami", &extensions, WHOAMI.to_owned()).await
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use crate::support::{ALICE, BOB, ORGANIZATION, USER, call, connect, eras, http, start};
 
 #[tokio::test]
-async fn four_tools_with_hints_in_both_eras() {
+async fn five_tools_with_hints_in_both_eras() {
     let services = start(None).await;
     for (era, mode) in eras() {
         let client = connect(&services.mcp_url(), mode, ALICE).await;
@@ -17,7 +17,7 @@ async fn four_tools_with_hints_in_both_eras() {
         names.sort_unstable();
         assert_eq!(
             names,
-            ["create_ticket", "get_ticket", "list_tickets", "search_tickets"],
+            ["create_ticket", "get_ticket", "list_tickets", "search_tickets", "whoami"],
             "{era}"
         );
         for tool in &tools {
@@ -33,7 +33,23 @@ async fn four_tools_with_hints_in_both_eras() {
         assert_eq!(required("create_ticket"), json!(["title", "description"]));
         assert_eq!(required("search_tickets"), json!(["query"]));
         assert_eq!(required("get_ticket"), json!(["ticket_id"]));
+        assert_eq!(required("whoami"), json!(null));
         client.cancel().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoami_is_the_identity_of_its_own_request_in_both_eras() {
+    let services = start(None).await;
+    for (era, mode) in eras() {
+        for (headers, user, organization) in [(ALICE, "alice", "acme"), (BOB, "bob", "globex")] {
+            let client = connect(&services.mcp_url(), mode.clone(), headers).await;
+            let (error, answer) = call(&client, "whoami", json!({})).await;
+            let expected =
+                json!({"success": true, "user_id": user, "organization_id": organization});
+            assert_eq!((error, answer), (false, expected), "{era}");
+            client.cancel().await.unwrap();
+        }
     }
 }
 
