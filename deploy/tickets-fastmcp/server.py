@@ -1,40 +1,92 @@
-"""A ticket MCP server as a team would write it with FastMCP: four tools over the ticket API.
+"""The ticket MCP server in Python: five tools over the ticket API, for a gateway to stand before.
 
-    python fastmcp_tickets.py API_URL
+    python server.py        (TICKETS_API_URL, TICKETS_LISTEN)
 
-It believes the identity headers of each request, which only its gateway can set, and hands them
-on to the API. Listens on a free port and says which.
+It holds no tokens and no permissions. It believes the identity headers of each request, which only
+its gateway can set, and hands them on to the API; so let nobody else reach it.
 """
 
 import asyncio
+import logging
+import os
 import socket
 import sys
+from contextlib import asynccontextmanager
 
 import httpx2
 from fastmcp import FastMCP
 from fastmcp.exceptions import ToolError
 from fastmcp.server.dependencies import get_http_headers
+from fastmcp.server.middleware import Middleware
+from starlette.responses import JSONResponse
 
-mcp = FastMCP("fastmcp-tickets")
-api = httpx2.AsyncClient()
-TICKETS = f"{sys.argv[1]}/api/v1/tickets"
+API = os.environ.get("TICKETS_API_URL", "http://127.0.0.1:8000").rstrip("/") + "/api/v1"
+LISTEN = os.environ.get("TICKETS_LISTEN", "127.0.0.1:8001")
+IDENTITY = ("x-user-id", "x-organization-id")
+
+log = logging.getLogger("tickets-fastmcp")
+
+
+class CallLog(Middleware):
+    """One line for every call: who and which tool, never the arguments."""
+
+    async def on_call_tool(self, context, call_next):
+        user, organization = identity().values()
+        line = f"tool={context.message.name!r} user={user!r} organization={organization!r}"
+        try:
+            result = await call_next(context)
+        except Exception:
+            log.info("tool call refused: %s", line)
+            raise
+        log.info("tool call: %s", line)
+        return result
+
+
+@asynccontextmanager
+async def lifespan(_):
+    async with api:
+        yield
+
+
+# Neither a proxy nor credentials from the environment: the API is next door.
+api = httpx2.AsyncClient(timeout=15, trust_env=False)
+mcp = FastMCP(
+    "doorward-tickets-fastmcp",
+    instructions="Tickets of one organization. Whose they are is decided by the gateway.",
+    lifespan=lifespan,
+    middleware=[CallLog()],
+)
+
+
+def identity() -> dict:
+    """Whom this very call acts for; empty where the gateway said nothing, and the API refuses that."""
+    headers = get_http_headers()
+    return {name: headers.get(name, "") for name in IDENTITY}
 
 
 async def ask(method: str, path: str, **request) -> str:
-    """The API's own text, in the name of whoever this very call acts for."""
-    headers = get_http_headers()
-    identity = {name: headers.get(name, "") for name in ("x-user-id", "x-organization-id")}
-    answer = await api.request(method, TICKETS + path, headers=identity, **request)
+    """The API's own text. What it refuses is an error that a model can read."""
+    try:
+        answer = await api.request(method, API + path, headers=identity(), **request)
+    except httpx2.HTTPError as error:
+        log.warning("the ticket API could not be asked: %s", type(error).__name__)
+        raise ToolError("the ticket API could not be reached; try again later") from None
     if answer.is_success:
         return answer.text
     raise ToolError(answer.text)
 
 
 @mcp.tool
+async def whoami() -> str:
+    """Tell for whom the other tools act: your user and your organization."""
+    return await ask("GET", "/whoami")
+
+
+@mcp.tool
 async def list_tickets(
     page: int = 1, page_size: int = 10, status: str = "", category: str = "", priority: str = ""
 ) -> str:
-    """List the tickets of your organization, newest first."""
+    """List the tickets of your organization, newest first, a page at a time."""
     query = {
         "page": page,
         "page_size": page_size,
@@ -42,7 +94,7 @@ async def list_tickets(
         "category": category,
         "priority": priority,
     }
-    return await ask("GET", "", params=query)
+    return await ask("GET", "/tickets", params=query)
 
 
 @mcp.tool
@@ -56,32 +108,53 @@ async def create_ticket(
         "category": category,
         "priority": priority,
     }
-    return await ask("POST", "/ai-create", json=draft)
+    return await ask("POST", "/tickets/ai-create", json=draft)
 
 
 @mcp.tool
 async def search_tickets(query: str, page: int = 1, page_size: int = 10) -> str:
     """Find tickets of your organization whose title or description holds a text."""
-    return await ask("GET", "/search", params={"q": query, "page": page, "page_size": page_size})
+    text = {"q": query, "page": page, "page_size": page_size}
+    return await ask("GET", "/tickets/search", params=text)
 
 
 @mcp.tool
 async def get_ticket(ticket_id: str) -> str:
-    """Read one ticket of your organization by its id."""
-    if not ticket_id.removeprefix("T-").isdecimal():
+    """Read one ticket of your organization by its id, such as T-12."""
+    # It becomes part of a path.
+    if not (ticket_id.isascii() and ticket_id.removeprefix("T-").isdecimal()):
         raise ToolError("parameter ticket_id must look like T-12")
-    return await ask("GET", f"/{ticket_id}")
+    return await ask("GET", f"/tickets/{ticket_id}")
+
+
+@mcp.custom_route("/health", methods=["GET"])
+async def health(_):
+    return JSONResponse({"status": "ok"})
+
+
+async def serve(listener: socket.socket, url: str):
+    tools = [tool.name for tool in await mcp.list_tools()]
+    log.info("✅ Tools registered: %s", ", ".join(tools))
+    log.info("Starting FastMCP server at %s for the ticket API at %s", url, API)
+    print(f"tickets fastmcp listening on {url}", flush=True)
+    await mcp.run_http_async(
+        transport="http", path="/mcp", sockets=[listener], show_banner=False, log_level="WARNING"
+    )
 
 
 def main():
-    """Serves on a socket that is bound first, so that the announced port is the real one."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-    print(f"fastmcp listening on http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
-    asyncio.run(
-        mcp.run_http_async(
-            transport="http", path="/mcp", sockets=[listener], show_banner=False, log_level="WARNING"
-        )
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # What it logs at INFO is each request to the API, with the query that somebody typed.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    host, _, port = LISTEN.rpartition(":")
+    # Bound before anything is announced, so that with port 0 the announced port is the real one.
+    try:
+        listener = socket.create_server((host, int(port)), backlog=128)
+    except (OSError, ValueError) as error:
+        sys.exit(f"TICKETS_LISTEN={LISTEN}: {error}")
+    asyncio.run(serve(listener, f"http://{host}:{listener.getsockname()[1]}/mcp"))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """What every case runs against: each upstream, each client library, a gateway of its own."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from clients import LIBRARIES
-from gateway import BINARIES, BUILTIN, Gateway, shipped, url_of
+from gateway import BINARIES, BUILTIN, REPOSITORY, Gateway, shipped, url_of
 from processes import Child
 
 CHILDREN = pytest.StashKey()
@@ -33,9 +34,9 @@ class Started:
         self._folder = folder
         self.children = {}
 
-    def child(self, name: str, command: list) -> Child:
+    def child(self, name: str, command: list, **options) -> Child:
         if name not in self.children:
-            self.children[name] = Child(name, command, self._folder)
+            self.children[name] = Child(name, command, self._folder, **options)
         return self.children[name]
 
     def api(self) -> Child:
@@ -51,8 +52,9 @@ class Started:
             command = [BINARIES / "doorward-tickets", "mcp", "--listen", "127.0.0.1:0"]
             mcp = self.child("mcp", [*command, "--api", self.api_url()])
         else:
-            script = Path(__file__).with_name("fastmcp_tickets.py")
-            mcp = self.child("fastmcp", [sys.executable, script, self.api_url()])
+            script = REPOSITORY / "deploy" / "tickets-fastmcp" / "server.py"
+            setting = {"TICKETS_API_URL": self.api_url(), "TICKETS_LISTEN": "127.0.0.1:0"}
+            mcp = self.child("fastmcp", [sys.executable, script], env=os.environ | setting)
         return Upstream(url_of(mcp.find(r"listening on (\S+/mcp)")), self.api())
 
 
