@@ -2,6 +2,7 @@
 //! 3 cannot start.
 
 mod check;
+mod health;
 mod run;
 
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ struct Arguments {
 enum Verb {
     /// Check the configuration: every error and warning with its place (exit 2 on errors)
     Check(ConfigFile),
+    /// Ask the gateway that runs with this configuration whether it is ready (exit 1 if not)
+    Health(ConfigFile),
     /// Serve in the foreground until SIGTERM (drains) or SIGINT (at once)
     Run(ConfigFile),
 }
@@ -32,6 +35,7 @@ struct ConfigFile {
     config: PathBuf,
 }
 
+const EXIT_NO: u8 = 1;
 const EXIT_CONFIG: u8 = 2;
 const EXIT_START: u8 = 3;
 
@@ -40,6 +44,7 @@ const EXIT_START: u8 = 3;
 pub fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Check(file) => check::check(&file.config),
+        Verb::Health(file) => health::health(&file.config),
         Verb::Run(file) => run::run(&file.config),
     }
 }

@@ -1,5 +1,6 @@
 //! The command line and its file: every fault at once, with its place, and a plain exit code.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -164,6 +165,36 @@ fn a_port_in_use_is_one_sentence_and_exit_3() {
         assert!(said.contains(&sentence), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+}
+
+#[test]
+fn health_says_whether_the_gateway_of_this_file_is_ready() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("gateway.toml");
+    let admin = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen = \"{}\"", admin.local_addr().unwrap());
+    std::fs::write(&path, GOOD.replacen("listen = \"127.0.0.1:0\"", &listen, 1)).unwrap();
+    for (answer, code, said) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", 0, "ready\n"),
+        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", 1, "answers 503\n"),
+        ("SSH-2.0-OpenSSH_9\r\n", 1, "does not answer as HTTP\n"),
+    ] {
+        let output = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = admin.accept().unwrap();
+                assert!(BufReader::new(&stream).lines().any(|line| line.unwrap().is_empty()));
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            doorward("health", &path)
+        });
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{printed}");
+        assert!(printed.ends_with(said), "{printed}");
+    }
+    drop(admin);
+    assert_eq!(doorward("health", &path).status.code(), Some(1), "nobody listens");
+    std::fs::write(&path, GOOD).unwrap();
+    assert_eq!(doorward("health", &path).status.code(), Some(2), "port 0");
 }
 
 #[test]

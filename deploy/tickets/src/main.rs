@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use axum::http::Uri;
 use clap::{Parser, Subcommand};
-use doorward_tickets::{AccessKey, ApiUrl, McpOptions, Store, serve_api, serve_mcp};
+use doorward_tickets::{AccessKey, ApiUrl, McpOptions, Store, ask_health, serve_api, serve_mcp};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
@@ -45,6 +46,12 @@ enum Service {
         /// A further name, with or without a port, that a Host header may hold; repeatable.
         #[arg(long, value_name = "NAME")]
         allowed_host: Vec<String>,
+    },
+    /// Ask a running service whether it is well (exit 1 if not).
+    Health {
+        /// Its health check.
+        #[arg(value_name = "URL", default_value = "http://127.0.0.1:8000/health")]
+        url: Uri,
     },
 }
 
@@ -87,6 +94,9 @@ async fn run(service: Service) -> Result<(), Failure> {
             let options = McpOptions { api, access_key: key, allowed_hosts: allowed_host };
             announce(&format!("tickets mcp listening on http://{}/mcp", listener.local_addr()?));
             serve_mcp(listener, options, stop).await?;
+        }
+        Service::Health { url } => {
+            ask_health(url).await.map_err(|error| Failure::runtime(error.to_string()))?;
         }
     }
     Ok(())

@@ -90,6 +90,20 @@ async fn two_processes_serve_a_client_and_stop_on_signals() {
     }
 }
 
+#[test]
+fn health_says_whether_a_service_is_well() {
+    let health = |url: &str| command(&["health", url]).output().unwrap();
+    let api = Running::start(&["api", "--listen", "127.0.0.1:0"]);
+    let base = api.address("tickets api listening on ");
+    assert_eq!(health(&format!("{base}/health")).status.code(), Some(0));
+    let (code, error) = failure(&health(&format!("{base}/nowhere")));
+    assert_eq!((code, error.contains("it answers 404")), (Some(1), true), "{error}");
+    let url = format!("{base}/health");
+    api.stop("-TERM");
+    let (code, error) = failure(&health(&url));
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+}
+
 fn failure(output: &Output) -> (Option<i32>, String) {
     assert!(output.stdout.is_empty());
     (output.status.code(), String::from_utf8(output.stderr.clone()).unwrap())
