@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 target=${CARGO_TARGET_DIR:-target}
 venv=$target/e2e-venv
 node=$target/e2e-node
+python_lists="tests/e2e/requirements.txt deploy/agent/requirements.txt
+    deploy/tickets-fastmcp/requirements.txt"
 
 # step HEADING COMMAND...
 step() {
@@ -63,14 +65,14 @@ dependencies() {
 
 # The packages are pinned, so what is installed is right until the list changes.
 python_packages() {
-    if cmp -s tests/e2e/requirements.txt "$venv/installed.txt"; then
+    if cat $python_lists | cmp -s - "$venv/installed.txt"; then
         echo "$venv is up to date"
         return 0
     fi
     python3 -m venv --clear "$venv" &&
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
             -r tests/e2e/requirements.txt &&
-        cp tests/e2e/requirements.txt "$venv/installed.txt"
+        cat $python_lists >"$venv/installed.txt"
 }
 
 # The official suite, the Node that it needs, and a server for it; all three pinned by their hashes.
@@ -108,6 +110,10 @@ node_packages() {
         cp tests/e2e/node/package-lock.json "$node/installed.json"
 }
 
+agent_tests() {
+    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -c deploy/agent/pytest.ini deploy/agent/tests
+}
+
 end_to_end() {
     PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -c tests/e2e/pytest.ini tests/e2e
 }
@@ -128,5 +134,6 @@ step "dependencies" dependencies
 step "packages for the end-to-end tests" python_packages
 step "the conformance suite" conformance_suite
 step "Node packages for the end-to-end tests" node_packages
+step "tests of the agent" agent_tests
 step "end-to-end tests" end_to_end
 printf '\n== all good\n'
