@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 from conftest import CHILDREN
@@ -25,22 +26,29 @@ def taken(port: int) -> bool:
         return False
 
 
-def start(folder) -> Child:
-    return Child("try.sh", ["sh", REPOSITORY / "deploy" / "try.sh"], folder, cwd=folder)
+def start(folder, *options) -> Child:
+    script = REPOSITORY / "deploy" / "try.sh"
+    return Child("try.sh", ["sh", script, *options], folder, cwd=folder)
 
 
-@pytest.fixture
-def tried(request, tmp_path):
+@contextmanager
+def trying(request, folder, ports, *options):
     """try.sh, started from another folder, when it has printed everything."""
-    if busy := [port for port in PORTS if taken(port)]:
-        pytest.skip(f"port {busy} is in use, and try.sh takes the ports of gateway.toml")
-    child = start(tmp_path)
+    if busy := [port for port in ports if taken(port)]:
+        pytest.skip(f"port {busy} is in use, and try.sh takes fixed ports")
+    child = start(folder, *options)
     request.node.stash[CHILDREN] = {"try.sh": child}
     try:
         child.find("(Ctrl-C ends doorward)", BUILD)
         yield child
     finally:
         child.end()
+
+
+@pytest.fixture
+def tried(request, tmp_path):
+    with trying(request, tmp_path, PORTS) as child:
+        yield child
 
 
 def paste(command: str) -> str:
@@ -64,6 +72,23 @@ def test_what_it_prints_can_be_pasted(tried):
     for label in ('outcome="ok",tool="create_ticket"', 'outcome="denied",tool="get_ticket"'):
         sample = f'doorward_tool_calls_total{{{label},upstream="tickets"}} 1'
         poll(sample, lambda sample=sample: sample in paste(counted))
+
+
+def test_with_the_agent_a_chat_message_can_be_pasted(request, tmp_path):
+    ports = (*PORTS, 8000)
+    with trying(request, tmp_path, ports, "--agent") as child:
+        *_, chat = re.findall(r"^curl .*(?:\n .*)*", child.stdout, re.M)
+        answer = json.loads(paste(chat))
+        assert answer["tools_used"] == [{"name": "create_ticket", "success": True}]
+        assert "created the ticket T-1 testing doorward" in answer["content"]
+        assert child.end() == 0
+    assert not any(taken(port) for port in ports)
+
+
+def test_an_unknown_flag_is_told(tmp_path):
+    child = start(tmp_path, "--agnet")
+    assert child.wait() == 2
+    assert "usage: sh deploy/try.sh [--agent]" in child.stderr
 
 
 def test_sigterm_ends_it_and_its_gateway(tried):
