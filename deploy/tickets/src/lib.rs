@@ -1,7 +1,7 @@
 //! The demo system behind doorward: a ticket API and the MCP server in front of it.
 //!
 //! ```text
-//! gateway --X-User-ID, X-Organization-ID--> MCP server --the same two headers--> ticket API --> SQLite
+//! gateway --X-User-ID, X-Organization-ID--> MCP server --the same two headers--> ticket API --> SQLite or PostgreSQL
 //! ```
 //!
 //! Neither service knows a password: both believe the two identity headers, which is right only
@@ -32,4 +32,4 @@ pub use backend::{ApiUrl, InvalidApiUrl};
 pub use embedded::{Embedded, EmbeddedOptions, start_embedded};
 pub use health::{Unwell, ask_health};
 pub use mcp::{McpOptions, serve_mcp};
-pub use store::{Store, StoreError};
+pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreError};

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use axum::http::Uri;
 use clap::{Parser, Subcommand};
-use doorward_tickets::{AccessKey, ApiUrl, McpOptions, Store, ask_health, serve_api, serve_mcp};
+use doorward_tickets::{
+    AccessKey, ApiUrl, DatabaseUrl, McpOptions, Store, ask_health, serve_api, serve_mcp,
+};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
@@ -16,7 +18,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// The demo system behind doorward. If `TICKETS_ACCESS_KEY` is set in the environment, requests
-/// must carry it as a bearer token.
+/// must carry it as a bearer token. If `DATABASE_URL` is set (`postgres://user@host:5432/name`, not
+/// encrypted), the API keeps its tickets in PostgreSQL; the file that `DATABASE_PASSWORD_FILE` names
+/// holds the password where the URL does not.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -31,7 +35,8 @@ enum Service {
         /// Where to listen; port 0 takes a free one.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
         listen: SocketAddr,
-        /// The SQLite file, made if it is not there; without it, tickets live in memory.
+        /// The SQLite file, made if it is not there. Without it, and without `DATABASE_URL`,
+        /// tickets live in memory.
         #[arg(long, value_name = "FILE")]
         database: Option<PathBuf>,
     },
@@ -81,11 +86,7 @@ async fn run(service: Service) -> Result<(), Failure> {
     match service {
         Service::Api { listen, database } => {
             let listener = bind(listen).await?;
-            let store = match database {
-                Some(file) => Store::open(file).await,
-                None => Store::in_memory().await,
-            }
-            .map_err(|error| Failure::runtime(error.to_string()))?;
+            let store = store(database).await?;
             announce(&format!("tickets api listening on http://{}", listener.local_addr()?));
             serve_api(listener, store, key, stop).await?;
         }
@@ -111,6 +112,10 @@ impl Failure {
     fn runtime(sentence: String) -> Self {
         Self { code: 1, sentence }
     }
+
+    fn usage(sentence: String) -> Self {
+        Self { code: 2, sentence }
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -127,7 +132,35 @@ fn access_key() -> Result<Option<AccessKey>, Failure> {
     };
     AccessKey::new(value.to_string_lossy())
         .map(Some)
-        .map_err(|error| Failure { code: 2, sentence: format!("TICKETS_ACCESS_KEY: {error}") })
+        .map_err(|error| Failure::usage(format!("TICKETS_ACCESS_KEY: {error}")))
+}
+
+async fn store(file: Option<PathBuf>) -> Result<Store, Failure> {
+    let opened = match (database_url()?, file) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("DATABASE_URL and --database name two databases".into()));
+        }
+        (Some(url), None) => Store::connect(url).await,
+        (None, Some(file)) => Store::open(file).await,
+        (None, None) => Store::in_memory().await,
+    };
+    opened.map_err(|error| Failure::runtime(error.to_string()))
+}
+
+fn database_url() -> Result<Option<DatabaseUrl>, Failure> {
+    let Some(value) = std::env::var_os("DATABASE_URL") else {
+        return Ok(None);
+    };
+    let url: DatabaseUrl = value
+        .to_string_lossy()
+        .parse()
+        .map_err(|error| Failure::usage(format!("DATABASE_URL {error}")))?;
+    let Some(file) = std::env::var_os("DATABASE_PASSWORD_FILE") else {
+        return Ok(Some(url));
+    };
+    let password = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("DATABASE_PASSWORD_FILE: {error}")))?;
+    Ok(Some(url.with_password(password.trim_end_matches(['\r', '\n']))))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -1,24 +1,32 @@
-//! Tickets in SQLite. Every statement is bound to an organization; knows no HTTP.
+//! Where tickets are kept: SQLite or PostgreSQL, with the same answers. Every statement is bound to
+//! an organization; knows no HTTP.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, io};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
-use tokio::sync::Mutex;
 
 use crate::identity::Identity;
 use crate::query::{Filter, Page};
-use crate::ticket::{NewTicket, Ticket, id_text};
-use crate::vocabulary::NEW;
+use crate::ticket::{NewTicket, Ticket};
 
-/// The ticket database: a file, or memory. Clones share it.
+use self::postgres::Postgres;
+use self::sqlite::Sqlite;
+
+pub use self::url::{DatabaseUrl, InvalidDatabaseUrl};
+
+mod postgres;
+mod sqlite;
+mod url;
+
+/// The ticket database. Clones share it.
 #[derive(Clone)]
-pub struct Store {
-    // The lock is taken before a blocking thread is, so waiting requests occupy no threads.
-    connection: Arc<Mutex<Connection>>,
+pub struct Store(Backend);
+
+#[derive(Clone)]
+enum Backend {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 impl Store {
@@ -27,43 +35,24 @@ impl Store {
     /// # Errors
     /// If SQLite cannot make one.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        Self::start(Connection::open_in_memory).await
+        Ok(Self(Backend::Sqlite(Sqlite::in_memory().await?)))
     }
 
-    /// The database in this file, made if it is not there.
+    /// The SQLite database in this file, made if it is not there.
     ///
     /// # Errors
     /// If the file cannot be opened or is not such a database.
     pub async fn open(file: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        let file = file.into();
-        Self::start(move || {
-            let connection = Connection::open(file)?;
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            connection.pragma_update(None, "synchronous", "normal")?;
-            Ok(connection)
-        })
-        .await
+        Ok(Self(Backend::Sqlite(Sqlite::open(file.into()).await?)))
     }
 
-    async fn start(
-        open: impl FnOnce() -> rusqlite::Result<Connection> + Send + 'static,
-    ) -> Result<Self, StoreError> {
-        let connection = blocking(move || {
-            let connection = open()?;
-            connection.busy_timeout(BUSY)?;
-            connection.execute_batch(SCHEMA)?;
-            Ok(connection)
-        })
-        .await?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let mut connection = Arc::clone(&self.connection).lock_owned().await;
-        blocking(move || work(&mut connection)).await
+    /// The PostgreSQL database at this address; its table is made if it is not there.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or does not let this user in. The error does not repeat the
+    /// password.
+    pub async fn connect(url: DatabaseUrl) -> Result<Self, StoreError> {
+        Ok(Self(Backend::Postgres(Postgres::connect(url).await?)))
     }
 
     pub(crate) async fn create(
@@ -72,23 +61,11 @@ impl Store {
         new: NewTicket,
         now: Timestamp,
     ) -> Result<Ticket, StoreError> {
-        self.run(move |connection| {
-            connection.prepare_cached(INSERT)?.query_row(
-                named_params! {
-                    ":organization": by.organization,
-                    ":user": by.user,
-                    ":title": new.title,
-                    ":description": new.description,
-                    ":searchable": searchable(&new.title, &new.description),
-                    ":category": new.category,
-                    ":priority": new.priority,
-                    ":status": NEW,
-                    ":now": format!("{now:.3}"),
-                },
-                read_ticket,
-            )
-        })
-        .await
+        let now = format!("{now:.3}");
+        match &self.0 {
+            Backend::Sqlite(store) => store.create(by, new, now).await,
+            Backend::Postgres(store) => store.create(by, new, now).await,
+        }
     }
 
     pub(crate) async fn get(
@@ -96,13 +73,10 @@ impl Store {
         organization: String,
         id: i64,
     ) -> Result<Option<Ticket>, StoreError> {
-        self.run(move |connection| {
-            connection
-                .prepare_cached(GET)?
-                .query_row(named_params! { ":organization": organization, ":id": id }, read_ticket)
-                .optional()
-        })
-        .await
+        match &self.0 {
+            Backend::Sqlite(store) => store.get(organization, id).await,
+            Backend::Postgres(store) => store.get(organization, id).await,
+        }
     }
 
     /// One page of the newest tickets, and how many there are in all.
@@ -112,7 +86,7 @@ impl Store {
         filter: Filter,
         page: Page,
     ) -> Result<(Vec<Ticket>, i64), StoreError> {
-        self.page(organization, filter, None, page).await
+        self.page(Selection { organization, filter, pattern: None, page }).await
     }
 
     /// As [`Self::list`], for tickets that hold this text in title or description.
@@ -122,49 +96,15 @@ impl Store {
         text: &str,
         page: Page,
     ) -> Result<(Vec<Ticket>, i64), StoreError> {
-        self.page(organization, Filter::default(), Some(pattern(text)), page).await
+        let (filter, pattern) = (Filter::default(), Some(pattern(text)));
+        self.page(Selection { organization, filter, pattern, page }).await
     }
 
-    async fn page(
-        &self,
-        organization: String,
-        filter: Filter,
-        pattern: Option<String>,
-        page: Page,
-    ) -> Result<(Vec<Ticket>, i64), StoreError> {
-        self.run(move |connection| {
-            // One snapshot, so that the total is the total of this very page.
-            let snapshot = connection.transaction()?;
-            let total = snapshot.prepare_cached(&format!("SELECT count(*) {WHERE}"))?.query_row(
-                named_params! {
-                    ":organization": organization,
-                    ":status": filter.status,
-                    ":category": filter.category,
-                    ":priority": filter.priority,
-                    ":pattern": pattern,
-                },
-                |row| row.get(0),
-            )?;
-            let tickets = snapshot
-                .prepare_cached(&format!(
-                    "SELECT * {WHERE} ORDER BY id DESC LIMIT :size OFFSET :offset"
-                ))?
-                .query_map(
-                    named_params! {
-                        ":organization": organization,
-                        ":status": filter.status,
-                        ":category": filter.category,
-                        ":priority": filter.priority,
-                        ":pattern": pattern,
-                        ":size": page.size,
-                        ":offset": page.offset(),
-                    },
-                    read_ticket,
-                )?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok((tickets, total))
-        })
-        .await
+    async fn page(&self, selection: Selection) -> Result<(Vec<Ticket>, i64), StoreError> {
+        match &self.0 {
+            Backend::Sqlite(store) => store.page(selection).await,
+            Backend::Postgres(store) => store.page(selection).await,
+        }
     }
 }
 
@@ -174,51 +114,48 @@ impl fmt::Debug for Store {
     }
 }
 
+/// Which tickets of which organization.
+struct Selection {
+    organization: String,
+    filter: Filter,
+    /// For LIKE, as written by [`pattern`].
+    pattern: Option<String>,
+    page: Page,
+}
+
 /// The database could not be opened, read or written.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreError {
     /// SQLite refused.
     Sqlite(rusqlite::Error),
+    /// PostgreSQL refused, or is not there.
+    Postgres(tokio_postgres::Error),
+    /// No connection to PostgreSQL could be had.
+    Pool(io::Error),
     /// The thread that did the work is gone.
     Stopped,
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ticket database: ")?;
         match self {
-            Self::Sqlite(error) => write!(f, "ticket database: {error}"),
-            Self::Stopped => f.write_str("ticket database: the worker stopped"),
+            Self::Sqlite(error) => write!(f, "{error}"),
+            // Its own text says what it did; why it failed is below.
+            Self::Postgres(error) => match std::error::Error::source(error) {
+                Some(cause) => write!(f, "{error}: {cause}"),
+                None => write!(f, "{error}"),
+            },
+            Self::Pool(error) => write!(f, "{error}"),
+            Self::Stopped => f.write_str("the worker stopped"),
         }
     }
 }
 
 impl std::error::Error for StoreError {}
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> rusqlite::Result<T> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(StoreError::Sqlite),
-        Err(_) => Err(StoreError::Stopped),
-    }
-}
-
-fn read_ticket(row: &Row<'_>) -> rusqlite::Result<Ticket> {
-    Ok(Ticket {
-        id: id_text(row.get("id")?),
-        title: row.get("title")?,
-        description: row.get("description")?,
-        category: row.get("category")?,
-        priority: row.get("priority")?,
-        status: row.get("status")?,
-        created_by: row.get("created_by")?,
-        organization_id: row.get("organization_id")?,
-        created_at: row.get("created_at")?,
-    })
-}
-
-/// SQLite folds the case of ASCII only, so both sides are folded here.
+/// Databases differ in which letters they fold, so both sides are folded here.
 fn searchable(title: &str, description: &str) -> String {
     format!("{title}\n{description}").to_lowercase()
 }
@@ -236,42 +173,6 @@ fn pattern(text: &str) -> String {
     pattern
 }
 
-/// How long to wait for another process that writes to the same file.
-const BUSY: Duration = Duration::from_secs(5);
-
-// AUTOINCREMENT: the id of a deleted ticket must never name another one.
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS tickets (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        organization_id TEXT NOT NULL,
-        created_by TEXT NOT NULL,
-        title TEXT NOT NULL,
-        description TEXT NOT NULL,
-        searchable TEXT NOT NULL,
-        category TEXT NOT NULL,
-        priority TEXT NOT NULL,
-        status TEXT NOT NULL,
-        created_at TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX IF NOT EXISTS tickets_of_organization ON tickets (organization_id, id);
-";
-
-const INSERT: &str = "
-    INSERT INTO tickets (organization_id, created_by, title, description, searchable,
-                         category, priority, status, created_at)
-    VALUES (:organization, :user, :title, :description, :searchable,
-            :category, :priority, :status, :now)
-    RETURNING *";
-
-const GET: &str = "SELECT * FROM tickets WHERE organization_id = :organization AND id = :id";
-
-const WHERE: &str = "
-    FROM tickets WHERE organization_id = :organization
-    AND (:status IS NULL OR status = :status)
-    AND (:category IS NULL OR category = :category)
-    AND (:priority IS NULL OR priority = :priority)
-    AND (:pattern IS NULL OR searchable LIKE :pattern ESCAPE '\\')";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,22 +181,5 @@ mod tests {
     fn wildcards_are_escaped_and_case_is_folded() {
         assert_eq!(pattern(r"50%_A\B"), r"%50\%\_a\\b%");
         assert_eq!(pattern("ÜBER"), "%über%");
-    }
-
-    #[tokio::test]
-    async fn the_scoped_list_is_served_by_its_index() {
-        let store = Store::in_memory().await.unwrap();
-        let plan: Vec<String> = store
-            .run(|connection| {
-                connection
-                    .prepare(&format!("EXPLAIN QUERY PLAN SELECT * {WHERE} ORDER BY id DESC"))?
-                    .raw_query()
-                    .mapped(|row| row.get("detail"))
-                    .collect()
-            })
-            .await
-            .unwrap();
-        assert!(plan[0].contains("USING INDEX tickets_of_organization"), "{plan:?}");
-        assert_eq!(plan.len(), 1, "no separate sort: {plan:?}");
     }
 }

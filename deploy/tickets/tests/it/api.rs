@@ -1,15 +1,47 @@
-//! The ticket API as an HTTP client sees it.
+//! The ticket API as an HTTP client sees it, over both databases.
 
 use doorward_tickets::{Store, serve_api};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{ALICE, BOB, ORGANIZATION, USER, ask, start};
+use crate::postgres::Server;
+use crate::support::{ALICE, BOB, ORGANIZATION, USER, api_on, ask};
 
-const TICKETS: &str = "/api/v1/tickets";
+/// Each case over SQLite as a test of its own; over PostgreSQL all in one, with a database each.
+macro_rules! on_both_databases {
+    ($($case:ident,)+) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(super::Store::in_memory().await.unwrap()).await;
+            })+
+        }
 
-async fn get(api: &str, path: &str, headers: &[(&str, &str)]) -> (StatusCode, Value) {
+        #[tokio::test]
+        async fn on_postgresql() {
+            let Some(server) = Server::start() else { return };
+            $(eprintln!("{}", stringify!($case));
+            $case(server.store(stringify!($case)).await).await;)+
+        }
+    };
+}
+
+on_both_databases! {
+    a_ticket_is_created_with_defaults_and_read_back,
+    lists_are_newest_first_paged_and_filtered,
+    another_organization_is_as_if_it_were_not_there,
+    every_route_needs_exactly_one_of_each_identity_header,
+    bad_parameters_are_named,
+    bad_tickets_are_refused,
+    what_is_no_json_or_no_route_is_refused,
+    the_largest_ticket_fits_through,
+    search_takes_wildcards_literally_and_case_loosely,
+}
+
+pub(crate) const TICKETS: &str = "/api/v1/tickets";
+
+pub(crate) async fn get(api: &str, path: &str, headers: &[(&str, &str)]) -> (StatusCode, Value) {
     ask(api, Method::GET, path, headers, None).await
 }
 
@@ -18,7 +50,7 @@ async fn post(api: &str, headers: &[(&str, &str)], body: Value) -> (StatusCode, 
 }
 
 /// Files a ticket with this title for Alice, and gives back its id.
-async fn file(api: &str, title: &str) -> String {
+pub(crate) async fn file(api: &str, title: &str) -> String {
     let (status, answer) = post(api, ALICE, json!({"title": title, "description": ""})).await;
     assert_eq!(status, StatusCode::CREATED, "{answer}");
     answer["ticket"]["id"].as_str().unwrap().to_owned()
@@ -36,10 +68,8 @@ fn assert_refused(answer: &(StatusCode, Value), status: StatusCode, part: &str) 
     assert!(error.contains(part), "{error:?} should say {part:?}");
 }
 
-#[tokio::test]
-async fn a_ticket_is_created_with_defaults_and_read_back() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn a_ticket_is_created_with_defaults_and_read_back(store: Store) {
+    let api = api_on(store).await;
     let (status, created) =
         post(&api, ALICE, json!({"title": " Printer ", "description": "on fire"})).await;
     assert_eq!(status, StatusCode::CREATED);
@@ -65,10 +95,8 @@ async fn a_ticket_is_created_with_defaults_and_read_back() {
     assert_eq!((status, &read), (StatusCode::OK, &created));
 }
 
-#[tokio::test]
-async fn lists_are_newest_first_paged_and_filtered() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn lists_are_newest_first_paged_and_filtered(store: Store) {
+    let api = api_on(store).await;
     for number in 1..=12 {
         let priority = if number % 2 == 0 { "high" } else { "low" };
         let category = if number > 6 { "bug" } else { "billing" };
@@ -101,10 +129,8 @@ async fn lists_are_newest_first_paged_and_filtered() {
     }
 }
 
-#[tokio::test]
-async fn another_organization_is_as_if_it_were_not_there() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn another_organization_is_as_if_it_were_not_there(store: Store) {
+    let api = api_on(store).await;
     let id = file(&api, "secret plan").await;
 
     let foreign = get(&api, &format!("{TICKETS}/{id}"), BOB).await;
@@ -121,10 +147,8 @@ async fn another_organization_is_as_if_it_were_not_there() {
     assert_eq!(get(&api, &format!("{TICKETS}/{id}"), colleague).await.0, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn every_route_needs_exactly_one_of_each_identity_header() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn every_route_needs_exactly_one_of_each_identity_header(store: Store) {
+    let api = api_on(store).await;
     let id = file(&api, "kept").await;
     let routes = [
         (Method::GET, TICKETS.to_owned()),
@@ -159,10 +183,8 @@ async fn every_route_needs_exactly_one_of_each_identity_header() {
     assert_eq!(get(&api, "/health", &[]).await.0, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn bad_parameters_are_named() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn bad_parameters_are_named(store: Store) {
+    let api = api_on(store).await;
     for (path, part) in [
         ("?page=0", "parameter page must be a whole number from 1"),
         ("?page_size=101", "parameter page_size must be a whole number from 1 to 100"),
@@ -182,10 +204,8 @@ async fn bad_parameters_are_named() {
     }
 }
 
-#[tokio::test]
-async fn bad_tickets_are_refused() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn bad_tickets_are_refused(store: Store) {
+    let api = api_on(store).await;
     let body = |title: &str, extra: Value| {
         let mut body = json!({"title": title, "description": ""});
         body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
@@ -207,10 +227,8 @@ async fn bad_tickets_are_refused() {
     assert_eq!(get(&api, TICKETS, ALICE).await.1["total"], 0);
 }
 
-#[tokio::test]
-async fn what_is_no_json_or_no_route_is_refused() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn what_is_no_json_or_no_route_is_refused(store: Store) {
+    let api = api_on(store).await;
     let create = format!("{TICKETS}/ai-create");
     for body in ["", "{", "{\"title\":\"a\",\"title\":\"b\",\"description\":\"\"}"] {
         let answer = ask(&api, Method::POST, &create, ALICE, Some(body.into())).await;
@@ -225,10 +243,8 @@ async fn what_is_no_json_or_no_route_is_refused() {
     assert_eq!(get(&api, TICKETS, ALICE).await.1["total"], 0);
 }
 
-#[tokio::test]
-async fn the_largest_ticket_fits_through() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn the_largest_ticket_fits_through(store: Store) {
+    let api = api_on(store).await;
     // Every character escaped as a surrogate pair: the longest form of the longest text.
     let body = format!(
         "{{\"title\":\"{}\",\"description\":\"{}\"}}",
@@ -241,10 +257,8 @@ async fn the_largest_ticket_fits_through() {
     assert_eq!(answer["ticket"]["title"], "😀".repeat(200));
 }
 
-#[tokio::test]
-async fn search_takes_wildcards_literally_and_case_loosely() {
-    let services = start(None).await;
-    let api = format!("http://{}", services.api_address());
+async fn search_takes_wildcards_literally_and_case_loosely(store: Store) {
+    let api = api_on(store).await;
     for title in ["100% done", "100 done", "snake_case", "snakeXcase", "back\\slash", "Über"] {
         file(&api, title).await;
     }

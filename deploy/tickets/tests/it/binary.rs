@@ -10,7 +10,11 @@ use crate::support::{ALICE, ask, call, connect, eras};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorward-tickets"));
-    command.args(arguments).env_remove("TICKETS_ACCESS_KEY").env_remove("RUST_LOG");
+    command
+        .args(arguments)
+        .env_remove("TICKETS_ACCESS_KEY")
+        .env_remove("DATABASE_URL")
+        .env_remove("RUST_LOG");
     command
 }
 
@@ -129,6 +133,22 @@ fn an_unusable_key_stops_the_start_and_is_not_printed() {
         let (code, error) = failure(&command.env("TICKETS_ACCESS_KEY", key).output().unwrap());
         assert_eq!(code, Some(2), "{error}");
         assert!(error.contains("TICKETS_ACCESS_KEY") && !error.contains("two words"), "{error}");
+    }
+}
+
+#[test]
+fn an_unusable_database_url_is_one_sentence_without_its_password() {
+    for (url, more, code, part) in [
+        ("postgres://tickets:secret@127.0.0.1:1/t", &[][..], 1, "error connecting to server"),
+        ("postgres://tickets:secret@127.0.0.1:1/t", &["--database", "file"], 2, "two databases"),
+        ("postgres://tickets:secret@127.0.0.1:x/t", &[], 2, "DATABASE_URL is not an address"),
+        ("mysql://tickets:secret@127.0.0.1/t", &[], 2, "DATABASE_URL must look like postgres://"),
+    ] {
+        let mut command = command(&["api", "--listen", "127.0.0.1:0"]);
+        let output = command.args(more).env("DATABASE_URL", url).output().unwrap();
+        let (exit, error) = failure(&output);
+        assert_eq!((exit, error.lines().count()), (Some(code), 1), "{url}: {error}");
+        assert!(error.contains(part) && !error.contains("secret"), "{url}: {error}");
     }
 }
 

@@ -10,5 +10,6 @@ mod api;
 mod binary;
 mod embedded;
 mod mcp;
+mod postgres;
 mod session;
 mod support;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use doorward_tickets::{AccessKey, Embedded, EmbeddedOptions, start_embedded};
+use doorward_tickets::{AccessKey, Embedded, EmbeddedOptions, Store, serve_api, start_embedded};
 use reqwest::{Client, Method, StatusCode};
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
 use rmcp::service::RunningService;
@@ -10,6 +10,7 @@ use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
 use serde_json::Value;
+use tokio::net::TcpListener;
 
 pub(crate) const USER: &str = "X-User-ID";
 pub(crate) const ORGANIZATION: &str = "X-Organization-ID";
@@ -21,6 +22,14 @@ pub(crate) const BOB: &[(&str, &str)] = &[(USER, "bob"), (ORGANIZATION, "globex"
 pub(crate) async fn start(key: Option<&str>) -> Embedded {
     let access_key = key.map(|key| AccessKey::new(key).unwrap());
     start_embedded(EmbeddedOptions { access_key }).await.unwrap()
+}
+
+/// Serves the API over this store until the test is over; where it is.
+pub(crate) async fn api_on(store: Store) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve_api(listener, store, None, std::future::pending()));
+    api
 }
 
 pub(crate) fn http() -> Client {
