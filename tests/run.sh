@@ -33,6 +33,8 @@ prepare() {
     need "curl ca-certificates" command -v curl || return 1
     need prometheus command -v promtool || echo "Without promtool one test is skipped."
     need "npm nodejs" command -v npm || return 1
+    need postgresql test -n "$(ls /usr/lib/postgresql 2>/dev/null)" ||
+        echo "Without PostgreSQL its tests are skipped."
     cargo --version
     python3 --version
 }
