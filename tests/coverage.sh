@@ -33,5 +33,9 @@ verb=test
 if cargo nextest --version >/dev/null 2>&1; then
     verb=nextest
 fi
-# The processes that the tests start are the same binaries, so what they run counts, too.
+# The processes that the tests start are the same binaries, so what they run counts, too; also of
+# those that are killed, since with %c the counters live in the file.
+RUSTFLAGS="${RUSTFLAGS:-} -C llvm-args=-runtime-counter-relocation"
+LLVM_PROFILE_FILE_NAME="doorward-%p-%m%c.profraw"
+export RUSTFLAGS LLVM_PROFILE_FILE_NAME
 exec cargo llvm-cov "$verb" --workspace --locked --ignore-filename-regex '/tests(/|\.rs)' "$@"
