@@ -5,6 +5,7 @@ import os
 import re
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from processes import Child, poll
 
@@ -47,6 +48,11 @@ class Gateway:
         self.url = self.child.find(r'"event":"server\.listening".*?"url":"([^"]+)"')
         self._metrics = self.child.find(r'"event":"admin\.listening".*?"url":"([^"]+)"')
         self.child.find(r'"event":"(server\.ready)"')
+
+    @property
+    def admin(self) -> str:
+        """host:port of the admin listener."""
+        return urlsplit(self._metrics).netloc
 
     def exposition(self) -> str:
         """/metrics as it is."""

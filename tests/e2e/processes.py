@@ -38,6 +38,21 @@ class Child:
             )
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def sockets(self) -> int:
+        """How many sockets it has open."""
+        files = Path(f"/proc/{self.pid}/fd")
+        # A file may be closed while they are listed.
+        return sum(os.path.realpath(file).split("/")[-1].startswith("socket:") for file in files.iterdir())
+
+    def resident(self) -> int:
+        """Its resident memory in bytes."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    @property
     def stdout(self) -> str:
         return self._files[0].read_text()
 
