@@ -1,0 +1,260 @@
+"""Runs the services of compose.yaml as processes on loopback, where there is no container engine.
+
+    sh deploy/secrets.sh
+    python deploy/system.py [--bin FOLDER] [--secrets FOLDER] [SERVICE...]
+
+Commands, environment, files and health checks are those of compose.yaml. What changes is what
+containers change: every `service:port` and every own address is a free port of 127.0.0.1, every
+mounted path lies in a folder of its own, and images are programs of this machine (Debian's
+postgres and prometheus; no Grafana). Prints {"service", "address"} for each port, and then
+{"ready": true}. SIGTERM or Ctrl-C ends all of it. Needs PyYAML, and what the Python services need.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+DEPLOY = Path(__file__).resolve().parent
+PATIENCE = 60.0
+"""Seconds that a service may take to be healthy."""
+
+POSTGRES_DATA = "/var/lib/postgresql/data"
+IMAGES = {
+    "postgres": f"postgres -D {POSTGRES_DATA} -p 5432 -c listen_addresses=127.0.0.1".split()
+    + ["-c", "unix_socket_directories="],
+    "prom/prometheus": "prometheus --config.file=/etc/prometheus/prometheus.yml "
+    "--storage.tsdb.path=/prometheus --web.listen-address=0.0.0.0:9090".split(),
+}
+"""What the images of others run."""
+
+
+class Service:
+    """One service of compose.yaml, and the process that it is here."""
+
+    def __init__(self, system: "System", name: str):
+        self.system, self.name = system, name
+        self.spec = system.compose["services"][name]
+        self.root = system.folder / name
+        self.root.mkdir()
+        self._ports = {}
+        self._mount()
+
+    def port(self, number: str) -> int:
+        """The free port that stands for this port of the container."""
+        if number not in self._ports:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self._ports[number] = free.getsockname()[1]
+            self.system.tell(service=self.name, port=int(number), address=f"127.0.0.1:{self._ports[number]}")
+        return self._ports[number]
+
+    def words(self, text: str) -> str:
+        """A text of the container as it is meant here."""
+        names = "|".join(self.system.compose["services"])
+
+        def here(found: re.Match) -> str:
+            host, number = found.groups()
+            service = self.system.service(host) if host[0].isalpha() else self
+            return f"127.0.0.1:{service.port(number)}"
+
+        text = re.sub(rf"(?<![\w.-])({names}|0\.0\.0\.0|127\.0\.0\.1):(\d+)", here, text)
+        return re.sub(r"\$\{(\w+):-(.*?)\}", lambda found: os.environ.get(found[1], found[2]), text)
+
+    def path(self, inside: str) -> str:
+        """Where a path of the container lies here, if it is mounted or in a mounted folder."""
+        option, place = re.fullmatch(r"(-[\w.-]*=)?(.*)", inside, re.S).groups()
+        here = self.root / place.lstrip("/")
+        if place.startswith("/") and (here.exists() or (here.parent.exists() and here.parent != self.root)):
+            return (option or "") + str(here)
+        return inside
+
+    def _mount(self):
+        for secret in self.spec.get("secrets", []):
+            source = self.system.compose["secrets"][secret]["file"]
+            self._place(source, f"/run/secrets/{secret}")
+        for mount in self.spec.get("volumes", []):
+            source, target = mount.split(":")[:2]
+            self._place(source, target)
+        for mount in self.spec.get("tmpfs", []):
+            (self.root / mount.split(":")[0][1:]).mkdir(parents=True, exist_ok=True)
+
+    def _place(self, source: str, target: str):
+        place = self.root / target[1:]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not source.startswith("."):
+            place.mkdir()
+        elif (DEPLOY / source).is_dir():
+            shutil.copytree(DEPLOY / source, place)
+        else:
+            secret = source.removeprefix("./secrets/")
+            shutil.copy(DEPLOY / source if secret == source else self.system.secrets / secret, place)
+
+    def command(self) -> list:
+        """The entry point of the image, and the command, as they are here."""
+        if "build" in self.spec:
+            build = self.spec["build"]
+            context = DEPLOY / build["context"]
+            stages = (context / build.get("dockerfile", "Dockerfile")).read_text().split("\nFROM ")
+            stage = next(s for s in stages if re.search(rf" AS {build.get('target', '')}\n", s) or len(stages) == 1)
+            entry = json.loads(re.search(r"^ENTRYPOINT (\[.*\])$", stage, re.M)[1])
+        else:
+            entry = IMAGES[self.spec["image"].split(":")[0]]
+        return self.argv(entry + self.spec.get("command", []))
+
+    def argv(self, words: list) -> list:
+        program, *rest = words
+        if program == "python":
+            program = sys.executable
+        elif program.startswith("/usr/bin/doorward"):
+            program = self.system.bin / Path(program).name
+        elif program in ("postgres", "initdb", "pg_isready", "createdb"):
+            program = postgres_programs() / program
+            rest = [str(self.port(word)) if word == "5432" else word for word in rest]
+        return [str(program), *(self.path(self.words(word)) for word in rest)]
+
+    def start(self):
+        for file in (file for file in self.root.rglob("*") if file.suffix in (".toml", ".yml")):
+            file.write_text(self.words(file.read_text()))
+        environment = os.environ | {
+            name: self.path(self.words(value)) for name, value in self.spec.get("environment", {}).items()
+        }
+        options = {}
+        if self.name == "postgres":
+            options = self._prepare_postgres(environment)
+        context = DEPLOY / self.spec.get("build", {}).get("context", ".")
+        with (self.system.folder / f"{self.name}.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                self.command(), cwd=context, env=environment, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, start_new_session=True, **options,
+            )
+        self._wait()
+        if self.name == "postgres":
+            self._make_database(environment)
+
+    def _prepare_postgres(self, environment: dict) -> dict:
+        """What the image's own entry point does before the first start; initdb wants no root."""
+        options = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
+        data = self.root / POSTGRES_DATA[1:]
+        data.chmod(0o700)
+        for folder in (self.system.folder, *reversed(data.relative_to(self.system.folder).parents)):
+            (self.system.folder / folder).chmod(0o755)
+        if options:
+            shutil.chown(data, "postgres", "postgres")
+        setting = ["-D", POSTGRES_DATA, "-U", environment["POSTGRES_USER"], "-A", "scram-sha-256"]
+        setting += ["-E", "UTF8", "--locale=C.UTF-8", f"--pwfile={environment['POSTGRES_PASSWORD_FILE']}"]
+        command = self.argv(["initdb", *setting])
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **options)
+        return options
+
+    def _make_database(self, environment: dict):
+        password = Path(environment["POSTGRES_PASSWORD_FILE"]).read_text()
+        command = ["createdb", "-h", "127.0.0.1", "-p", "5432", "-U", environment["POSTGRES_USER"]]
+        command = self.argv([*command, environment["POSTGRES_DB"]])
+        subprocess.run(command, check=True, env=os.environ | {"PGPASSWORD": password})
+
+    def _wait(self):
+        """Until its own health check says yes."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_healthy():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                log = (self.system.folder / f"{self.name}.log").read_text()
+                raise SystemExit(f"{self.name} is not healthy:\n{log[-2000:]}")
+            time.sleep(0.1)
+
+    def _is_healthy(self) -> bool:
+        _, *test = self.spec["healthcheck"]["test"]
+        if test[0] == "wget":
+            try:
+                return urllib.request.urlopen(self.words(test[-1]), timeout=5).status == 200
+            except OSError:
+                return False
+        if test[0] == "pg_isready":
+            test += ["-p", "5432"]
+        return subprocess.run(self.argv(test), capture_output=True).returncode == 0
+
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            # A second word for the gateway's lame duck, a last one for anybody else.
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class System:
+    """Services by name, each with what it needs."""
+
+    def __init__(self, folder: Path, bin: Path, secrets: Path):
+        self.folder, self.bin, self.secrets = folder, bin, secrets
+        self.compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+        self._services = {}
+        self._started = []
+
+    def tell(self, **line):
+        print(json.dumps(line), flush=True)
+
+    def service(self, name: str) -> Service:
+        if name not in self._services:
+            self._services[name] = Service(self, name)
+        return self._services[name]
+
+    def start(self, name: str):
+        """Starts what it depends on, and then it; once."""
+        service = self.service(name)
+        if service in self._started:
+            return
+        for needed in service.spec.get("depends_on", {}):
+            self.start(needed)
+        self._started.append(service)
+        service.start()
+
+    def end(self):
+        for service in reversed([service for service in self._started if service.process]):
+            service.end()
+
+
+def postgres_programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not found:
+        raise SystemExit("PostgreSQL is not installed: apt-get install postgresql")
+    return found[-1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--bin", type=Path, default=DEPLOY.parent / "target" / "debug")
+    parser.add_argument("--secrets", type=Path, default=DEPLOY / "secrets")
+    parser.add_argument("service", nargs="*", default=["chat", "prometheus"])
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="doorward.") as folder:
+        system = System(Path(folder), given.bin.resolve(), given.secrets.resolve())
+        try:
+            for name in given.service:
+                system.start(name)
+            system.tell(ready=True)
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            system.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The files of deploy/: checked by their own tools, and run as processes on loopback."""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+
+import httpx2
+import pytest
+import yaml
+from conftest import CHILDREN
+from gateway import BINARIES, REPOSITORY
+from processes import PATIENCE, Child, poll
+
+DEPLOY = REPOSITORY / "deploy"
+DOCKERFILES = ["Dockerfile", "agent/Dockerfile", "tickets-fastmcp/Dockerfile"]
+SERVICES = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+EVERYTHING = 300.0
+"""Seconds for the whole system to start."""
+
+
+def run(*command, **options) -> str:
+    """What a tool prints; it must be content."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE,
+        **options,
+    )
+    assert done.returncode == 0, done.stdout.decode()
+    return done.stdout.decode()
+
+
+def tool(name: str) -> str:
+    """A program of the virtual environment, or one of Debian's; CI has them all."""
+    beside = os.path.join(os.path.dirname(sys.executable), name)
+    found = beside if os.path.exists(beside) else shutil.which(name)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+def test_compose_is_what_its_specification_says():
+    run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+
+
+@pytest.mark.parametrize("file", DOCKERFILES)
+def test_hadolint_finds_nothing(file):
+    run(tool("hadolint"), DEPLOY / file)
+
+
+def test_only_the_gateway_and_the_agent_can_be_reached_and_only_from_this_machine():
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"chat": ["127.0.0.1:8000:8000"], "gateway": ["127.0.0.1:8080:8080"]}
+    for name, service in SERVICES.items():
+        expected = {"chat": ["edge"], "gateway": ["edge", "inner"]}.get(name, ["inner"])
+        assert service["networks"] == expected, name
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_without_rights_and_watched(name):
+    service = SERVICES[name]
+    assert not service["user"].startswith(("0", "root"))
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"mem_limit", "cpus", "pids_limit", "healthcheck"} <= service.keys()
+    assert ":" in service.get("image", "built:here")
+
+
+def test_a_stop_leaves_the_gateway_its_lame_duck_and_its_drain():
+    shipped = (REPOSITORY / "gateway.toml").read_text()
+    needed = sum(int(re.search(rf'^{key} +.*"(\d+)s"', shipped, re.M)[1]) for key in ("lame_duck", "drain"))
+    assert int(SERVICES["gateway"]["stop_grace_period"].removesuffix("s")) > needed
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    """deploy/secrets and the tokens, made in a copy."""
+    for file in ("secrets.sh", "gateway.compose.toml"):
+        shutil.copy(DEPLOY / file, tmp_path)
+    printed = run("sh", tmp_path / "secrets.sh")
+    return tmp_path / "secrets", re.findall(r"  ([0-9a-f]{64})$", printed, re.M)
+
+
+def test_the_secrets_are_made_once_and_make_a_good_configuration(secrets):
+    folder, tokens = secrets
+    assert len(set(tokens)) == 2
+    assert "good, 1 upstreams, 2 tokens" in run(
+        BINARIES / "doorward", "check", "--config", folder / "gateway.toml"
+    )
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    for token in tokens:
+        assert not any(token.encode() in content for content in files.values())
+    assert "exists" in run("sh", folder.parent / "secrets.sh")
+    assert files == {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_promtool_finds_nothing_and_alerts_when_it_should():
+    promtool = tool("promtool")
+    run(promtool, "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
+    run(promtool, "test", "rules", DEPLOY / "prometheus" / "alerts_test.yml")
+
+
+def test_dashboards_and_alerts_ask_for_metrics_that_exist():
+    source = (REPOSITORY / "src" / "telemetry" / "metrics.rs").read_text()
+    known = {f"doorward_{name}" for name in re.findall(r'\(\s*"(\w+)",', source)}
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
+    asked = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    board = json.loads((DEPLOY / "grafana" / "dashboards" / "doorward.json").read_text())
+    asked += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    names = set(re.findall(r"doorward_\w+", " ".join(asked)))
+    assert len(names) > 8
+    assert {re.sub("_bucket$", "", name) for name in names} <= known
+
+
+def test_the_whole_system_answers_a_chat_message_and_is_watched(request, secrets, tmp_path):
+    tool("prometheus")
+    folder, (alice, _) = secrets
+    command = [sys.executable, DEPLOY / "system.py", "--bin", BINARIES, "--secrets", folder]
+    system = Child("system.py", command, tmp_path)
+    request.node.stash[CHILDREN] = {"system.py": system}
+    try:
+        system.find('{"ready": (true)}', EVERYTHING)
+        lines = [json.loads(line) for line in system.stdout.splitlines()[:-1]]
+        at = {(line["service"], line["port"]): line["address"] for line in lines}
+        thread = "4aba8e44-6900-4c76-8b33-f8b96ca0e75b"
+        with httpx2.Client(timeout=PATIENCE, trust_env=False) as http:
+            answer = http.post(
+                f"http://{at['chat', 8000]}/api/v1/chat/dev-org/threads/{thread}/messages",
+                headers={"Authorization": f"Bearer {alice}"},
+                json={"content": "create a ticket for testing compose"},
+            )
+            assert (answer.status_code, answer.json()["requires_escalation"]) == (200, False)
+
+            def scraped() -> bool:
+                query = {"query": 'doorward_tool_calls_total{tool="create_ticket",outcome="ok"}'}
+                url = f"http://{at['prometheus', 9090]}/api/v1/query"
+                found = http.get(url, params=query).json()["data"]["result"]
+                return [sample["value"][1] for sample in found] == ["1"]
+
+            poll("Prometheus has the call", scraped)
+    finally:
+        assert system.end() == 0, system.stderr
