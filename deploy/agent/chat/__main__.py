@@ -25,7 +25,9 @@ def arguments() -> argparse.Namespace:
     option("--listen", "CHAT_LISTEN", "127.0.0.1:8000", "host:port; port 0 is any free one")
     option("--gateway", "GATEWAY_URL", "http://127.0.0.1:8080/mcp", "the MCP endpoint")
     option("--database", "CHAT_DATABASE", ":memory:", "the SQLite file of threads and messages")
-    option("--model", "CHAT_MODEL", "offline", "a Pydantic AI model, or the rules without a network")
+    option(
+        "--model", "CHAT_MODEL", "offline", "a Pydantic AI model, or the rules without a network"
+    )
     return parser.parse_args()
 
 

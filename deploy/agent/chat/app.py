@@ -123,7 +123,9 @@ def unauthenticated(sentence: str) -> Refused:
 
 def bearer(request: Request) -> str:
     """The token of RFC 6750; nothing else could travel on."""
-    found = re.fullmatch(r"(?i:bearer) +([\w.~+/-]+=*)", request.headers.get("authorization", ""), re.A)
+    found = re.fullmatch(
+        r"(?i:bearer) +([\w.~+/-]+=*)", request.headers.get("authorization", ""), re.A
+    )
     if found is None or len(request.headers.getlist("authorization")) != 1:
         raise unauthenticated("a bearer token is needed")
     return found[1]

@@ -40,7 +40,9 @@ class Wire:
         self.refused = False
 
     def client(self, **options: Any) -> httpx2.AsyncClient:
-        http = create_mcp_http_client(options.get("headers"), options.get("timeout"), options.get("auth"))
+        http = create_mcp_http_client(
+            options.get("headers"), options.get("timeout"), options.get("auth")
+        )
         # A redirect would carry the token to wherever it points.
         http.follow_redirects = False
         http.event_hooks["response"].append(self._watch)
@@ -55,16 +57,28 @@ async def connect(url: str, token: str) -> AsyncIterator[tuple[Client, Caller]]:
     """A connected client, and whom it acts for. Closed with everything it opened, however it ends."""
     wire = Wire()
     transport = StreamableHttpTransport(url, auth=token, httpx_client_factory=wire.client)
-    async with AsyncExitStack() as stack:
-        try:
-            client = await stack.enter_async_context(Client(transport))
-            caller = await whoami(client)
-        except NotPermitted:
-            raise
-        except Exception as error:
-            # The client has several ways to say that it could not connect; what matters is why.
-            raise (BadToken if wire.refused else Unavailable)(type(error).__name__) from None
-        yield client, caller
+    try:
+        async with AsyncExitStack() as stack:
+            try:
+                client = await stack.enter_async_context(Client(transport))
+                caller = await whoami(client)
+            except NotPermitted:
+                raise
+            except Exception as error:
+                # The client has several ways to say that it could not connect; what matters is why.
+                raise (BadToken if wire.refused else Unavailable)(type(error).__name__) from None
+            yield client, caller
+    except Exception as error:
+        if is_lost(error):
+            raise Unavailable("the connection broke") from None
+        raise
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether a connection broke; the client may wrap that in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_lost(inner) for inner in error.exceptions)
+    return isinstance(error, httpx2.TransportError)
 
 
 async def whoami(client: Client) -> Caller:

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart, ToolReturnPart, UserPromptPart
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelResponse,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 Arguments = dict[str, Any]
@@ -126,7 +132,9 @@ def reason(content: Any) -> str:
     return found[1] if found else text
 
 
-def answer(info: AgentInfo, content: str, confidence: float, escalate: bool = False) -> ModelResponse:
+def answer(
+    info: AgentInfo, content: str, confidence: float, escalate: bool = False
+) -> ModelResponse:
     said = {"content": content, "confidence": confidence, "requires_escalation": escalate}
     return ModelResponse(parts=[ToolCallPart(info.output_tools[0].name, said)])
 

@@ -43,7 +43,10 @@ def answer(message: str, tools: list) -> ChatAnswer:
     ("message", "told"),
     [
         ("what tools can you call?", "I act for alice of dev-org. I can call these tools: create_"),
-        ("list my tickets", "Here is the list of your tickets, 1 in all: T-1 Printer (open, high)."),
+        (
+            "list my tickets",
+            "Here is the list of your tickets, 1 in all: T-1 Printer (open, high).",
+        ),
         ("create a ticket for testing FastMCP", "I created the ticket T-1 testing FastMCP (open"),
         ("search for tickets about FastMCP", "The search for 'FastMCP' found 0 tickets."),
     ],

@@ -1,4 +1,9 @@
-"""What is refused before the gateway is asked; there is none here."""
+"""What is refused without a gateway, or with one that goes away."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from chat.app import application
@@ -10,11 +15,16 @@ TOKEN = {"Authorization": "Bearer some-token"}
 HELLO = {"content": "hello"}
 
 
+@contextmanager
+def chat(gateway: str):
+    app = application(gateway, Assistant("offline"), ":memory:")
+    with TestClient(app, follow_redirects=False) as http:
+        yield http
+
+
 @pytest.fixture
 def http():
-    nobody = "http://127.0.0.1:1/mcp"
-    app = application(nobody, Assistant("offline"), ":memory:")
-    with TestClient(app, follow_redirects=False) as http:
+    with chat("http://127.0.0.1:1/mcp") as http:
         yield http
 
 
@@ -61,6 +71,18 @@ def test_a_thread_is_a_uuid(http):
 
 def test_a_gateway_that_is_away_is_503(http, caplog):
     answer = http.post(PATH, headers=TOKEN, json=HELLO)
+    assert answer.status_code == 503
+    assert "Traceback" not in caplog.text
+
+
+def test_a_gateway_that_dies_under_a_call_is_503(caplog):
+    script = Path(__file__).with_name("dying_gateway.py")
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as gateway:
+        try:
+            with chat(gateway.stdout.readline().strip()) as http:
+                answer = http.post(PATH, headers=TOKEN, json={"content": "list my tickets"})
+        finally:
+            gateway.kill()
     assert answer.status_code == 503
     assert "Traceback" not in caplog.text
 
