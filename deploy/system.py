@@ -56,7 +56,9 @@ class Service:
         if number not in self._ports:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self._ports[number] = free.getsockname()[1]
-            self.system.tell(service=self.name, port=int(number), address=f"127.0.0.1:{self._ports[number]}")
+            self.system.tell(
+                service=self.name, port=int(number), address=f"127.0.0.1:{self._ports[number]}"
+            )
         return self._ports[number]
 
     def words(self, text: str) -> str:
@@ -75,7 +77,9 @@ class Service:
         """Where a path of the container lies here, if it is mounted or in a mounted folder."""
         option, place = re.fullmatch(r"(-[\w.-]*=)?(.*)", inside, re.S).groups()
         here = self.root / place.lstrip("/")
-        if place.startswith("/") and (here.exists() or (here.parent.exists() and here.parent != self.root)):
+        if place.startswith("/") and (
+            here.exists() or (here.parent.exists() and here.parent != self.root)
+        ):
             return (option or "") + str(here)
         return inside
 
@@ -98,7 +102,9 @@ class Service:
             shutil.copytree(DEPLOY / source, place)
         else:
             secret = source.removeprefix("./secrets/")
-            shutil.copy(DEPLOY / source if secret == source else self.system.secrets / secret, place)
+            shutil.copy(
+                DEPLOY / source if secret == source else self.system.secrets / secret, place
+            )
 
     def command(self) -> list:
         """The entry point of the image, and the command, as they are here."""
@@ -106,7 +112,11 @@ class Service:
             build = self.spec["build"]
             context = DEPLOY / build["context"]
             stages = (context / build.get("dockerfile", "Dockerfile")).read_text().split("\nFROM ")
-            stage = next(s for s in stages if re.search(rf" AS {build.get('target', '')}\n", s) or len(stages) == 1)
+            stage = next(
+                s
+                for s in stages
+                if re.search(rf" AS {build.get('target', '')}\n", s) or len(stages) == 1
+            )
             entry = json.loads(re.search(r"^ENTRYPOINT (\[.*\])$", stage, re.M)[1])
         else:
             entry = IMAGES[self.spec["image"].split(":")[0]]
@@ -127,7 +137,8 @@ class Service:
         for file in (file for file in self.root.rglob("*") if file.suffix in (".toml", ".yml")):
             file.write_text(self.words(file.read_text()))
         environment = os.environ | {
-            name: self.path(self.words(value)) for name, value in self.spec.get("environment", {}).items()
+            name: self.path(self.words(value))
+            for name, value in self.spec.get("environment", {}).items()
         }
         options = {}
         if self.name == "postgres":
@@ -135,8 +146,14 @@ class Service:
         context = DEPLOY / self.spec.get("build", {}).get("context", ".")
         with (self.system.folder / f"{self.name}.log").open("wb") as log:
             self.process = subprocess.Popen(
-                self.command(), cwd=context, env=environment, stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, start_new_session=True, **options,
+                self.command(),
+                cwd=context,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                **options,
             )
         self._wait()
         if self.name == "postgres":
@@ -152,7 +169,12 @@ class Service:
         if options:
             shutil.chown(data, "postgres", "postgres")
         setting = ["-D", POSTGRES_DATA, "-U", environment["POSTGRES_USER"], "-A", "scram-sha-256"]
-        setting += ["-E", "UTF8", "--locale=C.UTF-8", f"--pwfile={environment['POSTGRES_PASSWORD_FILE']}"]
+        setting += [
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            f"--pwfile={environment['POSTGRES_PASSWORD_FILE']}",
+        ]
         command = self.argv(["initdb", *setting])
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **options)
         return options
@@ -237,7 +259,9 @@ def postgres_programs() -> Path:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--bin", type=Path, default=DEPLOY.parent / "target" / "debug")
     parser.add_argument("--secrets", type=Path, default=DEPLOY / "secrets")
     parser.add_argument("service", nargs="*", default=["chat", "prometheus"])

@@ -91,7 +91,11 @@ def main():
         commands = {
             "upstream": ["target/bench/release/upstream", f"127.0.0.1:{upstream}"],
             "doorward": ["target/release/doorward", "run", "--config", config],
-            "bare": ["target/bench/release/passthrough", f"127.0.0.1:{bare}", f"127.0.0.1:{upstream}"],
+            "bare": [
+                "target/bench/release/passthrough",
+                f"127.0.0.1:{bare}",
+                f"127.0.0.1:{upstream}",
+            ],
         }
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         running = {name: subprocess.Popen(command, **quiet) for name, command in commands.items()}

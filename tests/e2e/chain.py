@@ -74,7 +74,15 @@ class Chain:
         mcp_url = self.children["mcp"].find(r"listening on (\S+/mcp)")
         self.gateway = Gateway(folder, shipped(url_of(mcp_url)))
         self.children["gateway"] = self.gateway.child
-        command = [sys.executable, "-m", "chat", "--listen", ANYWHERE, "--gateway", self.gateway.url]
+        command = [
+            sys.executable,
+            "-m",
+            "chat",
+            "--listen",
+            ANYWHERE,
+            "--gateway",
+            self.gateway.url,
+        ]
         self._start("chat", [*command, "--database", folder / "threads.db"], folder, cwd=AGENT)
         self.chat_url = self.children["chat"].find(r"chat listening on (\S+)")
 

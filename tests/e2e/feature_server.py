@@ -154,7 +154,11 @@ def main():
     log(listening=f"http://127.0.0.1:{listener.getsockname()[1]}/mcp")
     asyncio.run(
         mcp.run_http_async(
-            transport="http", path="/mcp", sockets=[listener], show_banner=False, log_level="WARNING"
+            transport="http",
+            path="/mcp",
+            sockets=[listener],
+            show_banner=False,
+            log_level="WARNING",
         )
     )
 

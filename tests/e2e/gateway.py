@@ -42,9 +42,7 @@ class Gateway:
     def __init__(self, folder: Path, configuration: str):
         config = folder / "gateway.toml"
         config.write_text(configuration)
-        self.child = Child(
-            "gateway", [BINARIES / "doorward", "run", "--config", config], folder
-        )
+        self.child = Child("gateway", [BINARIES / "doorward", "run", "--config", config], folder)
         self.url = self.child.find(r'"event":"server\.listening".*?"url":"([^"]+)"')
         self._metrics = self.child.find(r'"event":"admin\.listening".*?"url":"([^"]+)"')
         self.child.find(r'"event":"(server\.ready)"')
@@ -62,7 +60,9 @@ class Gateway:
     def count(self, metric: str, *labels: str) -> dict:
         """The samples of a counter that are not zero, by the values of these labels."""
         counted = {}
-        for name, value in re.findall(rf"^doorward_{metric}{{(.*)}} (\S+)$", self.exposition(), re.M):
+        for name, value in re.findall(
+            rf"^doorward_{metric}{{(.*)}} (\S+)$", self.exposition(), re.M
+        ):
             sample = dict(re.findall(r'(\w+)="([^"]*)"', name))
             key = tuple(sample[label] for label in labels)
             counted[key] = counted.get(key, 0) + int(value)

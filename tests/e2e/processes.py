@@ -45,7 +45,9 @@ class Child:
         """How many sockets it has open."""
         files = Path(f"/proc/{self.pid}/fd")
         # A file may be closed while they are listed.
-        return sum(os.path.realpath(file).split("/")[-1].startswith("socket:") for file in files.iterdir())
+        return sum(
+            os.path.realpath(file).split("/")[-1].startswith("socket:") for file in files.iterdir()
+        )
 
     def resident(self) -> int:
         """Its resident memory in bytes."""

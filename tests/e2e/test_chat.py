@@ -1,7 +1,18 @@
 """The seed's own cases: from a chat message, through the gateway, to a row in the ticket table."""
 
 import pytest
-from chain import AI_DEV, ALICE, ERRORS, ORGANIZATION, THREAD, USER, Chain, Chat, calls_recorded, new_thread
+from chain import (
+    AI_DEV,
+    ALICE,
+    ERRORS,
+    ORGANIZATION,
+    THREAD,
+    USER,
+    Chain,
+    Chat,
+    calls_recorded,
+    new_thread,
+)
 from conftest import CHILDREN
 from processes import poll
 

@@ -79,7 +79,9 @@ async def test_messages_at_once_of_two_callers_never_mix(chain, say, number):
 
         start = time.perf_counter()
         made = await asyncio.gather(*(create((alice, ai_dev)[i % 2]) for i in range(number)))
-        say(f"{number} chat messages at once: {time.perf_counter() - start:.2f} s (seed: 5 under 10)")
+        say(
+            f"{number} chat messages at once: {time.perf_counter() - start:.2f} s (seed: 5 under 10)"
+        )
     owners = {title: user for title, user, _ in chain.database.tickets()}
     for title, token in made:
         assert (owners[title] == "alice") == (token == ALICE)
@@ -100,7 +102,9 @@ async def test_a_thousand_messages_leave_nothing_behind(chain, say):
 
         def settled() -> tuple:
             """Sockets of both processes, once nothing is in flight."""
-            poll("no request in flight", lambda: not gateway.count("requests_in_flight", "upstream"))
+            poll(
+                "no request in flight", lambda: not gateway.count("requests_in_flight", "upstream")
+            )
             poll("no stream open", lambda: not gateway.count("streams_active", "upstream"))
             return chat_process.sockets(), gateway.child.sockets()
 
@@ -113,7 +117,9 @@ async def test_a_thousand_messages_leave_nothing_behind(chain, say):
         after = poll("sockets as before", lambda: (now := settled()) and now <= before and now)
     methods = gateway.count("requests_total", "method")
     opened = methods.get(("initialize",), 0)
-    say(f"{MESSAGES} messages, {took / (MESSAGES - WARM) * 1000:.0f} ms each with {AT_ONCE} at once")
+    say(
+        f"{MESSAGES} messages, {took / (MESSAGES - WARM) * 1000:.0f} ms each with {AT_ONCE} at once"
+    )
     say(f"memory of the agent: {grown / 1024:.0f} KiB more after the last {MESSAGES - WARM}")
     say(f"sockets of agent and gateway: {before} before, {after} after; {opened} sessions opened")
     assert opened == methods.get(("DELETE",), methods.get(("delete",), 0)), methods

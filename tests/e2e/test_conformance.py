@@ -113,7 +113,9 @@ def test_the_gateway_changes_no_verdict(addresses, verdict, arguments, expected)
     server, gateway = addresses
     direct = verdict("direct", arguments, server)
     through = verdict("through", arguments, gateway)
-    assert passed(direct) >= expected, "the server itself does not pass; an empty run proves nothing"
+    assert passed(direct) >= expected, (
+        "the server itself does not pass; an empty run proves nothing"
+    )
     differences = [
         f"{side} only: {count} x {' '.join(check)}"
         for side, checks in (("direct", direct - through), ("through", through - direct))

@@ -48,7 +48,9 @@ def tool(name: str) -> str:
 
 
 def test_compose_is_what_its_specification_says():
-    run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+    run(
+        tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml"
+    )
 
 
 @pytest.mark.parametrize("file", DOCKERFILES)
@@ -76,7 +78,9 @@ def test_every_service_is_without_rights_and_watched(name):
 
 def test_a_stop_leaves_the_gateway_its_lame_duck_and_its_drain():
     shipped = (REPOSITORY / "gateway.toml").read_text()
-    needed = sum(int(re.search(rf'^{key} +.*"(\d+)s"', shipped, re.M)[1]) for key in ("lame_duck", "drain"))
+    needed = sum(
+        int(re.search(rf'^{key} +.*"(\d+)s"', shipped, re.M)[1]) for key in ("lame_duck", "drain")
+    )
     assert int(SERVICES["gateway"]["stop_grace_period"].removesuffix("s")) > needed
 
 

@@ -80,7 +80,9 @@ async def test_the_ticket_api_is_told_who_calls(gateway, library, upstream):
         before = len(upstream.api_log(gateway))
         async with library.connect(gateway.url, token) as client:
             await client.call("list_tickets")
-        line = rf"ticket api request.*user\W+{user}\W.*organization\W+{organization}\W.*method\W+GET"
+        line = (
+            rf"ticket api request.*user\W+{user}\W.*organization\W+{organization}\W.*method\W+GET"
+        )
         logged = poll("the API logs the call", lambda: upstream.api_log(gateway)[before:])
         assert re.search(line, logged), logged
         assert logged.count("ticket api request") == 1
