@@ -1,6 +1,5 @@
 """The whole system of the seed as processes: chat, gateway, ticket MCP server, ticket API, database."""
 
-import json
 import os
 import re
 import sqlite3
@@ -72,6 +71,7 @@ class Chain:
             setting = {"TICKETS_API_URL": api_url, "TICKETS_LISTEN": ANYWHERE}
             self._start("mcp", [sys.executable, FASTMCP], folder, env=os.environ | setting)
         mcp_url = self.children["mcp"].find(r"listening on (\S+/mcp)")
+        self.health = [f"{api_url}/health", f"{mcp_url.removesuffix('mcp')}health"]
         self.gateway = Gateway(folder, shipped(url_of(mcp_url)))
         self.children["gateway"] = self.gateway.child
         command = [
@@ -85,6 +85,7 @@ class Chain:
         ]
         self._start("chat", [*command, "--database", folder / "threads.db"], folder, cwd=AGENT)
         self.chat_url = self.children["chat"].find(r"chat listening on (\S+)")
+        self.health += [f"{self.chat_url}/health", f"http://{self.gateway.admin}/readyz"]
 
     def _start(self, name: str, command: list, folder: Path, **options):
         self.children[name] = Child(name, command, folder, **options)
@@ -141,10 +142,9 @@ def new_thread() -> str:
 
 def calls_recorded(gateway: Gateway) -> list:
     """(user, tool, decision) of every tools/call in the audit records so far."""
-    records = (json.loads(line) for line in gateway.child.stdout.splitlines())
     return [
         (record.get("user"), record.get("tool"), record["decision"])
-        for record in records
+        for record in gateway.records()
         if record.get("method") == "tools/call"
     ]
 

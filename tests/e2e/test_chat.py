@@ -1,5 +1,6 @@
 """The seed's own cases: from a chat message, through the gateway, to a row in the ticket table."""
 
+import httpx2
 import pytest
 from chain import (
     AI_DEV,
@@ -38,6 +39,12 @@ async def ai_dev(chain):
 async def alice(chain):
     async with Chat(chain, ALICE) as chat:
         yield chat
+
+
+async def test_every_service_says_that_it_is_well(chain):
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        for url in chain.health:
+            assert (await http.get(url)).status_code == 200, url
 
 
 async def test_the_exact_request_of_the_seed(ai_dev):
@@ -138,6 +145,8 @@ async def test_every_call_of_a_tool_is_recorded_with_its_user(chain, alice):
 async def test_the_logs_of_all_services_are_clean(chain):
     """Last in this module, after everything above has happened."""
     logs = chain.logs()
+    redirected = [record for record in chain.gateway.records() if 300 <= record["status"] < 400]
+    assert not redirected
     for service, log in logs.items():
         assert not ERRORS.findall(log), f"{service}: {log}"
         for secret in (ALICE, AI_DEV, "not-a-token"):
