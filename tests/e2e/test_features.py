@@ -27,7 +27,7 @@ CASES_OF = {
 KEPT_CASES = ["progress", "silent", "silent_midway"]
 """The cases for the gateway that writes comments into silent streams."""
 
-HIDDEN = {"secret", "get_ticket", "create_ticket"}
+HIDDEN = {"secret", "get_ticket", "create_ticket", "whoami"}
 """The tools that nobody is granted here."""
 HIDDEN_CASES = {"fastmcp": ["refused"], "typescript": ["refused"], "rmcp": ["tickets_refused"]}
 UNHIDDEN_CASES = {
