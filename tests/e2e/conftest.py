@@ -86,6 +86,15 @@ def gateway(request, upstream, tmp_path):
 
 
 @pytest.fixture
+def shipped_gateway(request, tmp_path):
+    """gateway.toml as it is shipped, with the ticket server inside."""
+    gateway = Gateway(tmp_path, shipped(BUILTIN))
+    request.node.stash[CHILDREN] = {"gateway": gateway.child}
+    yield gateway
+    gateway.end()
+
+
+@pytest.fixture
 def anyio_backend():
     return "asyncio"
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import CHILDREN
 from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
-from gateway import ALICE, BUILTIN, Gateway, shipped
+from gateway import ALICE
 from mcp import MCPError
 from processes import Child, poll
 
@@ -50,27 +50,19 @@ class Prometheus:
 
 
 @pytest.fixture
-def gateway(request, tmp_path):
-    gateway = Gateway(tmp_path, shipped(BUILTIN))
-    request.node.stash[CHILDREN] = {"gateway": gateway.child}
-    yield gateway
-    gateway.end()
-
-
-@pytest.fixture
-def prometheus(request, gateway, tmp_path):
+def prometheus(request, shipped_gateway, tmp_path):
     if shutil.which("prometheus") is None:
         if os.environ.get("CI"):
             pytest.fail("prometheus is not installed")
         pytest.skip("prometheus is not installed: apt-get install prometheus")
-    prometheus = Prometheus(tmp_path, gateway.admin)
+    prometheus = Prometheus(tmp_path, shipped_gateway.admin)
     request.node.stash[CHILDREN]["prometheus"] = prometheus.child
     yield prometheus
     prometheus.child.end()
 
 
-async def test_prometheus_tells_the_calls_by_tool_and_outcome(gateway, prometheus):
-    async with fastmcp.Client(StreamableHttpTransport(gateway.url, auth=ALICE)) as client:
+async def test_prometheus_tells_the_calls_by_tool_and_outcome(shipped_gateway, prometheus):
+    async with fastmcp.Client(StreamableHttpTransport(shipped_gateway.url, auth=ALICE)) as client:
         for _ in range(3):
             await client.call_tool("list_tickets")
         await client.call_tool("whoami")

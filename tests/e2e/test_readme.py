@@ -6,8 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import CHILDREN
-from gateway import BUILTIN, REPOSITORY, Gateway, shipped
+from gateway import REPOSITORY
 from processes import PATIENCE
 
 README = (REPOSITORY / "README.md").read_text()
@@ -17,23 +16,15 @@ CONFIGURATIONS = re.findall(r"\| `([.\w/]+/mcp\.json)` \| `(\{.*\})` \|$", READM
 ENDPOINT = "http://127.0.0.1:8080/mcp"
 
 
-@pytest.fixture
-def gateway(request, tmp_path):
-    gateway = Gateway(tmp_path, shipped(BUILTIN))
-    request.node.stash[CHILDREN] = {"gateway": gateway.child}
-    yield gateway
-    gateway.end()
-
-
 @pytest.mark.parametrize(
     ("snippet", "printed"),
     list(zip(SNIPPETS, PRINTED, strict=True)),
     ids=["fastmcp", "pydantic-ai"],
 )
-def test_the_snippets_run(gateway, snippet, printed):
+def test_the_snippets_run(shipped_gateway, snippet, printed):
     assert ENDPOINT in snippet
     done = subprocess.run(
-        [sys.executable, "-c", snippet.replace(ENDPOINT, gateway.url)],
+        [sys.executable, "-c", snippet.replace(ENDPOINT, shipped_gateway.url)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
