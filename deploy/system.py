@@ -1,7 +1,7 @@
 """Runs the services of compose.yaml as processes on loopback, where there is no container engine.
 
     sh deploy/secrets.sh
-    python deploy/system.py [--bin FOLDER] [--secrets FOLDER] [SERVICE...]
+    python deploy/system.py [--bin FOLDER] [--secrets FOLDER] [--logs FOLDER] [SERVICE...]
 
 Commands, environment, files and health checks are those of compose.yaml. What changes is what
 containers change: every `service:port` and every own address is a free port of 127.0.0.1, every
@@ -48,6 +48,7 @@ class Service:
         self.spec = system.compose["services"][name]
         self.root = system.folder / name
         self.root.mkdir()
+        self.process = None
         self._ports = {}
         self._mount()
 
@@ -144,9 +145,12 @@ class Service:
         if self.name == "postgres":
             options = self._prepare_postgres(environment)
         context = DEPLOY / self.spec.get("build", {}).get("context", ".")
-        with (self.system.folder / f"{self.name}.log").open("wb") as log:
+        command = self.command()
+        if shutil.which(command[0]) is None:
+            raise SystemExit(f"{self.name} cannot start: {command[0]} is not there")
+        with self._log().open("wb") as log:
             self.process = subprocess.Popen(
-                self.command(),
+                command,
                 cwd=context,
                 env=environment,
                 stdout=log,
@@ -158,6 +162,9 @@ class Service:
         self._wait()
         if self.name == "postgres":
             self._make_database(environment)
+
+    def _log(self) -> Path:
+        return self.system.logs / f"{self.name}.log"
 
     def _prepare_postgres(self, environment: dict) -> dict:
         """What the image's own entry point does before the first start; initdb wants no root."""
@@ -190,8 +197,7 @@ class Service:
         deadline = time.monotonic() + PATIENCE
         while not self._is_healthy():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                log = (self.system.folder / f"{self.name}.log").read_text()
-                raise SystemExit(f"{self.name} is not healthy:\n{log[-2000:]}")
+                raise SystemExit(f"{self.name} is not healthy:\n{self._log().read_text()[-2000:]}")
             time.sleep(0.1)
 
     def _is_healthy(self) -> bool:
@@ -222,8 +228,8 @@ class Service:
 class System:
     """Services by name, each with what it needs."""
 
-    def __init__(self, folder: Path, bin: Path, secrets: Path):
-        self.folder, self.bin, self.secrets = folder, bin, secrets
+    def __init__(self, folder: Path, bin: Path, secrets: Path, logs: Path):
+        self.folder, self.bin, self.secrets, self.logs = folder, bin, secrets, logs
         self.compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
         self._services = {}
         self._started = []
@@ -247,6 +253,9 @@ class System:
         service.start()
 
     def end(self):
+        # To the last: nobody else knows these processes.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for service in reversed([service for service in self._started if service.process]):
             service.end()
 
@@ -264,11 +273,17 @@ def main():
     )
     parser.add_argument("--bin", type=Path, default=DEPLOY.parent / "target" / "debug")
     parser.add_argument("--secrets", type=Path, default=DEPLOY / "secrets")
+    parser.add_argument("--logs", type=Path, help="keep what each service writes in this folder")
     parser.add_argument("service", nargs="*", default=["chat", "prometheus"])
     given = parser.parse_args()
+    if not given.secrets.is_dir():
+        parser.error(f"{given.secrets} is not there; sh deploy/secrets.sh makes deploy/secrets")
+    if given.logs:
+        given.logs.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="doorward.") as folder:
-        system = System(Path(folder), given.bin.resolve(), given.secrets.resolve())
+        logs = (given.logs or Path(folder)).resolve()
+        system = System(Path(folder), given.bin.resolve(), given.secrets.resolve(), logs)
         try:
             for name in given.service:
                 system.start(name)

@@ -4,15 +4,18 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx2
 import pytest
 import yaml
 from conftest import CHILDREN
 from gateway import BINARIES, REPOSITORY
+from postgres import binaries as postgres_binaries
 from processes import PATIENCE, Child, poll
 
 DEPLOY = REPOSITORY / "deploy"
@@ -40,11 +43,19 @@ def tool(name: str) -> str:
     """A program of the virtual environment, or one of Debian's; CI has them all."""
     beside = os.path.join(os.path.dirname(sys.executable), name)
     found = beside if os.path.exists(beside) else shutil.which(name)
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
-    return found
+    return found or missing(name)
+
+
+def missing(name: str):
+    if os.environ.get("CI"):
+        pytest.fail(f"{name} is not installed")
+    pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture
+def postgres():
+    """Debian's, which is on no PATH."""
+    return postgres_binaries() or missing("PostgreSQL")
 
 
 def test_compose_is_what_its_specification_says():
@@ -125,6 +136,38 @@ def test_dashboards_and_alerts_ask_for_metrics_that_exist():
     assert {re.sub("_bucket$", "", name) for name in names} <= known
 
 
+def running(folder: Path) -> list:
+    """The processes whose program lies in this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
+        if words[0].startswith(bytes(folder)):
+            found.append(int(process.name))
+    return found
+
+
+@pytest.mark.usefixtures("postgres")
+def test_where_one_service_cannot_start_none_is_left(secrets, tmp_path):
+    folder, _ = secrets
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    (bin / "doorward-tickets").symlink_to(BINARIES / "doorward-tickets")
+    command = [sys.executable, DEPLOY / "system.py", "--bin", bin, "--secrets", folder]
+    command += ["--logs", tmp_path / "logs", "gateway"]
+    system = Child("system.py", command, tmp_path)
+    code = system.wait()
+    left = running(bin)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    assert (code, left) == (1, []), system.stderr
+    assert system.stderr == f"gateway cannot start: {bin / 'doorward'} is not there\n"
+    assert "listening on" in (tmp_path / "logs" / "tickets-mcp.log").read_text()
+
+
+@pytest.mark.usefixtures("postgres")
 def test_the_whole_system_answers_a_chat_message_and_is_watched(request, secrets, tmp_path):
     tool("prometheus")
     folder, (alice, _) = secrets
