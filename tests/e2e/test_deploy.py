@@ -14,7 +14,10 @@ import httpx2
 import pytest
 import yaml
 from conftest import CHILDREN
-from gateway import BINARIES, REPOSITORY
+from fastmcp import Client
+from fastmcp.client.transports import StreamableHttpTransport
+from gateway import ALICE, BINARIES, REPOSITORY
+from mcp import MCPError
 from postgres import binaries as postgres_binaries
 from processes import PATIENCE, Child, poll
 
@@ -124,16 +127,51 @@ def test_promtool_finds_nothing_and_alerts_when_it_should():
     run(promtool, "test", "rules", DEPLOY / "prometheus" / "alerts_test.yml")
 
 
-def test_dashboards_and_alerts_ask_for_metrics_that_exist():
-    source = (REPOSITORY / "src" / "telemetry" / "metrics.rs").read_text()
-    known = {f"doorward_{name}" for name in re.findall(r'\(\s*"(\w+)",', source)}
+def asked() -> list:
+    """Every PromQL expression of the alerts and of the dashboard."""
     rules = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
-    asked = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
     board = json.loads((DEPLOY / "grafana" / "dashboards" / "doorward.json").read_text())
-    asked += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
-    names = set(re.findall(r"doorward_\w+", " ".join(asked)))
-    assert len(names) > 8
-    assert {re.sub("_bucket$", "", name) for name in names} <= known
+    expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    expressions += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    return [expression.replace("$__rate_interval", "5m") for expression in expressions]
+
+
+def test_promtool_can_read_what_the_dashboard_asks(tmp_path):
+    rules = [{"record": f"asked:{at}", "expr": expr} for at, expr in enumerate(asked())]
+    (tmp_path / "rules.json").write_text(json.dumps({"groups": [{"name": "a", "rules": rules}]}))
+    run(tool("promtool"), "check", "rules", tmp_path / "rules.json")
+
+
+def test_the_dashboard_asks_the_datasource_that_is_provisioned():
+    provisioned = DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yaml"
+    uids = {source["uid"] for source in yaml.safe_load(provisioned.read_text())["datasources"]}
+    board = json.loads((DEPLOY / "grafana" / "dashboards" / "doorward.json").read_text())
+    assert {panel["datasource"]["uid"] for panel in board["panels"]} == uids
+
+
+@pytest.mark.anyio
+async def test_dashboards_and_alerts_ask_for_metrics_labels_and_values_that_exist(shipped_gateway):
+    async with Client(StreamableHttpTransport(shipped_gateway.url, auth=ALICE)) as client:
+        await client.call_tool("whoami")
+        with pytest.raises(MCPError):
+            await client.call_tool("get_ticket", {"ticket_id": "T-1"})
+    # Labels and their values, by the name of the sample.
+    shown = {}
+    for name, labels in re.findall(
+        r"^(doorward_\w+)(?:{(.*)})? \S+$", shipped_gateway.exposition(), re.M
+    ):
+        values = shown.setdefault(name, {})
+        for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
+            values.setdefault(label, set()).add(value)
+    for expression in asked():
+        labels = {"instance"}  # Prometheus's own
+        for name, matchers in re.findall(r"(doorward_\w+)(?:{(.*?)})?", expression):
+            assert name in shown, expression
+            labels |= shown[name].keys()
+            for label, value in re.findall(r'(\w+)[=!]~?"([^"]*)"', matchers):
+                assert set(value.split("|")) <= shown[name].get(label, set()), expression
+        for grouped in re.findall(r"by \((.*?)\)", expression):
+            assert set(grouped.split(", ")) <= labels, expression
 
 
 def running(folder: Path) -> list:
