@@ -1,5 +1,7 @@
-//! The listener for monitoring: `/metrics`, `/livez`, `/readyz`. Read only, and never on the
-//! public address.
+//! The listener for monitoring: `/metrics`, `/livez`, `/readyz`, `/status`. Read only, and never on
+//! the public address.
+
+mod status;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +11,7 @@ use http::{Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
+pub use self::status::{LastReload, Status};
 use crate::telemetry::metrics::Metrics;
 
 /// Whether new calls are welcome.
@@ -28,10 +31,13 @@ impl Readiness {
 }
 
 /// What the admin listener serves.
-#[derive(Debug)]
 pub struct Admin {
     /// Shown at `/metrics`.
     pub metrics: Arc<Metrics>,
+    /// Called before, for what changes with time alone.
+    pub refresh: Box<dyn Fn() + Send + Sync>,
+    /// Shown at `/status`.
+    pub status: Status,
     /// Shown at `/readyz`.
     pub readiness: Readiness,
 }
@@ -50,11 +56,15 @@ impl Admin {
             "/livez" => text(StatusCode::OK, "ok\n"),
             "/readyz" if self.readiness.0.load(Ordering::SeqCst) => text(StatusCode::OK, "ok\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-            "/metrics" => match self.metrics.encode() {
-                Ok(body) => (StatusCode::OK, EXPOSITION, body),
-                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "metrics unavailable\n"),
-            },
-            _ => text(StatusCode::NOT_FOUND, "not found; try /metrics, /livez or /readyz\n"),
+            "/metrics" => {
+                (self.refresh)();
+                match self.metrics.encode() {
+                    Ok(body) => (StatusCode::OK, EXPOSITION, body),
+                    Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "metrics unavailable\n"),
+                }
+            }
+            "/status" => (StatusCode::OK, "application/json", self.status.json()),
+            _ => text(StatusCode::NOT_FOUND, "not found; try /metrics, /livez, /readyz, /status\n"),
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Severity {
 pub struct Finding {
     /// Error or warning.
     pub severity: Severity,
+    /// The file that it is about: 0 for the configuration itself, then what it includes.
+    pub file: usize,
     /// The bytes of the file that it is about.
     pub span: Range<usize>,
     /// What is wrong.
@@ -27,27 +29,42 @@ pub struct Finding {
     pub help: String,
 }
 
-/// All findings about one file.
+/// One file that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+/// All findings about a configuration.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    path: String,
-    text: String,
+    /// The configuration itself, then what it includes.
+    sources: Vec<Source>,
     findings: Vec<Finding>,
 }
 
 impl Findings {
-    pub(super) fn new(path: &str, text: &str, findings: Vec<Finding>) -> Self {
-        Self { path: path.to_owned(), text: text.to_owned(), findings }
+    /// Puts the findings in the order of the files.
+    pub(super) fn new(mut sources: Vec<Source>, mut findings: Vec<Finding>) -> Self {
+        findings.sort_by_key(|finding| (finding.file, finding.span.start));
+        if findings.is_empty() {
+            // The texts of a good configuration are of no more use, and may be long.
+            sources.iter_mut().for_each(|source| source.text.clear());
+        }
+        Self { sources, findings }
     }
 
     pub(super) fn unreadable(path: &str, reason: &str) -> Self {
         let finding = Finding {
             severity: Severity::Error,
+            file: 0,
             span: 0..0,
             message: format!("cannot read the configuration: {reason}"),
             help: "name another file with --config".to_owned(),
         };
-        Self::new(path, "", vec![finding])
+        let source = Source { path: path.to_owned(), text: String::new() };
+        Self::new(vec![source], vec![finding])
     }
 
     /// The findings in the order of the file.
@@ -70,7 +87,8 @@ impl Findings {
         let mut out: String = shown.map(|text| text + "\n").collect();
         let count = |severity| self.findings.iter().filter(|f| f.severity == severity).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        out += &format!("{}: {errors} errors, {warnings} warnings\n", self.path);
+        let path = self.sources.first().map_or("", |source| &source.path);
+        out += &format!("{path}: {errors} errors, {warnings} warnings\n");
         out
     }
 
@@ -79,18 +97,25 @@ impl Findings {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let end = finding.span.end.min(self.text.len());
+        let (path, text) = self.source(finding.file);
+        let end = finding.span.end.min(text.len());
         let span = finding.span.start.min(end)..end;
-        let snippet = Snippet::source(&self.text)
-            .path(&self.path)
+        let snippet = Snippet::source(text)
+            .path(path)
             .annotation(AnnotationKind::Primary.span(span).label(&finding.help));
         vec![level.primary_title(&finding.message).element(snippet)]
     }
 
-    /// Line and column, both from 1, of a byte of the file.
+    /// Path and text of a file.
+    fn source(&self, file: usize) -> (&str, &str) {
+        self.sources.get(file).map_or(("", ""), |source| (&source.path, &source.text))
+    }
+
+    /// Line and column, both from 1, of where a finding begins.
     #[must_use]
-    pub fn position(&self, byte: usize) -> (usize, usize) {
-        let before = self.text.get(..byte).unwrap_or(&self.text);
+    pub fn position(&self, finding: &Finding) -> (usize, usize) {
+        let (_, text) = self.source(finding.file);
+        let before = text.get(..finding.span.start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         (before.matches('\n').count() + 1, column)
@@ -101,9 +126,10 @@ impl Findings {
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, finding) in self.findings.iter().enumerate() {
-            let (line, column) = self.position(finding.span.start);
+            let (line, column) = self.position(finding);
+            let (path, _) = self.source(finding.file);
             let gap = if i == 0 { "" } else { "\n" };
-            write!(f, "{gap}{}:{line}:{column}: {}", self.path, finding.message)?;
+            write!(f, "{gap}{path}:{line}:{column}: {}", finding.message)?;
             if !finding.help.is_empty() {
                 write!(f, "; {}", finding.help)?;
             }

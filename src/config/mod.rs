@@ -5,20 +5,32 @@
 //! the result, and it never reads a clock.
 
 mod error;
+mod files;
 mod policy;
 mod read;
 mod settings;
+mod tls;
+mod upstreams;
 mod values;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use toml::de::DeTable;
+
+use self::error::Source;
+use self::files::Files;
+use self::read::{Report, Table};
 pub use error::{Finding, Findings, Severity};
-pub use settings::{AuditTo, LogFormat, Settings, Shutdown, Target, Tls, UpstreamSpec};
+pub use files::Sources;
+pub use settings::{AuditTo, LogFormat, Settings, Shutdown};
+pub use tls::Tls;
+pub use upstreams::{Credential, Target, UpstreamSpec};
+pub use values::Hidden;
 
 use crate::core::policy::Policy;
 
-/// A file that is good in every part.
+/// A configuration that is good in every part.
 #[derive(Debug)]
 pub struct Config {
     /// Where and how the process runs.
@@ -34,15 +46,34 @@ pub struct Config {
     pub path: PathBuf,
 }
 
-/// Reads and checks the file at `path`.
+/// What came of reading a configuration.
+#[derive(Debug)]
+pub struct Reading {
+    /// The configuration, or everything that is wrong with it.
+    pub config: Result<Config, Findings>,
+    /// The files that were read; a change in one of them may change what comes of it.
+    pub sources: Sources,
+}
+
+/// Reads and checks the file at `path` and everything that it names.
+#[must_use]
+pub fn read(path: &Path) -> Reading {
+    let files = Files::new(path.parent().unwrap_or_else(|| Path::new("")));
+    let text = files.read_path(path).map_err(|error| error.to_string());
+    let text = text.and_then(|b| String::from_utf8(b).map_err(|_| "it is not UTF-8".to_owned()));
+    let config = match text {
+        Ok(text) => parse_with(path, text, &files),
+        Err(reason) => Err(Findings::unreadable(&path.display().to_string(), &reason)),
+    };
+    Reading { config, sources: files.into_sources() }
+}
+
+/// The configuration in the file at `path`.
 ///
 /// # Errors
-/// [`Findings`] with every fault of the file, or with the reason why it cannot be read.
+/// [`Findings`] with every fault, or with the reason why it cannot be read.
 pub fn load(path: &Path) -> Result<Config, Findings> {
-    let name = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Findings::unreadable(&name, &e.to_string()))?;
-    parse(path, &text)
+    read(path).config
 }
 
 /// Checks `text` as if it had been read from `path`; relative paths in it start at the folder of
@@ -51,27 +82,72 @@ pub fn load(path: &Path) -> Result<Config, Findings> {
 /// # Errors
 /// [`Findings`] with every fault of the text.
 pub fn parse(path: &Path, text: &str) -> Result<Config, Findings> {
-    let name = path.display().to_string();
-    let base = path.parent().unwrap_or_else(|| Path::new(""));
-    let report = read::Report::default();
-    let (root, syntax) = toml::de::DeTable::parse_recoverable(text);
-    for error in &syntax {
-        report.error(error.span().unwrap_or(0..0), error.message().to_owned(), "");
-    }
-    if !syntax.is_empty() {
-        return Err(Findings::new(&name, text, report.into_findings()));
-    }
-    let mut file = read::Table::root(root.get_ref(), &report);
-    let settings = settings::read(&mut file, base);
-    let (policy, named_tools) = policy::read(&mut file, &settings);
+    let files = Files::new(path.parent().unwrap_or_else(|| Path::new("")));
+    parse_with(path, text.to_owned(), &files)
+}
+
+fn parse_with(path: &Path, text: String, files: &Files) -> Result<Config, Findings> {
+    let main = Source { path: path.display().to_string(), text };
+    let report = Report::default();
+    let Some(root) = parse_toml(&main.text, &report) else {
+        let findings = report.into_findings();
+        return Err(Findings::new(vec![main], findings));
+    };
+    let mut file = Table::root(root.get_ref(), &report);
+    let included = included(&mut file, files);
+    let reports: Vec<Report> = (1..=included.len()).map(Report::on).collect();
+    let parsed: Vec<_> = included
+        .iter()
+        .zip(&reports)
+        .filter_map(|(source, report)| Some((parse_toml(&source.text, report)?, report)))
+        .collect();
+    let mut tables: Vec<_> =
+        parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
+    let settings = settings::read(&mut file, files);
+    let (policy, named_tools) = policy::read(&mut file, &mut tables, &settings, files);
     file.finish();
+    tables.into_iter().for_each(Table::finish);
+    drop(parsed);
+
     let mut findings = report.into_findings();
-    findings.sort_by_key(|finding| finding.span.start);
-    let findings = Findings::new(&name, text, findings);
+    findings.extend(reports.into_iter().flat_map(Report::into_findings));
+    drop(root);
+    let sources = std::iter::once(main).chain(included).collect();
+    let findings = Findings::new(sources, findings);
     if findings.has_errors() {
         return Err(findings);
     }
     Ok(Config { settings, policy, named_tools, warnings: findings, path: path.to_owned() })
+}
+
+fn parse_toml<'t>(text: &'t str, report: &Report) -> Option<toml::Spanned<DeTable<'t>>> {
+    let (root, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        report.error(error.span().unwrap_or(0..0), error.message().to_owned(), "");
+    }
+    syntax.is_empty().then_some(root)
+}
+
+/// The files that `include` names, each once.
+fn included(file: &mut Table<'_>, files: &Files) -> Vec<Source> {
+    let mut found: Vec<Source> = Vec::new();
+    for pattern in file.strings("include") {
+        let span = pattern.span.clone();
+        let expanded = file.check("include", pattern, |text| files.expand(text));
+        for path in expanded.into_iter().flat_map(|at| at.value) {
+            let name = path.display().to_string();
+            let text = files.read_path(&path).map_err(|error| error.to_string());
+            match text.and_then(|b| String::from_utf8(b).map_err(|_| "not UTF-8".to_owned())) {
+                Ok(_) if found.iter().any(|source| source.path == name) => {}
+                Ok(text) => found.push(Source { path: name, text }),
+                Err(reason) => {
+                    let message = format!("`include` names {name}, which cannot be read: {reason}");
+                    file.report().error(span.clone(), message, "");
+                }
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Roles, tokens and routes: the part of the file that decides.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::files::Files;
 use super::read::{At, Table, did_you_mean};
 use super::settings::Settings;
 use super::values;
@@ -22,9 +23,16 @@ const DEMO_DIGESTS: [&str; 2] = [
 type NamedTools = BTreeSet<(String, String)>;
 type Parse = fn(&str) -> Result<Pattern, BadPattern>;
 
-/// Reads `[roles.NAME]` and `[tokens.NAME]` and joins them with the routes of the upstreams.
-pub(super) fn read(file: &mut Table<'_>, settings: &Settings) -> (Policy, NamedTools) {
+/// Reads `[roles.NAME]` and `[tokens.NAME]`, these from the included files, too, and joins them
+/// with the routes of the upstreams.
+pub(super) fn read<'t>(
+    file: &mut Table<'t>,
+    included: &mut [Table<'t>],
+    settings: &Settings,
+    files: &Files,
+) -> (Policy, NamedTools) {
     let mut reader = Reader {
+        files,
         upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
         exposed: settings.listen.iter().any(|address| !address.ip().is_loopback()),
         roles: BTreeMap::new(),
@@ -35,13 +43,21 @@ pub(super) fn read(file: &mut Table<'_>, settings: &Settings) -> (Policy, NamedT
         let role = reader.role(name.value, table);
         reader.roles.insert(name.value.to_owned(), Arc::new(role));
     }
-    let tables = file.named_tables("tokens");
-    if tables.is_empty() {
+    let mut specs = Vec::new();
+    let mut names = HashSet::new();
+    let mut tables = file.named_tables("tokens");
+    tables.extend(included.iter_mut().flat_map(|source| source.named_tables("tokens")));
+    for (name, table) in tables {
+        if !names.insert(name.value.to_owned()) {
+            let message = format!("token `{}` is in another file, too", name.value);
+            table.report().error(name.span.clone(), message, "give it another name");
+        }
+        specs.extend(reader.token(&name, table));
+    }
+    if names.is_empty() {
         let message = "there are no tokens: every call will be refused".to_owned();
         file.report().warning(0..0, message, "add [tokens.NAME]");
     }
-    let specs: Vec<TokenSpec> =
-        tables.into_iter().filter_map(|(name, table)| reader.token(&name, table)).collect();
     let routes = settings
         .upstreams
         .iter()
@@ -52,6 +68,7 @@ pub(super) fn read(file: &mut Table<'_>, settings: &Settings) -> (Policy, NamedT
 }
 
 struct Reader<'s> {
+    files: &'s Files,
     upstreams: Vec<&'s str>,
     exposed: bool,
     roles: BTreeMap<String, Arc<Role>>,
@@ -122,8 +139,7 @@ impl Reader<'_> {
     }
 
     fn token(&mut self, name: &At<&str>, mut table: Table<'_>) -> Option<TokenSpec> {
-        let digest = table.required_string("sha256");
-        let digest = digest.and_then(|text| table.check("sha256", text, values::sha256));
+        let digest = self.digest(&mut table);
         let user = table.required_string("user");
         let user = user.and_then(|text| {
             table.check("user", text, |t| UserId::parse(t).map_err(|e| e.to_string()))
@@ -149,6 +165,21 @@ impl Reader<'_> {
             expires,
             revoked,
         })
+    }
+
+    /// The digest itself, or where it is: exactly one of the three keys.
+    fn digest(&self, table: &mut Table<'_>) -> Option<At<Digest>> {
+        let given = [
+            table.parsed("sha256", values::sha256),
+            table.parsed("sha256_file", |n| values::sha256(self.files.read_text(n)?.trim())),
+            table.parsed("sha256_env", |n| values::sha256(values::variable(n)?.trim())),
+        ];
+        let keys = ["sha256", "sha256_file", "sha256_env"];
+        if keys.into_iter().filter(|key| table.value(key).is_some()).count() != 1 {
+            let message = "a token needs one of `sha256`, `sha256_file`, `sha256_env`".to_owned();
+            table.report().error(table.span(), message, "make one with: doorward token new");
+        }
+        given.into_iter().flatten().next()
     }
 
     fn grants(&mut self, table: &mut Table<'_>) -> Grants {

@@ -19,11 +19,19 @@ pub(super) struct At<T> {
     pub(super) span: Range<usize>,
 }
 
-/// Collects findings.
+/// Collects findings about one file.
 #[derive(Debug, Default)]
-pub(super) struct Report(RefCell<Vec<Finding>>);
+pub(super) struct Report {
+    file: usize,
+    findings: RefCell<Vec<Finding>>,
+}
 
 impl Report {
+    /// About the file with this number; see [`Finding::file`].
+    pub(super) fn on(file: usize) -> Self {
+        Self { file, findings: RefCell::default() }
+    }
+
     pub(super) fn error(&self, span: Range<usize>, message: String, help: impl Into<String>) {
         self.add(Severity::Error, span, message, help.into());
     }
@@ -33,11 +41,12 @@ impl Report {
     }
 
     fn add(&self, severity: Severity, span: Range<usize>, message: String, help: String) {
-        self.0.borrow_mut().push(Finding { severity, span, message, help });
+        let finding = Finding { severity, file: self.file, span, message, help };
+        self.findings.borrow_mut().push(finding);
     }
 
     pub(super) fn into_findings(self) -> Vec<Finding> {
-        self.0.into_inner()
+        self.findings.into_inner()
     }
 }
 

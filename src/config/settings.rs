@@ -1,15 +1,16 @@
 //! Where and how the process runs: every table of the file but roles and tokens.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::HeaderName;
 
+use super::files::Files;
 use super::read::{At, Table};
+use super::tls::{self, Tls};
+use super::upstreams::{self, UpstreamSpec};
 use super::values;
 use crate::core::limits::Limits;
-use crate::core::policy::Tasks;
 use crate::core::seal::{MIN_SECRET, SealKey};
 
 /// All settings.
@@ -49,57 +50,30 @@ pub struct Settings {
     pub audit: AuditTo,
 }
 
-/// A certificate and its key, as PEM files.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The certificate chain, the server's own first.
-    pub cert_file: PathBuf,
-    /// The private key.
-    pub key_file: PathBuf,
+impl Settings {
+    /// The keys that differ from `started` and take effect with a restart only.
+    #[must_use]
+    pub fn needing_restart(&self, started: &Self) -> Vec<&'static str> {
+        let differences = [
+            ("server.listen", self.listen != started.listen),
+            ("server.threads", self.threads != started.threads),
+            ("server.tls", self.tls.is_some() != started.tls.is_some()),
+            ("server.shutdown", self.shutdown != started.shutdown),
+            ("admin.listen", self.admin_listen != started.admin_listen),
+            ("log.format", self.log_format != started.log_format),
+            ("audit.to", self.audit != started.audit),
+        ];
+        differences.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
 }
 
 /// How the process ends after SIGTERM.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shutdown {
     /// How long new calls are still served while `/readyz` already says no.
     pub lame_duck: Duration,
     /// How long calls in flight may take after that.
     pub drain: Duration,
-}
-
-/// One upstream.
-#[derive(Clone, Debug)]
-pub struct UpstreamSpec {
-    /// Its name in permissions, metrics and records.
-    pub name: String,
-    /// The path under which clients find it.
-    pub path: String,
-    /// Where requests go.
-    pub target: Target,
-    /// Roots that its certificate must chain to, as a PEM file; the system's where absent.
-    pub ca_file: Option<PathBuf>,
-    /// How long a connection may take.
-    pub connect_timeout: Duration,
-    /// How long the answer to a message may take to begin.
-    pub call_timeout: Duration,
-    /// How long an answer may be silent once it has begun.
-    pub stream_idle: Duration,
-    /// How long an answer may last.
-    pub stream_max: Duration,
-    /// How long an event stream may be silent before a comment is written into it; never where
-    /// absent.
-    pub stream_keep_alive: Option<Duration>,
-    /// How its tasks are treated.
-    pub tasks: Tasks,
-}
-
-/// Where an upstream's requests go.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Target {
-    /// The ticket server inside the process.
-    BuiltinTickets,
-    /// An `http` or `https` URL with host and path.
-    Url(http::Uri),
 }
 
 /// Form of the log.
@@ -129,15 +103,15 @@ const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
 }
 
-pub(super) fn read(file: &mut Table<'_>, base: &Path) -> Settings {
+pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     let mut server = file.table("server");
     let listen = listen(&mut server);
     let public_url = server.parsed("public_url", public_url).map(|at| at.value);
     let allowed_hosts = checked(&mut server, "allowed_hosts", values::host);
     let allowed_origins = checked(&mut server, "allowed_origins", values::origin);
     let threads = server.integer("threads", 0..=1024).unwrap_or(0);
-    let seal = server.string("session_key_file").and_then(|text| seal(&server, text, base));
-    let tls = tls(server.table("tls"), base);
+    let seal = server.string("session_key_file").and_then(|text| seal(&server, text, files));
+    let tls = tls::read(server.table("tls"), files);
     let shutdown = shutdown(server.table("shutdown"));
     check_exposure(&mut server, &listen, tls.is_some());
     if public_url.is_none() && allowed_hosts.is_empty() {
@@ -147,7 +121,7 @@ pub(super) fn read(file: &mut Table<'_>, base: &Path) -> Settings {
 
     let admin_listen = admin(file.table("admin"));
     let (user_header, organization_header) = identity(file.table("identity"));
-    let upstreams = upstreams(file, base);
+    let upstreams = upstreams::read(file, files);
     let limits = limits(file.table("limits"));
     let (log_level, log_format) = log(file.table("log"));
     let audit = audit(file.table("audit"));
@@ -195,47 +169,14 @@ fn checked(
     texts.into_iter().filter_map(|text| server.check(key, text, parse)).map(|at| at.value).collect()
 }
 
-fn tls(mut table: Table<'_>, base: &Path) -> Option<Tls> {
-    if !table.exists() {
-        return None;
-    }
-    let cert =
-        table.required_string("cert_file").and_then(|at| file(&table, "cert_file", at, base));
-    let key = table.required_string("key_file").and_then(|at| file(&table, "key_file", at, base));
-    table.finish();
-    Some(Tls { cert_file: cert.unwrap_or_default(), key_file: key.unwrap_or_default() })
-}
-
 /// A key from the bytes of a file, a line end behind them aside.
-fn seal(table: &Table<'_>, text: At<&str>, base: &Path) -> Option<SealKey> {
+fn seal(table: &Table<'_>, text: At<&str>, files: &Files) -> Option<SealKey> {
     let read = |text: &str| {
-        let bytes = std::fs::read(base.join(text)).map_err(|e| format!("cannot be read: {e}"))?;
+        let bytes = files.read(text)?;
         let too_short = || format!("must hold at least {MIN_SECRET} bytes: openssl rand -hex 32");
         SealKey::new(bytes.trim_ascii_end()).ok_or_else(too_short)
     };
     table.check("session_key_file", text, read).map(|at| at.value)
-}
-
-/// A path to a file that can be read; a relative one starts at the folder of the configuration.
-fn file(table: &Table<'_>, key: &str, text: At<&str>, base: &Path) -> Option<PathBuf> {
-    let readable = |text: &str| {
-        let path = base.join(text);
-        std::fs::File::open(&path).map_err(|e| format!("cannot be read: {e}")).map(|_| path)
-    };
-    table.check(key, text, readable).map(|at| at.value)
-}
-
-/// A PEM file with at least one certificate.
-fn roots(table: &Table<'_>, text: At<&str>, base: &Path) -> Option<PathBuf> {
-    let has_certificate = |text: &str| {
-        let path = base.join(text);
-        match std::fs::read_to_string(&path) {
-            Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Ok(path),
-            Ok(_) => Err("holds no certificate in PEM form".to_owned()),
-            Err(error) => Err(format!("cannot be read: {error}")),
-        }
-    };
-    table.check("ca_file", text, has_certificate).map(|at| at.value)
 }
 
 /// Bearer tokens in clear over a network are worth an explicit word.
@@ -276,7 +217,7 @@ fn shutdown(mut table: Table<'_>) -> Shutdown {
     read
 }
 
-fn duration(table: &mut Table<'_>, key: &'static str, default_seconds: u64) -> Duration {
+pub(super) fn duration(table: &mut Table<'_>, key: &'static str, default_seconds: u64) -> Duration {
     let default = Duration::from_secs(default_seconds);
     table.parsed(key, values::duration).map_or(default, |at| at.value)
 }
@@ -311,79 +252,6 @@ fn identity(mut table: Table<'_>) -> (HeaderName, HeaderName) {
     }
     table.finish();
     (user, organization)
-}
-
-fn upstreams(file: &mut Table<'_>, base: &Path) -> Vec<UpstreamSpec> {
-    let tables = file.named_tables("upstreams");
-    if tables.is_empty() {
-        let message = "no upstream is defined".to_owned();
-        file.report().error(0..0, message, "add [upstreams.NAME] with path and url");
-    }
-    let mut found: Vec<UpstreamSpec> = Vec::new();
-    for (name, table) in tables {
-        let report = table.report();
-        let upstream = upstream(name.value, table, base);
-        if let Some(other) = found.iter().find(|u| u.path == upstream.path) {
-            report.error(
-                name.span,
-                format!("upstreams `{}` and `{}` share a path", other.name, upstream.name),
-                "each needs a `path` of its own",
-            );
-        }
-        found.push(upstream);
-    }
-    found
-}
-
-fn upstream(name: &str, mut table: Table<'_>, base: &Path) -> UpstreamSpec {
-    let path = table.required_string("path");
-    let path = path.and_then(|text| table.check("path", text, values::route_path));
-    let target = target(name, &mut table);
-    let ca_file = table.string("ca_file").and_then(|text| roots(&table, text, base));
-    let spec = UpstreamSpec {
-        name: name.to_owned(),
-        path: path.map_or_else(|| format!("/{name}"), |at| at.value),
-        target,
-        ca_file,
-        connect_timeout: duration(&mut table, "connect_timeout", 2),
-        call_timeout: duration(&mut table, "call_timeout", 60),
-        stream_idle: duration(&mut table, "stream_idle", 10 * 60),
-        stream_max: duration(&mut table, "stream_max", 24 * 60 * 60),
-        stream_keep_alive: table.parsed("stream_keep_alive", values::duration).map(|at| at.value),
-        tasks: tasks(&mut table),
-    };
-    table.finish();
-    spec
-}
-
-fn tasks(table: &mut Table<'_>) -> Tasks {
-    let tasks = table.parsed("tasks", |text| match text {
-        "off" => Ok(Tasks::Off),
-        "sealed" => Ok(Tasks::Sealed),
-        _ => Err("must be \"off\" or \"sealed\"".to_owned()),
-    });
-    tasks.map_or(Tasks::Off, |at| at.value)
-}
-
-fn target(name: &str, table: &mut Table<'_>) -> Target {
-    let builtin = table.parsed("builtin", |text| match text {
-        "tickets" if cfg!(feature = "demo") => Ok(Target::BuiltinTickets),
-        "tickets" => Err("needs a build with the feature `demo`; use `url` instead".to_owned()),
-        _ => Err("must be \"tickets\"".to_owned()),
-    });
-    let has_builtin = table.value("builtin").is_some();
-    let has_url = table.value("url").is_some();
-    let url = table.parsed("url", values::url);
-    if has_builtin == has_url {
-        table.report().error(
-            table.span(),
-            format!("upstream `{name}` needs either `url` or `builtin`"),
-            "add url = \"http://host:port/mcp\"",
-        );
-    }
-    url.map(|at| Target::Url(at.value))
-        .or_else(|| builtin.map(|at| at.value))
-        .unwrap_or(Target::BuiltinTickets)
 }
 
 fn limits(mut table: Table<'_>) -> Limits {

@@ -2,6 +2,7 @@
 //!
 //! Each parser's error text completes the sentence "`key` …".
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -101,6 +102,44 @@ pub(super) fn header_name(text: &str) -> Result<http::HeaderName, String> {
         return Err("is a header that has its own meaning between gateway and upstream".to_owned());
     }
     Ok(name)
+}
+
+/// The name of a header that carries a credential.
+pub(super) fn credential_header(text: &str) -> Result<http::HeaderName, String> {
+    match text.parse() {
+        Ok(http::header::AUTHORIZATION) => Ok(http::header::AUTHORIZATION),
+        _ => header_name(text),
+    }
+}
+
+/// The value of a variable of the environment.
+pub(super) fn variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|error| match error {
+        std::env::VarError::NotPresent => format!("names {name}, which is not set"),
+        std::env::VarError::NotUnicode(_) => format!("names {name}, which is not UTF-8"),
+    })
+}
+
+/// Bytes that cannot be printed.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Hidden(Vec<u8>);
+
+impl Hidden {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden(…)")
+    }
 }
 
 pub(super) fn sha256(text: &str) -> Result<Digest, String> {

@@ -38,6 +38,17 @@ pub(super) enum Half {
     Glob(GlobMatcher),
 }
 
+/// Patterns are the same where their texts are.
+impl PartialEq for Half {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(one), Self::Literal(other)) => one == other,
+            (Self::Glob(one), Self::Glob(other)) => one.glob() == other.glob(),
+            _ => false,
+        }
+    }
+}
+
 impl Half {
     /// For names. A glob matches names without `/` only, so `*` needs no bound.
     fn name(text: &str) -> Result<Self, BadPattern> {
@@ -92,7 +103,7 @@ pub(super) fn is_plain_name(name: &str) -> bool {
 
 /// A pattern `upstream/name` or `upstream/uri`, split at the first `/`. Both halves may be globs
 /// (`*`, `?`, `[…]`, `{a,b}`; in URIs also `**`), are compared apart, and with their case.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Pattern {
     pub(super) upstream: Half,
     pub(super) name: Half,

@@ -35,7 +35,7 @@ pub struct Target<'t> {
 }
 
 /// Patterns for each kind of thing.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Patterns {
     /// Of names of tools.
     pub tools: Vec<Pattern>,
@@ -60,7 +60,7 @@ impl Patterns {
 }
 
 /// A named set of allowing and denying patterns.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Role {
     /// The role's name.
     pub name: String,
@@ -71,7 +71,7 @@ pub struct Role {
 }
 
 /// Everything a principal was granted. The default grants nothing.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Grants {
     /// The principal's roles.
     pub roles: Vec<Arc<Role>>,

@@ -45,6 +45,13 @@ impl Policy {
         self.routes.get(std::str::from_utf8(path).ok()?)
     }
 
+    /// This policy after `before`, which remembers the tokens that were taken out.
+    #[must_use]
+    pub fn replacing(mut self, before: &Self) -> Self {
+        self.tokens = self.tokens.replacing(&before.tokens);
+        self
+    }
+
     /// The token table.
     #[must_use]
     pub fn tokens(&self) -> &TokenTable {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::permission::Grants;
+use super::token::UnixSeconds;
 
 /// Longest identity value in bytes.
 const MAX_IDENTITY: usize = 256;
@@ -57,23 +58,37 @@ macro_rules! identity {
 identity!(UserId, "The user on whose behalf a request is made; becomes `X-User-ID`.");
 identity!(OrganizationId, "The organization of the user; becomes `X-Organization-ID`.");
 
+/// What proved an identity.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Proof {
+    /// A bearer token of the token table.
+    Token {
+        /// The name of its entry.
+        entry: Arc<str>,
+        /// SHA-256 of the token.
+        digest: Digest,
+    },
+}
+
 /// An authenticated caller. Only the token table makes one; there is no anonymous principal.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Principal {
     user: UserId,
     organization: OrganizationId,
-    token: Arc<str>,
-    grants: Grants,
+    proof: Proof,
+    grants: Arc<Grants>,
+    expires: Option<UnixSeconds>,
 }
 
 impl Principal {
     pub(super) fn new(
         user: UserId,
         organization: OrganizationId,
-        token: Arc<str>,
-        grants: Grants,
+        proof: Proof,
+        grants: Arc<Grants>,
+        expires: Option<UnixSeconds>,
     ) -> Self {
-        Self { user, organization, token, grants }
+        Self { user, organization, proof, grants, expires }
     }
 
     /// The user.
@@ -88,10 +103,25 @@ impl Principal {
         &self.organization
     }
 
-    /// The name (never the secret) of the token that proved the identity.
+    /// What proved the identity.
     #[must_use]
-    pub fn token_name(&self) -> &str {
-        &self.token
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The name (never the secret) of the entry of the token table, where one proved the
+    /// identity.
+    #[must_use]
+    pub fn token_name(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Token { entry, .. } => Some(entry),
+        }
+    }
+
+    /// From this moment on the proof is worth nothing; `None` for never.
+    #[must_use]
+    pub fn expires(&self) -> Option<UnixSeconds> {
+        self.expires
     }
 
     /// What the principal may do.

@@ -121,15 +121,18 @@ impl SealKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::core::permission::Grants;
-    use crate::core::principal::{OrganizationId, UserId};
+    use crate::core::principal::{OrganizationId, Proof, UserId};
 
     fn principal(user: &str, organization: &str, token: &str) -> Principal {
         Principal::new(
             UserId::parse(user).unwrap(),
             OrganizationId::parse(organization).unwrap(),
-            token.into(),
-            Grants::default(),
+            Proof::Token { entry: token.into(), digest: [0; 32] },
+            Arc::new(Grants::default()),
+            None,
         )
     }
 

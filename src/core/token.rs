@@ -11,7 +11,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
 use super::permission::Grants;
-use super::principal::{Digest, OrganizationId, PresentedToken, Principal, UserId};
+use super::principal::{Digest, OrganizationId, PresentedToken, Principal, Proof, UserId};
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type UnixSeconds = i64;
@@ -94,16 +94,43 @@ impl From<AuthFailure> for Unidentified {
 
 #[derive(Debug)]
 struct Entry {
-    digest: Digest,
     principal: Arc<Principal>,
-    expires: Option<UnixSeconds>,
     revoked: Option<UnixSeconds>,
 }
+
+impl Entry {
+    /// Why it is not valid at the moment `now`.
+    fn failure(&self, now: UnixSeconds) -> Option<AuthFailure> {
+        if self.revoked.is_some_and(|at| at <= now) {
+            Some(AuthFailure::Revoked)
+        } else if self.principal.expires().is_some_and(|at| at <= now) {
+            Some(AuthFailure::Expired)
+        } else {
+            None
+        }
+    }
+}
+
+/// What has become of a principal since it was identified.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It may do something else now, or is somebody else.
+    Changed,
+    /// It would not be identified any more.
+    Lost(AuthFailure),
+    /// Nothing.
+    Same,
+}
+
+/// How many tokens that are no longer in the table are remembered as revoked.
+const MAX_REMOVED: usize = 100_000;
 
 /// All tokens, by digest.
 #[derive(Debug, Default)]
 pub struct TokenTable {
     entries: HashMap<Digest, Entry>,
+    /// Names of tokens that an earlier table had.
+    removed: HashMap<Digest, Arc<str>>,
 }
 
 impl TokenTable {
@@ -112,16 +139,31 @@ impl TokenTable {
     #[must_use]
     pub fn new(specs: impl IntoIterator<Item = TokenSpec>) -> Self {
         let entries = specs.into_iter().map(|spec| {
-            let principal = Principal::new(spec.user, spec.organization, spec.name, spec.grants);
-            let entry = Entry {
-                digest: spec.digest,
-                principal: Arc::new(principal),
-                expires: spec.expires,
-                revoked: spec.revoked,
-            };
-            (spec.digest, entry)
+            let TokenSpec { name: entry, digest, user, organization, .. } = spec;
+            let (proof, grants) = (Proof::Token { entry, digest }, Arc::new(spec.grants));
+            let principal = Principal::new(user, organization, proof, grants, spec.expires);
+            (digest, Entry { principal: Arc::new(principal), revoked: spec.revoked })
         });
-        Self { entries: entries.collect() }
+        Self { entries: entries.collect(), removed: HashMap::new() }
+    }
+
+    /// This table after `before`: what is in that one and not in this was taken out, and its use
+    /// is the use of a revoked token.
+    #[must_use]
+    pub fn replacing(mut self, before: &Self) -> Self {
+        let taken_out = before.entries.iter().filter_map(|(digest, entry)| {
+            entry.principal.token_name().map(|name| (*digest, Arc::from(name)))
+        });
+        let earlier = before.removed.iter().map(|(digest, name)| (*digest, Arc::clone(name)));
+        let missing = taken_out.chain(earlier).filter(|(d, _)| !self.entries.contains_key(d));
+        self.removed = missing.take(MAX_REMOVED).collect();
+        self
+    }
+
+    fn find(&self, digest: &Digest) -> Option<&Entry> {
+        // The map has compared them already, but not in constant time.
+        let (found, entry) = self.entries.get_key_value(digest)?;
+        bool::from(found.ct_eq(digest)).then_some(entry)
     }
 
     /// The principal whom `token` proves at the moment `now`.
@@ -134,21 +176,31 @@ impl TokenTable {
         now: UnixSeconds,
     ) -> Result<Arc<Principal>, Unidentified> {
         let digest = token.digest();
-        let entry = self
-            .entries
-            .get(&digest)
-            .filter(|entry| bool::from(entry.digest.ct_eq(&digest)))
-            .ok_or(AuthFailure::Unknown)?;
-        let failed = |failure| Unidentified {
-            failure,
-            token_name: Some(entry.principal.token_name().into()),
+        let Some(entry) = self.find(&digest) else {
+            let removed = self.removed.get(&digest).cloned();
+            let failure = removed.as_ref().map_or(AuthFailure::Unknown, |_| AuthFailure::Revoked);
+            return Err(Unidentified { failure, token_name: removed });
         };
-        if entry.revoked.is_some_and(|at| at <= now) {
-            Err(failed(AuthFailure::Revoked))
-        } else if entry.expires.is_some_and(|at| at <= now) {
-            Err(failed(AuthFailure::Expired))
-        } else {
-            Ok(Arc::clone(&entry.principal))
+        match entry.failure(now) {
+            Some(failure) => {
+                let token_name = entry.principal.token_name().map(Arc::from);
+                Err(Unidentified { failure, token_name })
+            }
+            None => Ok(Arc::clone(&entry.principal)),
+        }
+    }
+
+    /// What has become of a principal that this table, or an earlier one, identified.
+    #[must_use]
+    pub fn standing(&self, held: &Principal, now: UnixSeconds) -> Standing {
+        let Proof::Token { digest, .. } = held.proof();
+        match self.find(digest) {
+            None => Standing::Lost(AuthFailure::Revoked),
+            Some(entry) => match entry.failure(now) {
+                Some(failure) => Standing::Lost(failure),
+                None if *entry.principal == *held => Standing::Same,
+                None => Standing::Changed,
+            },
         }
     }
 
@@ -167,11 +219,8 @@ impl TokenTable {
     /// How many are valid, expired and revoked at the moment `now`, in this order.
     #[must_use]
     pub fn states(&self, now: UnixSeconds) -> [usize; 3] {
-        let revoked = |e: &&Entry| e.revoked.is_some_and(|at| at <= now);
-        let expired = |e: &&Entry| !revoked(e) && e.expires.is_some_and(|at| at <= now);
-        let revoked = self.entries.values().filter(revoked).count();
-        let expired = self.entries.values().filter(expired).count();
-        [self.entries.len() - revoked - expired, expired, revoked]
+        let count = |wanted| self.entries.values().filter(|e| e.failure(now) == wanted).count();
+        [None, Some(AuthFailure::Expired), Some(AuthFailure::Revoked)].map(count)
     }
 }
 
@@ -220,5 +269,36 @@ mod tests {
         assert_eq!(identify(&table, "b", 50), Err(AuthFailure::Revoked));
         assert_eq!(identify(&table, "b", 200), Err(AuthFailure::Revoked));
         assert_eq!(table.states(200), [0, 1, 1]);
+    }
+
+    #[test]
+    fn a_token_that_was_taken_out_counts_as_revoked_until_it_is_back() {
+        let both = TokenTable::new([spec("a", None, None), spec("b", None, None)]);
+        let one = TokenTable::new([spec("b", None, None)]).replacing(&both);
+        assert_eq!(identify(&one, "a", 0), Err(AuthFailure::Revoked));
+        let still = TokenTable::new([spec("b", None, None)]).replacing(&one);
+        assert_eq!(identify(&still, "a", 0), Err(AuthFailure::Revoked));
+        assert_eq!(identify(&still, "c", 0), Err(AuthFailure::Unknown));
+        let back = TokenTable::new([spec("a", None, None)]).replacing(&still);
+        assert_eq!(identify(&back, "a", 0), Ok("alice".into()));
+        assert_eq!(identify(&back, "b", 0), Err(AuthFailure::Revoked));
+    }
+
+    #[test]
+    fn a_later_table_knows_what_has_become_of_a_principal() {
+        let token = PresentedToken::from_authorization("Bearer a").unwrap();
+        let before = TokenTable::new([spec("a", None, None)]);
+        let held = before.identify(token, 0).unwrap();
+        let standing = |spec| TokenTable::new([spec]).standing(&held, 60);
+        assert_eq!(standing(spec("a", None, None)), Standing::Same);
+        assert_eq!(standing(spec("a", Some(100), None)), Standing::Changed);
+        assert_eq!(standing(spec("a", Some(50), None)), Standing::Lost(AuthFailure::Expired));
+        assert_eq!(standing(spec("a", None, Some(50))), Standing::Lost(AuthFailure::Revoked));
+        assert_eq!(standing(spec("b", None, None)), Standing::Lost(AuthFailure::Revoked));
+        let mut granted = spec("a", None, None);
+        granted.grants.roles.push(Arc::default());
+        assert_eq!(standing(granted), Standing::Changed);
+        let moved = TokenSpec { user: UserId::parse("bob").unwrap(), ..spec("a", None, None) };
+        assert_eq!(standing(moved), Standing::Changed);
     }
 }

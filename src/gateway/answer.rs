@@ -4,16 +4,15 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderName};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
-use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
 
 use super::exchange::Exchange;
 use super::forward::Answered;
 use super::head::{MCP_SESSION, media_type, only};
+use super::respond;
 use super::sieve::Sieve;
-use super::story::Break;
+use super::story::{Break, Context};
 use super::upstream::Upstream;
-use super::{Gateway, respond};
 use crate::core::decide::Permit;
 use crate::core::outcome::Outcome;
 use crate::core::refusal::Refusal;
@@ -34,15 +33,14 @@ static PASSED_HEADERS: [HeaderName; 5] = [
 
 /// Brings the answer to the caller; what cannot be passed on is the operator's to know, too.
 pub(super) async fn deliver(
-    gateway: &Gateway,
+    context: Context<'_>,
     upstream: &Upstream,
     permit: &Permit,
     answered: Answered,
     downstream: &mut ServerSession,
     exchange: &mut Exchange<'_>,
-    shutdown: &ShutdownWatch,
 ) -> Result<(), Break> {
-    let brought = bring(gateway, upstream, permit, answered, downstream, exchange, shutdown).await;
+    let brought = bring(context, upstream, permit, answered, downstream, exchange).await;
     if let Err(Break::Refuse(refusal)) = &brought {
         warn(permit, refusal);
     }
@@ -55,13 +53,12 @@ pub(super) fn warn(permit: &Permit, refusal: &Refusal) {
 }
 
 async fn bring(
-    gateway: &Gateway,
+    context: Context<'_>,
     upstream: &Upstream,
     permit: &Permit,
     mut answered: Answered,
     downstream: &mut ServerSession,
     exchange: &mut Exchange<'_>,
-    shutdown: &ShutdownWatch,
 ) -> Result<(), Break> {
     let form = match form(&answered, permit) {
         Ok(form) => form,
@@ -70,9 +67,9 @@ async fn bring(
             return Err(refusal.into());
         }
     };
-    let mut head = head(gateway, &answered, permit)?;
-    let sieve = Sieve { gateway, permit };
-    let delivery = Delivery { gateway, upstream, permit, shutdown, sieve };
+    let mut head = head(context, &answered, permit)?;
+    let sieve = Sieve { context, permit };
+    let delivery = Delivery { context, upstream, permit, sieve };
     match form {
         Form::Whole => delivery.whole(answered, downstream, exchange, head).await,
         Form::Status => {
@@ -139,7 +136,11 @@ fn form(answered: &Answered, permit: &Permit) -> Result<Form, Refusal> {
 }
 
 /// A new response head from an allow-list.
-fn head(gateway: &Gateway, answered: &Answered, permit: &Permit) -> Result<ResponseHeader, Break> {
+fn head(
+    context: Context<'_>,
+    answered: &Answered,
+    permit: &Permit,
+) -> Result<ResponseHeader, Break> {
     let Some(sent) = answered.session.response_header() else {
         return Err(Refusal::UpstreamAnswer("no head").into());
     };
@@ -154,7 +155,7 @@ fn head(gateway: &Gateway, answered: &Answered, permit: &Permit) -> Result<Respo
         match only(&sent.headers, &MCP_SESSION) {
             Header::Absent => {}
             Header::One(id) => {
-                let seal = &gateway.options.seal;
+                let seal = &context.options().seal;
                 let sealed = seal.seal_session(permit.principal(), permit.upstream(), id);
                 new.insert_header(&MCP_SESSION, sealed)?;
             }
@@ -165,10 +166,9 @@ fn head(gateway: &Gateway, answered: &Answered, permit: &Permit) -> Result<Respo
 }
 
 pub(super) struct Delivery<'d> {
-    pub(super) gateway: &'d Gateway,
+    pub(super) context: Context<'d>,
     pub(super) upstream: &'d Upstream,
     pub(super) permit: &'d Permit,
-    pub(super) shutdown: &'d ShutdownWatch,
     pub(super) sieve: Sieve<'d>,
 }
 
@@ -223,7 +223,7 @@ impl Delivery<'_> {
                 Ok(None) => return Ok(all.freeze()),
                 Err(_) => return Err(Refusal::UpstreamAnswer("body cut off").into()),
             }
-            if all.len() > self.gateway.options.limits.listing {
+            if all.len() > self.context.options().limits.listing {
                 return Err(Refusal::UpstreamAnswer("too long to be read").into());
             }
         }

@@ -125,7 +125,7 @@ impl<'g> Exchange<'g> {
         // A preflight is answered here, and well.
         let is_allowed = self.is_permitted || self.outcome == Outcome::Ok;
         let principal = self.principal.as_deref();
-        let token = principal.map(Principal::token_name).or(self.stale_token.as_deref());
+        let token = principal.and_then(Principal::token_name).or(self.stale_token.as_deref());
         let record = Record {
             v: 1,
             time: self.time,

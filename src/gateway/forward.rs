@@ -10,8 +10,7 @@ use pingora::protocols::http::client::HttpSession;
 use pingora::time::timeout;
 use pingora::upstreams::peer::HttpPeer;
 
-use super::Gateway;
-use super::story::Break;
+use super::story::{Break, Context};
 use super::upstream::Upstream;
 use crate::core::decide::{HeldBody, Permit};
 use crate::core::refusal::Refusal;
@@ -24,7 +23,7 @@ pub(super) struct Answered {
 
 /// Sends the request and waits for the head of its answer.
 pub(super) async fn forward(
-    gateway: &Gateway,
+    context: Context<'_>,
     upstream: &Upstream,
     permit: &Permit,
     held: Option<HeldBody>,
@@ -34,7 +33,7 @@ pub(super) async fn forward(
     let sent = downstream.req_header();
     let body = held.map(|held| held.release(permit));
     let head = upstream
-        .head(permit, sent, body.as_ref().map(Bytes::len), request_id, &gateway.options)
+        .head(permit, sent, body.as_ref().map(Bytes::len), request_id, context.options())
         .map_err(|_| Refusal::Internal)?;
 
     let mut spare = permit.is_repeatable().then(|| (head.clone(), body.clone()));
@@ -66,7 +65,7 @@ pub(super) async fn forward(
                 // Nothing came back, and what the table calls repeatable does no harm twice.
                 Some(again) => {
                     (head, body) = again;
-                    gateway.metrics.retries.with_label_values(&[permit.upstream()]).inc();
+                    context.gateway.metrics.retries.with_label_values(&[permit.upstream()]).inc();
                 }
                 None => {
                     session.shutdown().await;

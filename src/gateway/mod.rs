@@ -13,14 +13,15 @@ mod forward;
 mod head;
 mod minted;
 mod respond;
+mod room;
 mod sieve;
+mod standing;
 mod story;
 mod stream;
 mod upstream;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -31,7 +32,7 @@ use pingora::apps::{
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use crate::core::limits::Limits;
 use crate::core::policy::Policy;
@@ -40,7 +41,8 @@ use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
 
 use minted::Minted;
-pub use upstream::{Upstream, UpstreamOptions};
+pub use room::Room;
+pub use upstream::{Upstream, UpstreamOptions, UpstreamTls};
 
 /// Everything that one load of the configuration decides. A request sees one snapshot to its end.
 #[derive(Debug)]
@@ -48,10 +50,12 @@ pub struct Snapshot {
     /// Who may do what.
     pub policy: Policy,
     /// Where requests go, by the names that the policy uses.
-    pub upstreams: HashMap<String, Upstream>,
+    pub upstreams: HashMap<String, Arc<Upstream>>,
+    /// What is ours, how upstreams are told who asks, and bounds.
+    pub options: Options,
 }
 
-/// What does not change while the process runs.
+/// What a snapshot holds besides policy and upstreams.
 #[derive(Debug)]
 pub struct Options {
     /// Values of `Host` that are ours, in lower case.
@@ -71,11 +75,12 @@ pub struct Options {
 /// The public side of doorward.
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
-    options: Options,
+    /// Tells open streams that there is another snapshot.
+    replaced: watch::Sender<()>,
     metrics: Arc<Metrics>,
     audit: Audit,
-    in_flight: Semaphore,
-    streams: Semaphore,
+    in_flight: Room,
+    streams: Room,
     minted: Minted,
     http: HttpServerOptions,
 }
@@ -83,20 +88,33 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway that serves by `snapshot`.
     #[must_use]
-    pub fn new(snapshot: Snapshot, options: Options, metrics: Arc<Metrics>, audit: Audit) -> Self {
+    pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, audit: Audit) -> Self {
         let mut http = HttpServerOptions::default();
         // A client that keeps its connection for ever would never reach a new replica.
         http.keepalive_request_limit = Some(10_000);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
-            in_flight: Semaphore::new(options.limits.in_flight),
-            streams: Semaphore::new(options.limits.streams),
+            replaced: watch::Sender::new(()),
+            in_flight: Room::default(),
+            streams: Room::default(),
             minted: Minted::default(),
-            options,
             metrics,
             audit,
             http,
         }
+    }
+
+    /// The snapshot that new requests see.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// From now on new requests see `snapshot`, and open streams whose caller may no longer have
+    /// them end. Requests under way keep the one that they began with.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.replaced.send_replace(());
     }
 }
 
@@ -128,31 +146,20 @@ impl HttpServerApp for Gateway {
 /// A bound on connections around the gateway, and a count of those that are open.
 pub struct Bounded {
     inner: Arc<Gateway>,
-    free: Semaphore,
-    live: Arc<AtomicUsize>,
+    connections: Arc<Room>,
 }
 
 impl Bounded {
     /// Lets at most `limits.connections` in at once; one beyond is closed without a word.
     #[must_use]
-    pub fn new(inner: Gateway) -> Self {
-        let free = Semaphore::new(inner.options.limits.connections);
-        Self { inner: Arc::new(inner), free, live: Arc::default() }
+    pub fn new(inner: Arc<Gateway>) -> Self {
+        Self { inner, connections: Arc::default() }
     }
 
-    /// The number of open connections.
+    /// The open connections.
     #[must_use]
-    pub fn live(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.live)
-    }
-}
-
-/// Counts a connection for as long as it exists, a panic in it included.
-struct Live(Arc<AtomicUsize>);
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+    pub fn connections(&self) -> Arc<Room> {
+        Arc::clone(&self.connections)
     }
 }
 
@@ -163,9 +170,8 @@ impl ServerApp for Bounded {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let _room = self.free.try_acquire().ok()?;
-        self.live.fetch_add(1, Ordering::SeqCst);
-        let _live = Live(Arc::clone(&self.live));
+        let limit = self.inner.snapshot.load().options.limits.connections;
+        let _inside = self.connections.enter(limit)?;
         self.inner.process_new(stream, shutdown).await
     }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Gateway;
 use super::answer::Form;
+use super::story::Context;
 use crate::core::capabilities;
 use crate::core::decide::Permit;
 use crate::core::listing::{self, Shape};
@@ -26,7 +26,7 @@ const OBSERVED: usize = 16 << 10;
 /// Changes messages by the decision that also guards calls.
 #[derive(Clone, Copy)]
 pub(super) struct Sieve<'d> {
-    pub(super) gateway: &'d Gateway,
+    pub(super) context: Context<'d>,
     pub(super) permit: &'d Permit,
 }
 
@@ -54,12 +54,12 @@ impl Sieve<'_> {
         let text =
             std::str::from_utf8(message).map_err(|_| Refusal::UpstreamAnswer("not UTF-8"))?;
         let sifted = self.sift(text);
-        self.gateway.metrics.overhead(Phase::Filter, began.elapsed());
+        self.context.gateway.metrics.overhead(Phase::Filter, began.elapsed());
         sifted
     }
 
     fn sift(&self, text: &str) -> Result<Sifted, Refusal> {
-        let (metrics, limits) = (&self.gateway.metrics, &self.gateway.options.limits);
+        let (metrics, limits) = (&self.context.gateway.metrics, &self.context.options().limits);
         let ttl = u64::try_from(limits.list_ttl.as_millis()).unwrap_or(u64::MAX);
         let listing = listing::filter(text, limits.json_depth, ttl, |target| {
             let visible = self.permit.may_see(target);
@@ -83,7 +83,7 @@ impl Sieve<'_> {
             (Filter::List(asked), Shape::List(kind)) if asked == kind => Ok(Some(Outcome::Ok)),
             (Filter::List(_), _) => Err(Refusal::UpstreamAnswer("not the list")),
             (_, Shape::List(_) | Shape::Result | Shape::Welcome) => {
-                Ok(outcome::of_answer(text, self.gateway.options.limits.json_depth))
+                Ok(outcome::of_answer(text, self.context.options().limits.json_depth))
             }
         }
     }
@@ -98,7 +98,7 @@ impl Sieve<'_> {
         if shape != Shape::Welcome {
             return Ok(edited);
         }
-        let depth = self.gateway.options.limits.json_depth;
+        let depth = self.context.options().limits.json_depth;
         let now = edited.as_deref().unwrap_or(text);
         let stripped = capabilities::strip(now, depth, self.permit.tasks());
         Ok(stripped.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?.or(edited))
@@ -109,10 +109,15 @@ impl Sieve<'_> {
         if self.permit.tasks() == Tasks::Off {
             return Ok(edited);
         }
-        let depth = self.gateway.options.limits.json_depth;
+        let depth = self.context.options().limits.json_depth;
         let now = edited.as_deref().unwrap_or(text);
-        let sealed =
-            tasks::seal(now, depth, self.permit, &self.gateway.options.seal, &self.gateway.minted);
+        let sealed = tasks::seal(
+            now,
+            depth,
+            self.permit,
+            &self.context.options().seal,
+            &self.context.gateway.minted,
+        );
         Ok(sealed.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?.or(edited))
     }
 }
@@ -130,7 +135,7 @@ pub(super) struct Flow<'d> {
 impl<'d> Flow<'d> {
     pub(super) fn new(sieve: &'d Sieve<'d>, form: Form) -> Self {
         let cap = if form == Form::SiftedEvents {
-            sieve.gateway.options.limits.listing
+            sieve.context.options().limits.listing
         } else {
             OBSERVED
         };
@@ -200,7 +205,7 @@ impl<'d> Flow<'d> {
 
     fn outcome_of(&self, message: &[u8]) -> Option<Outcome> {
         let text = std::str::from_utf8(message).ok()?;
-        outcome::of_answer(text, self.sieve.gateway.options.limits.json_depth)
+        outcome::of_answer(text, self.sieve.context.options().limits.json_depth)
     }
 
     /// How the request that opened an event stream ended, once its answer has passed.

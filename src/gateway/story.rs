@@ -9,11 +9,11 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
 use prometheus::IntGauge;
-use tokio::sync::SemaphorePermit;
 
 use super::exchange::Exchange;
 use super::head::Admitted;
-use super::{Gateway, Snapshot, answer, body, forward, head, respond};
+use super::room::Inside;
+use super::{Gateway, Options, Snapshot, answer, body, forward, head, respond};
 use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
 use crate::core::message::Unreadable;
 use crate::core::outcome::Outcome;
@@ -22,6 +22,21 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::revision::{self, Era};
 use crate::telemetry::metrics::Phase;
+
+/// What every step has at hand.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'r> {
+    pub(super) gateway: &'r Gateway,
+    /// What holds for this request to its end, however often the file is reloaded.
+    pub(super) snapshot: &'r Arc<Snapshot>,
+    pub(super) shutdown: &'r ShutdownWatch,
+}
+
+impl<'r> Context<'r> {
+    pub(super) fn options(self) -> &'r Options {
+        &self.snapshot.options
+    }
+}
 
 /// What becomes of the connection.
 pub(super) enum End {
@@ -61,7 +76,8 @@ pub(super) async fn run(
         return End::Close;
     }
     let mut exchange = Exchange::begin(gateway, session);
-    match tell(gateway, session, shutdown, &mut exchange).await {
+    let context = Context { gateway, snapshot: &gateway.snapshot(), shutdown };
+    match tell(context, session, &mut exchange).await {
         Ok(()) => End::Reusable,
         Err(Break::Refuse(refusal)) => {
             match respond::refuse(session, &mut exchange, refusal).await {
@@ -87,7 +103,7 @@ async fn read_head(
     session: &mut ServerSession,
     shutdown: &ShutdownWatch,
 ) -> bool {
-    let limits = &gateway.options.limits;
+    let limits = gateway.snapshot.load().options.limits;
     // For ever, as far as pingora is concerned: the deadline below is the shorter one.
     session.set_keepalive(Some(0));
     let mut stop = shutdown.clone();
@@ -122,54 +138,53 @@ async fn refuse_unparsed(gateway: &Gateway, session: &mut ServerSession) {
 
 /// Steps 2 to 9, in their order. The tenth, the record, is the end of the [`Exchange`].
 async fn tell(
-    gateway: &Gateway,
+    context: Context<'_>,
     session: &mut ServerSession,
-    shutdown: &ShutdownWatch,
     exchange: &mut Exchange<'_>,
 ) -> Result<(), Break> {
     exchange.wants_head_only = session.req_header().method == Method::HEAD;
-    let snapshot = gateway.snapshot.load_full();
-    let (admitted, route) = admit(gateway, &snapshot, session, exchange)?;
+    let (admitted, route) = admit(context, session, exchange)?;
     if admitted == Admitted::Preflight {
         return Ok(respond::preflight(session, exchange).await?);
     }
-    let mut place = Place::take(gateway, admitted, &route.upstream)?;
+    let mut place = Place::take(context, admitted, &route.upstream)?;
 
-    let principal = identify(gateway, &snapshot, session, exchange)?;
+    let principal = identify(context, session, exchange)?;
     let held = match admitted {
-        Admitted::Message => Some(body::hold(session, &gateway.options.limits).await?),
+        Admitted::Message => Some(body::hold(session, &context.options().limits).await?),
         Admitted::EndSession | Admitted::Stream | Admitted::Preflight => None,
     };
     exchange.bytes_in = held.as_ref().map_or(0, HeldBody::len);
 
     let asked = Judged { principal: &principal, route: &route, admitted, held: held.as_ref() };
-    let Some(permit) = judge(gateway, &snapshot, session, exchange, &asked)? else {
+    let Some(permit) = judge(context, session, exchange, &asked)? else {
         return Ok(respond::accepted(session, exchange).await?);
     };
     if permit.is_endless() {
-        place.keep_as_stream(gateway)?;
+        place.keep_as_stream(context)?;
     }
-    let slot = gateway.audit.reserve().filter(|_| !gateway.audit.is_broken());
+    let audit = &context.gateway.audit;
+    let slot = audit.reserve().filter(|_| !audit.is_broken());
     exchange.permit(slot.ok_or(Refusal::AuditUnavailable)?, &permit);
 
-    let upstream = snapshot.upstreams.get(permit.upstream()).ok_or(Refusal::Internal)?;
+    let upstream = context.snapshot.upstreams.get(permit.upstream()).ok_or(Refusal::Internal)?;
     let answered =
-        forward::forward(gateway, upstream, &permit, held, session, &exchange.request_id).await?;
-    answer::deliver(gateway, upstream, &permit, answered, session, exchange, shutdown).await
+        forward::forward(context, upstream, &permit, held, session, &exchange.request_id).await?;
+    answer::deliver(context, upstream, &permit, answered, session, exchange).await
 }
 
 /// Step 2.
 fn admit(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
+    context: Context<'_>,
     session: &mut ServerSession,
     exchange: &mut Exchange<'_>,
 ) -> Result<(Admitted, Route), Refusal> {
-    let options = &gateway.options;
+    let options = context.options();
     head::check_framing(session, &options.limits)?;
     head::check_host(session, options)?;
     exchange.origin = head::check_origin(session, options)?;
-    let route = snapshot.policy.route(head::path(session)).ok_or(Refusal::NotFound)?.clone();
+    let route =
+        context.snapshot.policy.route(head::path(session)).ok_or(Refusal::NotFound)?.clone();
     exchange.upstream = Some(Arc::clone(&route.upstream));
     let admitted = head::admit(session)?;
     exchange.method = match admitted {
@@ -183,17 +198,17 @@ fn admit(
 
 /// Step 3. Every failure ends in a refusal; there is no anonymous principal.
 fn identify(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
+    context: Context<'_>,
     session: &ServerSession,
     exchange: &mut Exchange<'_>,
 ) -> Result<Arc<Principal>, Refusal> {
     let began = Instant::now();
     let found = head::bearer(&session.req_header().headers)
         .map_err(Into::into)
-        .and_then(|token| snapshot.policy.tokens().identify(token, exchange.now()));
-    gateway.metrics.overhead(Phase::Auth, began.elapsed());
-    gateway.metrics.auth(found.as_ref().map(|_| ()).map_err(|unknown| unknown.failure));
+        .and_then(|token| context.snapshot.policy.tokens().identify(token, exchange.now()));
+    let metrics = &context.gateway.metrics;
+    metrics.overhead(Phase::Auth, began.elapsed());
+    metrics.auth(found.as_ref().map(|_| ()).map_err(|unknown| unknown.failure));
     let principal = found.map_err(|unknown| {
         exchange.stale_token = unknown.token_name;
         Refusal::Unauthenticated(unknown.failure)
@@ -212,15 +227,15 @@ struct Judged<'r> {
 /// Steps 5, 6 and 7: read it once, compare it with its head, decide. No permit where there is
 /// nothing to forward.
 fn judge(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
+    context: Context<'_>,
     session: &ServerSession,
     exchange: &mut Exchange<'_>,
     asked: &Judged<'_>,
 ) -> Result<Option<Permit>, Refusal> {
+    let metrics = &context.gateway.metrics;
     let headers = &session.req_header().headers;
     let began = Instant::now();
-    let message = match asked.held.map(|held| held.read(snapshot.policy.max_depth())) {
+    let message = match asked.held.map(|held| held.read(context.snapshot.policy.max_depth())) {
         Some(Err(Unreadable { fault, id })) => {
             exchange.id = id;
             return Err(Refusal::Unreadable(fault));
@@ -239,16 +254,16 @@ fn judge(
     };
     let is_legacy = !matches!(want, Want::Message(_, Era::Modern));
     let session = if is_legacy { head::session(headers)? } else { None };
-    gateway.metrics.overhead(Phase::Parse, began.elapsed());
+    metrics.overhead(Phase::Parse, began.elapsed());
     let began = Instant::now();
-    let seal = &gateway.options.seal;
+    let seal = &context.options().seal;
     let verdict = decide(seal, asked.principal, asked.route, Ask { want, session });
-    gateway.metrics.overhead(Phase::Policy, began.elapsed());
+    metrics.overhead(Phase::Policy, began.elapsed());
     match verdict {
         Verdict::Forward(permit) => Ok(Some(permit)),
         Verdict::Ignore => Ok(None),
         Verdict::Refuse(refusal) => {
-            gateway.metrics.decision(&asked.route.upstream, false, refusal.row().reason);
+            metrics.decision(&asked.route.upstream, false, refusal.row().reason);
             Err(refusal)
         }
     }
@@ -258,28 +273,32 @@ fn judge(
 struct Place<'g> {
     in_flight: IntGauge,
     is_stream: bool,
-    room: SemaphorePermit<'g>,
+    room: Inside<'g>,
 }
 
 impl<'g> Place<'g> {
-    fn take(gateway: &'g Gateway, wanted: Admitted, upstream: &str) -> Result<Self, Refusal> {
+    fn take(context: Context<'g>, wanted: Admitted, upstream: &str) -> Result<Self, Refusal> {
         let is_stream = wanted == Admitted::Stream;
-        let room = Self::room(gateway, is_stream)?;
-        let in_flight = gateway.metrics.in_flight.with_label_values(&[upstream]);
+        let room = Self::room(context, is_stream)?;
+        let in_flight = context.gateway.metrics.in_flight.with_label_values(&[upstream]);
         in_flight.inc();
         Ok(Self { in_flight, is_stream, room })
     }
 
     /// Streams without an end are counted by themselves: they live long and do little.
-    fn room(gateway: &'g Gateway, is_stream: bool) -> Result<SemaphorePermit<'g>, Refusal> {
-        let rooms = if is_stream { &gateway.streams } else { &gateway.in_flight };
-        rooms.try_acquire().map_err(|_| Refusal::Overloaded)
+    fn room(context: Context<'g>, is_stream: bool) -> Result<Inside<'g>, Refusal> {
+        let (gateway, limits) = (context.gateway, &context.options().limits);
+        let inside = match is_stream {
+            true => gateway.streams.enter(limits.streams),
+            false => gateway.in_flight.enter(limits.in_flight),
+        };
+        inside.ok_or(Refusal::Overloaded)
     }
 
     /// The request turned out to open such a stream.
-    fn keep_as_stream(&mut self, gateway: &'g Gateway) -> Result<(), Refusal> {
+    fn keep_as_stream(&mut self, context: Context<'g>) -> Result<(), Refusal> {
         if !std::mem::replace(&mut self.is_stream, true) {
-            self.room = Self::room(gateway, true)?;
+            self.room = Self::room(context, true)?;
         }
         Ok(())
     }

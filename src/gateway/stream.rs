@@ -12,10 +12,12 @@ use super::exchange::Exchange;
 use super::forward::Answered;
 use super::respond;
 use super::sieve::Flow;
+use super::standing::Follower;
 use super::story::Break;
 use crate::core::outcome::Outcome;
 use crate::core::refusal::Refusal;
 use crate::core::sse;
+use crate::core::token::AuthFailure;
 use crate::telemetry::metrics::Metrics;
 
 /// How long the head of a GET stream without a session waits for the first event, which tells
@@ -38,8 +40,9 @@ impl Delivery<'_> {
     ) -> Result<(), Break> {
         frame(&mut head, &mut answered, downstream, form)?;
         respond::decorate(&mut head, exchange)?;
-        let mut span = (form.is_events() || self.permit.is_endless())
-            .then(|| StreamSpan::open(&self.gateway.metrics, self.permit.upstream(), self.kind()));
+        let mut span = (form.is_events() || self.permit.is_endless()).then(|| {
+            StreamSpan::open(&self.context.gateway.metrics, self.permit.upstream(), self.kind())
+        });
         let mut flow = Flow::new(&self.sieve, form);
         let mut pump = Pump::new(self, downstream, exchange, head, form);
         let pumped = pump.run(&mut answered, &mut flow).await;
@@ -81,10 +84,12 @@ struct Pump<'p, 'd, 'g> {
     delivery: &'p Delivery<'d>,
     downstream: &'p mut ServerSession,
     exchange: &'p mut Exchange<'g>,
+    form: Form,
     /// Until it is sent.
     head: Option<ResponseHeader>,
     /// How long the caller may hear nothing before a comment is written.
     keep_alive: Option<Duration>,
+    follower: Follower<'d>,
     /// The end of what the caller has; a comment must begin a line.
     last_byte: u8,
     heard: Instant,
@@ -115,7 +120,9 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
             downstream,
             exchange,
             head: Some(head),
+            form,
             keep_alive: options.stream_keep_alive.filter(|_| form.is_events()),
+            follower: Follower::new(delivery.context, delivery.permit),
             last_byte: b'\n',
             heard: now,
             told: now,
@@ -151,14 +158,29 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
                 Err(stopped) if self.head.is_some() => return Err(stopped.before_head()),
                 Err(Stopped::Unfit(refusal)) => {
                     answer::warn(permit, &refusal);
-                    let text = refusal.body(self.exchange.id.as_ref());
-                    let last = Bytes::from(sse::event(&text));
-                    self.downstream.write_response_body(last, true).await?;
+                    self.close_with(&refusal).await?;
                     return Err(Stopped::Upstream);
+                }
+                Err(Stopped::Changed) => {
+                    self.downstream.write_response_body(Bytes::new(), true).await?;
+                    return Err(Stopped::Changed);
+                }
+                Err(Stopped::Lost(failure)) if self.form.is_events() => {
+                    self.close_with(&Refusal::Unauthenticated(failure)).await?;
+                    return Err(Stopped::Lost(failure));
                 }
                 Err(stopped) => return Err(stopped),
             }
         }
+    }
+
+    /// The last event of a stream that cannot go on. A listener's has an end and no answer.
+    async fn close_with(&mut self, refusal: &Refusal) -> pingora::Result<()> {
+        let last = match self.delivery.permit.is_get() {
+            true => Bytes::new(),
+            false => Bytes::from(sse::event(&refusal.body(self.exchange.id.as_ref()))),
+        };
+        self.downstream.write_response_body(last, true).await
     }
 
     /// Streams of the old transport are opened without a session.
@@ -181,14 +203,18 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
         let now = Instant::now();
         let idle = self.heard + self.delivery.upstream.options().stream_idle;
         let deadline = self.patience().map_or(idle, |patience| idle.min(self.told + patience));
-        let mut stop = self.delivery.shutdown.clone();
-        // What is there is passed on before anything else is looked at; a client that is gone
-        // shows when it is written to.
+        let mut stop = self.delivery.context.shutdown.clone();
+        // What ends a stream by itself comes first, or a stream that never pauses would outlive
+        // it. What is there is passed on before the client is looked at; one that is gone shows
+        // when it is written to.
         let chunk = tokio::select! {
             biased;
+            ended = self.follower.ended() => {
+                return Err(ended.map_or(Stopped::Changed, Stopped::Lost));
+            }
+            () = sleep_until(self.oldest) => return Err(Stopped::MaxAge),
             chunk = timeout(deadline - now, answered.session.read_response_body()) => chunk,
             _ = self.downstream.read_body_or_idle(true) => return Err(Stopped::Client),
-            () = sleep_until(self.oldest) => return Err(Stopped::MaxAge),
             // Calls may finish; there is no end of an endless stream to wait for.
             _ = stop.wait_for(|stopping| *stopping), if self.delivery.permit.is_endless() => {
                 return Err(Stopped::Shutdown);
@@ -259,8 +285,12 @@ fn frame(
 
 /// Why an answer ended before its end.
 enum Stopped {
+    /// The caller's rights have changed.
+    Changed,
     Client,
     Idle,
+    /// The caller's token is no longer valid.
+    Lost(AuthFailure),
     MaxAge,
     Shutdown,
     Unfit(Refusal),
@@ -276,8 +306,11 @@ impl From<Box<pingora::Error>> for Stopped {
 impl Stopped {
     fn reason(&self) -> &'static str {
         match self {
+            Self::Changed => "changed",
             Self::Client => "client",
             Self::Idle => "idle",
+            Self::Lost(AuthFailure::Expired) => "expired",
+            Self::Lost(_) => "revoked",
             Self::MaxAge => "max_age",
             Self::Shutdown => "shutdown",
             Self::Unfit(_) | Self::Upstream => "upstream",
@@ -289,7 +322,8 @@ impl Stopped {
         match self {
             Self::Upstream => Self::Unfit(Refusal::UpstreamAnswer("body cut off")),
             Self::Idle | Self::MaxAge => Self::Unfit(Refusal::UpstreamTimeout),
-            Self::Client | Self::Shutdown | Self::Unfit(_) => self,
+            Self::Lost(failure) => Self::Unfit(Refusal::Unauthenticated(failure)),
+            Self::Changed | Self::Client | Self::Shutdown | Self::Unfit(_) => self,
         }
     }
 
@@ -297,7 +331,8 @@ impl Stopped {
         match self {
             Self::Client => Break::Gone,
             Self::Idle | Self::MaxAge => Break::Cut(Outcome::Timeout),
-            Self::Shutdown => Break::Cut(Outcome::Ok),
+            Self::Lost(_) => Break::Cut(Outcome::Unauthenticated),
+            Self::Changed | Self::Shutdown => Break::Cut(Outcome::Ok),
             Self::Unfit(refusal) => Break::Refuse(refusal),
             Self::Upstream => Break::Cut(Outcome::UpstreamError),
         }

@@ -33,12 +33,12 @@ static TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 const POOL_SIZE: usize = 512;
 
 /// What an upstream is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UpstreamOptions {
     /// Scheme, host and path.
     pub url: http::Uri,
-    /// Roots for its certificate, as a PEM file; the system's where absent.
-    pub ca_file: Option<String>,
+    /// How its certificate is checked, and ours shown.
+    pub tls: UpstreamTls,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long the answer to a message may take to begin.
@@ -49,8 +49,19 @@ pub struct UpstreamOptions {
     pub stream_max: Duration,
     /// How long an event stream may be silent before a comment is written into it.
     pub stream_keep_alive: Option<Duration>,
-    /// The gateway's own credential, as the value of `Authorization`.
-    pub credential: Option<HeaderValue>,
+    /// The gateway's own credential: a header and its value.
+    pub credential: Option<(HeaderName, HeaderValue)>,
+}
+
+/// TLS towards an upstream. Two are the same only where the contents of their files are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UpstreamTls {
+    /// Roots for its certificate, as a PEM file; the system's where absent.
+    pub ca_file: Option<String>,
+    /// The gateway's own certificate and its key, as PEM files.
+    pub client: Option<(String, String)>,
+    /// Of the contents of all these files.
+    pub digest: [u8; 32],
 }
 
 /// See [`UpstreamOptions`]. Its connections are its own; nothing is shared between upstreams.
@@ -60,7 +71,7 @@ pub struct Upstream {
     port: u16,
     is_tls: bool,
     resolved: ArcSwapOption<Resolved>,
-    pub(super) connector: Connector,
+    pub(super) connector: Arc<Connector>,
 }
 
 struct Resolved {
@@ -75,24 +86,24 @@ impl fmt::Debug for Upstream {
 }
 
 impl Upstream {
-    /// An upstream that has not been connected to yet; `None` where the roots for its certificate
-    /// cannot be loaded.
+    /// An upstream; `None` where the roots for its certificate cannot be loaded. It goes on with
+    /// the connections of `before`, where that is the same server with the same TLS.
     #[must_use]
-    pub fn new(mut options: UpstreamOptions) -> Option<Self> {
-        if let Some(credential) = &mut options.credential {
+    pub fn new(mut options: UpstreamOptions, before: Option<&Self>) -> Option<Self> {
+        if let Some((_, credential)) = &mut options.credential {
             credential.set_sensitive(true);
         }
         let is_tls = options.url.scheme_str() == Some("https");
         let host = options.url.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = options.url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let mut settings = ConnectorOptions::new(POOL_SIZE);
-        // Without TLS there is nothing to trust, and a system without roots is as good as any.
-        settings.ca_file =
-            if is_tls { options.ca_file.clone() } else { Some("/dev/null".to_owned()) };
-        // Pingora panics where it finds no roots.
-        let connect = AssertUnwindSafe(|| Connector::new(Some(settings)));
-        let connector = std::panic::catch_unwind(connect).ok()?;
+        let is_same = |before: &&Self| {
+            (&before.options.url, &before.options.tls) == (&options.url, &options.tls)
+        };
+        let connector = match before.filter(is_same) {
+            Some(before) => Arc::clone(&before.connector),
+            None => Arc::new(connector(is_tls, &options)?),
+        };
         Some(Self { options, host, port, is_tls, resolved: ArcSwapOption::empty(), connector })
     }
 
@@ -165,8 +176,8 @@ impl Upstream {
             Header::Absent | Header::Unclear => "application/json, text/event-stream",
         };
         new.insert_header(header::ACCEPT, accept)?;
-        if let Some(credential) = &self.options.credential {
-            new.insert_header(header::AUTHORIZATION, credential.clone())?;
+        if let Some((name, credential)) = &self.options.credential {
+            new.insert_header(name.clone(), credential.clone())?;
         }
         if let Some(length) = body_length {
             new.insert_header(header::CONTENT_TYPE, "application/json")?;
@@ -175,6 +186,17 @@ impl Upstream {
         copy_protocol_headers(&mut new, sent, permit)?;
         Ok(new)
     }
+}
+
+/// `None` where pingora cannot load a file, which makes it panic.
+fn connector(is_tls: bool, options: &UpstreamOptions) -> Option<Connector> {
+    let mut settings = ConnectorOptions::new(POOL_SIZE);
+    // Without TLS there is nothing to trust, and a system without roots is as good as any.
+    settings.ca_file =
+        if is_tls { options.tls.ca_file.clone() } else { Some("/dev/null".to_owned()) };
+    settings.cert_key_file = options.tls.client.clone().filter(|_| is_tls);
+    let connect = AssertUnwindSafe(|| Connector::new(Some(settings)));
+    std::panic::catch_unwind(connect).ok()
 }
 
 /// The headers of MCP itself. In the legacy era `Mcp-Method` and its kin mean nothing and are

@@ -1,58 +1,89 @@
-//! From settings to what the gateway takes.
+//! From a configuration to what the gateway takes.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::StartError;
 use super::builtin::Builtin;
 use crate::config::{Settings, Target, UpstreamSpec};
 use crate::core::policy::Policy;
 use crate::core::seal::{MIN_SECRET, SealKey};
-use crate::core::token::TokenTable;
-use crate::gateway::{Options, Snapshot, Upstream, UpstreamOptions};
-use crate::telemetry::metrics::{Metrics, Shown};
+use crate::gateway::{Options, Snapshot, Upstream, UpstreamOptions, UpstreamTls};
 
-/// Metrics that show the upstreams, limits and tokens of the configuration.
-pub(super) fn metrics(
-    settings: &Settings,
-    named_tools: &BTreeSet<(String, String)>,
-    tokens: &TokenTable,
-) -> Result<Metrics, StartError> {
-    let shown = Shown {
-        upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
-        tools: named_tools,
-        in_flight_limit: settings.limits.in_flight,
-        streams_limit: settings.limits.streams,
-        tokens: tokens.states(jiff::Timestamp::now().as_second()),
-    };
-    Metrics::new(&shown).map_err(|error| StartError::Internal(error.to_string()))
+/// What outlives a reload and goes into every snapshot.
+pub(super) struct Builder {
+    /// Addresses of the public listener.
+    pub(super) listening: Vec<SocketAddr>,
+    pub(super) builtin: Builtin,
+    /// The key of the seals where the configuration names none.
+    own_seal: Option<SealKey>,
 }
 
-pub(super) fn snapshot(
-    settings: &Settings,
-    policy: Policy,
-    builtin: &Builtin,
-) -> Result<Snapshot, StartError> {
-    let mut upstreams = HashMap::new();
-    for spec in &settings.upstreams {
-        let options = upstream_options(spec, builtin)?;
-        let upstream = Upstream::new(options);
-        let upstream = upstream.ok_or_else(|| StartError::Roots(spec.name.clone()))?;
-        upstreams.insert(spec.name.clone(), upstream);
+impl Builder {
+    pub(super) fn new(listening: Vec<SocketAddr>) -> Self {
+        Self { listening, builtin: Builtin::default(), own_seal: None }
     }
-    Ok(Snapshot { policy, upstreams })
+
+    /// The snapshot of a configuration. What it has in common with `before` goes on: connections
+    /// to upstreams, and the memory of tokens.
+    pub(super) async fn snapshot(
+        &mut self,
+        settings: &Settings,
+        policy: Policy,
+        before: Option<&Snapshot>,
+    ) -> Result<Snapshot, StartError> {
+        self.builtin.start(settings).await?;
+        let mut upstreams = HashMap::new();
+        for spec in &settings.upstreams {
+            let options = upstream_options(spec, &self.builtin)?;
+            let before = before.and_then(|snapshot| snapshot.upstreams.get(&spec.name));
+            let upstream = Upstream::new(options, before.map(|upstream| &**upstream));
+            let upstream = upstream.ok_or_else(|| StartError::Roots(spec.name.clone()))?;
+            upstreams.insert(spec.name.clone(), Arc::new(upstream));
+        }
+        let seal = self.seal(settings)?;
+        let options = options(settings, &self.listening, seal);
+        let policy = match before {
+            Some(before) => policy.replacing(&before.policy),
+            None => policy,
+        };
+        Ok(Snapshot { policy, upstreams, options })
+    }
+
+    /// The key of the seals, from the file that replicas share or made for this process alone.
+    fn seal(&mut self, settings: &Settings) -> Result<SealKey, StartError> {
+        if let Some(seal) = settings.seal.as_ref().or(self.own_seal.as_ref()) {
+            return Ok(seal.clone());
+        }
+        tracing::warn!(
+            event = "session_key.random",
+            "sessions end with this process, and no other replica knows them; server.session_key_file keeps them"
+        );
+        let mut secret = [0; MIN_SECRET];
+        getrandom::fill(&mut secret).map_err(|error| StartError::Internal(error.to_string()))?;
+        let made = SealKey::new(&secret);
+        let seal = made.ok_or_else(|| StartError::Internal("no session key".to_owned()))?;
+        Ok(self.own_seal.insert(seal).clone())
+    }
 }
 
 fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOptions, StartError> {
+    let configured = spec.credential.as_ref().map(|c| (c.name.clone(), c.value.clone()));
     let (url, credential) = match &spec.target {
-        Target::Url(url) => (url.clone(), None),
+        Target::Url(url) => (url.clone(), configured),
         Target::BuiltinTickets => builtin
             .address()
             .ok_or_else(|| StartError::Internal("no built-in ticket server".to_owned()))?,
     };
+    let text = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
     Ok(UpstreamOptions {
         url,
-        ca_file: spec.ca_file.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        tls: UpstreamTls {
+            ca_file: spec.ca_file.as_ref().map(text),
+            client: spec.client_cert.as_ref().map(|(cert, key)| (text(cert), text(key))),
+            digest: spec.tls_digest,
+        },
         connect_timeout: spec.connect_timeout,
         call_timeout: spec.call_timeout,
         stream_idle: spec.stream_idle,
@@ -62,21 +93,7 @@ fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOp
     })
 }
 
-/// The key of the seals, from the file that replicas share or made for this process alone.
-pub(super) fn seal(settings: &Settings) -> Result<SealKey, StartError> {
-    if let Some(seal) = &settings.seal {
-        return Ok(seal.clone());
-    }
-    tracing::warn!(
-        event = "session_key.random",
-        "sessions end with this process, and no other replica knows them; server.session_key_file keeps them"
-    );
-    let mut secret = [0; MIN_SECRET];
-    getrandom::fill(&mut secret).map_err(|error| StartError::Internal(error.to_string()))?;
-    SealKey::new(&secret).ok_or_else(|| StartError::Internal("no session key".to_owned()))
-}
-
-pub(super) fn options(settings: &Settings, listening: &[SocketAddr], seal: SealKey) -> Options {
+fn options(settings: &Settings, listening: &[SocketAddr], seal: SealKey) -> Options {
     let mut hosts: HashSet<String> = settings.allowed_hosts.iter().cloned().collect();
     for address in listening {
         hosts.insert(address.to_string());

@@ -3,15 +3,20 @@
 use super::StartError;
 use crate::config::Settings;
 
+#[derive(Default)]
 pub(super) struct Builtin;
 
-#[expect(clippy::unused_async, reason = "the same signature as with the feature `demo`")]
-pub(super) async fn start(_settings: &Settings) -> Result<Builtin, StartError> {
-    Ok(Builtin)
-}
-
 impl Builtin {
-    pub(super) fn address(&self) -> Option<(http::Uri, Option<http::HeaderValue>)> {
+    #[expect(clippy::unused_async, reason = "the same signature as with the feature `demo`")]
+    #[expect(clippy::unused_self, reason = "the same signature as with the feature `demo`")]
+    pub(super) async fn start(&mut self, _settings: &Settings) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "the same signature as with the feature `demo`")]
+    pub(super) fn address(
+        &self,
+    ) -> Option<(http::Uri, Option<(http::HeaderName, http::HeaderValue)>)> {
         None
     }
 }

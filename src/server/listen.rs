@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd as _;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use pingora::apps::ServerApp;
@@ -10,11 +9,12 @@ use pingora::listeners::tls::TlsSettings;
 use pingora::server::Fds;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
+use rustls::server::ResolvesServerCert;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::StartError;
-use crate::config::Tls;
+use super::certificate::Certificate;
 
 /// Bound sockets of one listener.
 pub(super) struct Sockets {
@@ -43,7 +43,7 @@ impl Sockets {
         self,
         name: &str,
         app: A,
-        tls: Option<&Tls>,
+        certificate: Option<&Arc<Certificate>>,
         stopping: watch::Receiver<bool>,
         services: &mut JoinSet<()>,
     ) -> Result<(), StartError> {
@@ -51,9 +51,11 @@ impl Sockets {
         let mut fds = Fds::new();
         for (address, listener) in self.addresses.iter().zip(self.listeners) {
             let address = address.to_string();
-            match tls {
+            match certificate {
                 None => service.add_tcp(&address),
-                Some(tls) => service.add_tls_with_settings(&address, None, tls_settings(tls)?),
+                Some(certificate) => {
+                    service.add_tls_with_settings(&address, None, tls_settings(certificate)?);
+                }
             }
             fds.add(address, listener.into_raw_fd());
         }
@@ -64,19 +66,11 @@ impl Sockets {
 }
 
 /// TLS 1.2 and 1.3 by rustls, HTTP/2 by ALPN.
-fn tls_settings(tls: &Tls) -> Result<TlsSettings, StartError> {
-    let make = || {
-        let (cert, key) = (tls.cert_file.to_string_lossy(), tls.key_file.to_string_lossy());
-        let mut settings = TlsSettings::intermediate(&cert, &key)?;
-        settings.set_certificate_chain_file(&cert)?;
-        settings.set_private_key_file(&key)?;
-        settings.enable_h2();
-        Ok(settings)
-    };
-    let why = |error: Box<pingora::Error>| StartError::Tls(error.to_string());
-    // Pingora panics on a key that does not fit its certificate; better here than in the listener.
-    let trial = make().map_err(why)?;
-    std::panic::catch_unwind(AssertUnwindSafe(|| trial.build()))
-        .map_err(|_| StartError::Tls("they do not belong together".to_owned()))?;
-    make().map_err(why)
+fn tls_settings(certificate: &Arc<Certificate>) -> Result<TlsSettings, StartError> {
+    let settings = TlsSettings::intermediate("", "");
+    let mut settings = settings.map_err(|error| StartError::Tls(error.to_string()))?;
+    let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(certificate) as _;
+    settings.set_cert_resolver(resolver);
+    settings.enable_h2();
+    Ok(settings)
 }

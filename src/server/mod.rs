@@ -11,38 +11,48 @@ mod builtin;
 #[cfg(not(feature = "demo"))]
 #[path = "builtin_absent.rs"]
 mod builtin;
+mod certificate;
 mod error;
 mod listen;
+mod reload;
 mod stop;
+mod watch;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pingora_runtime::Runtime;
-use tokio::sync::watch;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch::channel;
 use tokio::task::JoinSet;
 
 pub use error::StartError;
 
-use crate::admin::{Admin, Readiness};
-use crate::config::{AuditTo, Config, LogFormat, Settings};
+use crate::admin::{Admin, Readiness, Status};
+use crate::config::{AuditTo, Config, LogFormat, Settings, Sources};
 use crate::gateway::{Bounded, Gateway};
 use crate::telemetry::audit::{Audit, Writer};
-use crate::telemetry::log;
+use crate::telemetry::log::{self, Dial};
+use crate::telemetry::metrics::{Metrics, Shown};
 
+use self::build::Builder;
+use self::certificate::Certificate;
 use self::listen::Sockets;
+use self::reload::Reloader;
 use self::stop::Signals;
 
-/// Serves until a signal ends it: SIGTERM after draining, SIGINT at once.
+/// Serves with the configuration at `path` until a signal ends it: SIGTERM after draining, SIGINT
+/// at once. SIGHUP and a changed file reload it.
 ///
 /// # Errors
 /// [`StartError`] where it cannot start.
-pub fn run(config: Config) -> Result<(), StartError> {
+pub fn run(config: Config, sources: Sources) -> Result<(), StartError> {
     let settings = &config.settings;
-    log::init(settings.log_level, is_json(settings.log_format, io::stderr().is_terminal()));
+    let json = is_json(settings.log_format, io::stderr().is_terminal());
+    let dial = log::init(settings.log_level, json);
     for line in config.warnings.to_string().lines() {
         tracing::warn!(event = "config.warning", "{line}");
     }
@@ -52,7 +62,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
         threads => threads,
     };
     let runtime = Runtime::new_no_steal(threads, "worker");
-    let served = runtime.get_handle().block_on(serve(config, audit));
+    let served = runtime.get_handle().block_on(serve(config, sources, audit, dial));
     runtime.shutdown_timeout(Duration::from_millis(500));
     writer.wait();
     served
@@ -76,49 +86,95 @@ fn start_audit(settings: &Settings) -> Result<(Audit, Writer), StartError> {
     }
 }
 
-async fn serve(config: Config, audit: Audit) -> Result<(), StartError> {
+async fn serve(
+    config: Config,
+    sources: Sources,
+    audit: Audit,
+    dial: Dial,
+) -> Result<(), StartError> {
     // First of all, so that no signal finds its default action.
     let mut signals = Signals::new().map_err(StartError::System)?;
+    let hangup = signal(SignalKind::hangup()).map_err(StartError::System)?;
     let Config { settings, policy, named_tools, path, .. } = config;
     let public = Sockets::bind(&settings.listen)?;
     let admin = Sockets::bind(&[settings.admin_listen])?;
     announce(&settings, &public, &admin);
-    // Lives as long as this function.
-    let builtin = builtin::start(&settings).await?;
 
-    let metrics = build::metrics(&settings, &named_tools, policy.tokens())?;
-    let metrics = Arc::new(metrics);
-    let snapshot = build::snapshot(&settings, policy, &builtin)?;
-    let options = build::options(&settings, &public.addresses, build::seal(&settings)?);
-    let gateway = Bounded::new(Gateway::new(snapshot, options, Arc::clone(&metrics), audit));
-    let live = gateway.live();
+    let internal = |error: prometheus::Error| StartError::Internal(error.to_string());
+    let metrics = Arc::new(Metrics::new().map_err(internal)?);
+    let revision = sources.revision();
+    show(&metrics, &settings, &named_tools, &revision);
+    let status = Status::new(path.display().to_string(), revision);
+    let certificate = settings.tls.as_ref().map(Certificate::new).transpose()?;
+    // Lives as long as this function, and the built-in server with it.
+    let mut builder = Builder::new(public.addresses.clone());
+    let snapshot = builder.snapshot(&settings, policy, None).await?;
+    let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), audit));
+    let bounded = Bounded::new(Arc::clone(&gateway));
+    let connections = bounded.connections();
 
-    let (stop, stopping) = watch::channel(false);
+    let (stop, stopping) = channel(false);
     // The admin listener outlives the public one, so that draining can be watched.
-    let (stop_admin, stopping_admin) = watch::channel(false);
+    let (stop_admin, stopping_admin) = channel(false);
     let readiness = Readiness::default();
     let mut services = JoinSet::new();
-    public.serve("mcp", gateway, settings.tls.as_ref(), stopping, &mut services)?;
-    let admin_app = Admin { metrics, readiness: readiness.clone() };
+    public.serve("mcp", bounded, certificate.as_ref(), stopping, &mut services)?;
+    let admin_app = Admin {
+        metrics: Arc::clone(&metrics),
+        refresh: refresh(&gateway, &metrics),
+        status: status.clone(),
+        readiness: readiness.clone(),
+    };
     admin.serve("admin", admin_app, None, stopping_admin, &mut services)?;
     readiness.ready();
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(event = "server.ready", version, config = %path.display());
 
+    let shutdown = settings.shutdown;
+    let started = settings;
+    let mut reloader =
+        Reloader { path, started, sources, builder, gateway, certificate, metrics, status, dial };
     let ended = tokio::select! {
         () = signals.end() => Ok(()),
+        () = reloader.run(hangup) => Ok(()),
         Some(Err(error)) = services.join_next() => Err(StartError::Listener(error)),
     };
     if ended.is_ok() && signals.is_graceful {
         tokio::select! {
-            () = stop::drain(settings.shutdown, &readiness, &stop, &live) => {}
+            () = stop::drain(shutdown, &readiness, &stop, &connections) => {}
             () = signals.second() => tracing::warn!(event = "server.interrupted"),
         }
     }
-    tracing::info!(event = "server.stopped", cut = live.load(Ordering::SeqCst));
+    tracing::info!(event = "server.stopped", cut = connections.len());
     // The receivers may be gone already, and that is as good.
     let _ = (stop.send(true), stop_admin.send(true));
     ended
+}
+
+/// Makes the metrics show a configuration.
+fn show(
+    metrics: &Metrics,
+    settings: &Settings,
+    named_tools: &BTreeSet<(String, String)>,
+    revision: &str,
+) {
+    let shown = Shown {
+        upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
+        tools: named_tools,
+        in_flight_limit: settings.limits.in_flight,
+        streams_limit: settings.limits.streams,
+        revision,
+    };
+    metrics.show(&shown, jiff::Timestamp::now().as_second());
+}
+
+/// Tokens expire without a reload.
+fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Send + Sync> {
+    let (gateway, metrics) = (Arc::clone(gateway), Arc::clone(metrics));
+    Box::new(move || {
+        let now = jiff::Timestamp::now().as_second();
+        metrics.show_tokens(gateway.snapshot().policy.tokens().states(now));
+    })
 }
 
 fn announce(settings: &Settings, public: &Sockets, admin: &Sockets) {

@@ -1,7 +1,6 @@
 //! How the process ends: signals, lame duck, drain.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,32 +8,32 @@ use tokio::sync::watch;
 
 use crate::admin::Readiness;
 use crate::config::Shutdown;
+use crate::gateway::Room;
 
 /// Lame duck, then no new connections, then the calls in flight, up to their time.
 pub(super) async fn drain(
     shutdown: Shutdown,
     readiness: &Readiness,
     stop: &watch::Sender<bool>,
-    live: &AtomicUsize,
+    connections: &Room,
 ) {
     readiness.draining();
-    tracing::info!(event = "server.draining", live = live.load(Ordering::SeqCst));
+    tracing::info!(event = "server.draining", live = connections.len());
     tokio::time::sleep(shutdown.lame_duck).await;
     let _ = stop.send(true);
     let finished = async {
-        while live.load(Ordering::SeqCst) > 0 {
+        while !connections.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     if tokio::time::timeout(shutdown.drain, finished).await.is_err() {
-        tracing::warn!(event = "server.drain_timeout", live = live.load(Ordering::SeqCst));
+        tracing::warn!(event = "server.drain_timeout", live = connections.len());
     }
 }
 
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
     /// Whether calls in flight may finish.
     pub(super) is_graceful: bool,
 }
@@ -44,24 +43,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
             is_graceful: false,
         })
     }
 
     /// Returns when the process is to end.
     pub(super) async fn end(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => {
-                    self.is_graceful = true;
-                    return;
-                }
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    tracing::warn!(event = "config.reload_ignored", "restart to change the configuration");
-                }
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => self.is_graceful = true,
+            _ = self.interrupt.recv() => {}
         }
     }
 

@@ -63,6 +63,12 @@ pub struct Metrics {
     pub retries: IntCounterVec,
     /// Audit records that found no room.
     pub audit_dropped: IntCounter,
+    limits: [IntGauge; 2],
+    tokens: IntGaugeVec,
+    reloads: IntCounterVec,
+    reload_ok: IntGauge,
+    reloaded: IntGauge,
+    config_hash: IntGauge,
     tools: RwLock<HashMap<String, HashSet<String>>>,
 }
 
@@ -77,17 +83,17 @@ pub struct Shown<'a> {
     pub in_flight_limit: usize,
     /// The limit of streams at once.
     pub streams_limit: usize,
-    /// How many tokens are active, expired and revoked.
-    pub tokens: [usize; 3],
+    /// The first digits of a digest of the configuration, in hexadecimal.
+    pub revision: &'a str,
 }
 
 impl Metrics {
-    /// Registers everything, and shows a zero for every upstream and outcome, so that the first
-    /// failure is visible to `rate`.
+    /// Registers everything. [`Self::show`] adds a zero for every upstream and outcome, so that
+    /// the first failure is visible to `rate`.
     ///
     /// # Errors
     /// Where two metrics share a name.
-    pub fn new(shown: &Shown<'_>) -> prometheus::Result<Self> {
+    pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new_custom(Some("doorward".to_owned()), None)?;
         let make = Make(&registry);
         let overhead = make.histograms(&OVERHEAD, &OVERHEAD_BUCKETS)?;
@@ -108,16 +114,42 @@ impl Metrics {
                 "audit_records_dropped_total",
                 "Records of refusals that found no room in the queue.",
             )?)?,
+            limits: [
+                make.gauge("requests_in_flight_limit", "Limit from the configuration.")?,
+                make.gauge("streams_limit", "Limit from the configuration.")?,
+            ],
+            tokens: make.gauges(&TOKENS)?,
+            reloads: make.counters(&RELOADS)?,
+            reload_ok: make.gauge(
+                "config_last_reload_successful",
+                "1 where the configuration in use is the one in the file, 0 where that is refused.",
+            )?,
+            reloaded: make.gauge(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration in use was loaded.",
+            )?,
+            config_hash: make.gauge(
+                "config_hash",
+                "The first 32 bits of a digest of the configuration in use; alike on all replicas.",
+            )?,
             tools: RwLock::default(),
             registry: registry.clone(),
         };
-        metrics.show(shown);
-        make.show_fixed(shown)?;
+        make.gauges(&BUILD)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        for result in ["success", "failure"] {
+            metrics.reloads.with_label_values(&[result]);
+        }
         Ok(metrics)
     }
 
-    /// Zeroes for what may happen.
-    fn show(&self, shown: &Shown<'_>) {
+    /// Shows a configuration that is in use from now on, with zeroes for what may happen.
+    pub fn show(&self, shown: &Shown<'_>, now: i64) {
+        self.reload_ok.set(1);
+        self.reloaded.set(now);
+        self.config_hash.set(i64::from_str_radix(shown.revision, 16).unwrap_or(0));
+        let [in_flight, streams] = &self.limits;
+        in_flight.set(number(shown.in_flight_limit));
+        streams.set(number(shown.streams_limit));
         for upstream in &shown.upstreams {
             for outcome in Outcome::ALL {
                 self.requests.with_label_values(&[upstream, "tools/call", outcome.as_str()]);
@@ -133,6 +165,20 @@ impl Metrics {
         }
         for (upstream, tool) in shown.tools {
             self.learn_tool(upstream, tool);
+        }
+    }
+
+    /// Counts a reload.
+    pub fn reload(&self, succeeded: bool) {
+        let result = if succeeded { "success" } else { "failure" };
+        self.reloads.with_label_values(&[result]).inc();
+        self.reload_ok.set(i64::from(succeeded));
+    }
+
+    /// Shows how many tokens are active, expired and revoked.
+    pub fn show_tokens(&self, states: [usize; 3]) {
+        for (state, count) in ["active", "expired", "revoked"].into_iter().zip(states) {
+            self.tokens.with_label_values(&[state]).set(number(count));
         }
     }
 
@@ -262,7 +308,9 @@ const RETRIES: Family = (
     "Requests sent again because a pooled connection was dead.",
     &["upstream"],
 );
-const TOKENS: Family = ("tokens", "Tokens in the table, by state at the start.", &["state"]);
+const TOKENS: Family = ("tokens", "Tokens in the table, by state.", &["state"]);
+const RELOADS: Family =
+    ("config_reloads_total", "Reloads of the configuration, by result.", &["result"]);
 const BUILD: Family = ("build_info", "1, with the version.", &["version"]);
 
 struct Make<'r>(&'r Registry);
@@ -293,22 +341,11 @@ impl Make<'_> {
         self.registered(HistogramVec::new(opts, labels)?)
     }
 
-    /// What does not change while the process runs.
-    fn show_fixed(&self, shown: &Shown<'_>) -> prometheus::Result<()> {
-        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let limits = [
-            ("requests_in_flight_limit", shown.in_flight_limit),
-            ("streams_limit", shown.streams_limit),
-        ];
-        for (name, limit) in limits {
-            let gauge = IntGauge::new(name, "Limit from the configuration.")?;
-            self.registered(gauge)?.set(number(limit));
-        }
-        let tokens = self.gauges(&TOKENS)?;
-        for (state, count) in ["active", "expired", "revoked"].into_iter().zip(shown.tokens) {
-            tokens.with_label_values(&[state]).set(number(count));
-        }
-        self.gauges(&BUILD)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        Ok(())
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.registered(IntGauge::new(name, help)?)
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

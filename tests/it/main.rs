@@ -19,6 +19,7 @@ mod identity;
 mod layers;
 mod lists;
 mod observability;
+mod reload;
 mod rmcp;
 mod rmcp_tasks;
 mod sessions;

@@ -113,6 +113,21 @@ fn plain_text_on_a_tls_listener_is_not_answered() {
 }
 
 #[test]
+fn another_certificate_is_shown_without_a_restart_and_one_without_its_key_is_not() {
+    let (upstream, pair, next) = (Upstream::good(), self_signed(), self_signed());
+    let gateway = behind_tls(&upstream, &pair).start();
+    let called = |pair: &Pair| curl(&gateway, pair, "--http1.1", "echo");
+    assert_eq!(called(&pair).1, Some(0));
+    assert!(!gateway.after_reload(|| gateway.put("tls.crt", &next.cert)));
+    assert_eq!(called(&pair).1, Some(0), "the old pair goes on");
+    assert!(gateway.after_reload(|| gateway.put("tls.key", &next.key)));
+    assert_eq!(called(&next).1, Some(0));
+    assert_ne!(called(&pair).1, Some(0));
+    let said = gateway.events("config.error")[0]["message"].to_string();
+    assert!(said.contains("they do not belong together"), "{said}");
+}
+
+#[test]
 fn a_key_of_another_certificate_is_one_sentence_and_exit_3() {
     let folder = TempDir::new().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::core::pattern::Pattern;
 use crate::core::permission::{Grants, Patterns, Role};
-use crate::core::principal::{OrganizationId, UserId};
+use crate::core::principal::{OrganizationId, Proof, UserId};
 use crate::core::seal::MIN_SECRET;
 
 fn named(user: &str, allow: Patterns, deny: Patterns) -> Arc<Principal> {
@@ -9,8 +9,9 @@ fn named(user: &str, allow: Patterns, deny: Patterns) -> Arc<Principal> {
     Arc::new(Principal::new(
         UserId::parse(user).unwrap(),
         OrganizationId::parse("org").unwrap(),
-        "token".into(),
-        Grants { roles: vec![Arc::new(role)], direct: Patterns::default() },
+        Proof::Token { entry: "token".into(), digest: [0; 32] },
+        Arc::new(Grants { roles: vec![Arc::new(role)], direct: Patterns::default() }),
+        None,
     ))
 }
 

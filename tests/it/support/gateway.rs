@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -62,6 +63,7 @@ const TARGETS: &str = "prompts = [\"t/greet\"]\nresources = [\"t/docs://**\"]\n"
 
 /// A configuration in parts; each part is lines of TOML.
 pub(crate) struct Setup {
+    include: String,
     url: String,
     reader: Vec<String>,
     server: String,
@@ -81,6 +83,7 @@ impl Setup {
 
     pub(crate) fn at(url: &str) -> Self {
         Self {
+            include: String::new(),
             url: url.to_owned(),
             reader: vec!["t/echo".to_owned(), "t/read".to_owned()],
             server: String::new(),
@@ -91,6 +94,12 @@ impl Setup {
             files: vec![("session.key", format!("{SEAL_SECRET}\n"))],
             env: Vec::new(),
         }
+    }
+
+    /// Further files with tokens.
+    pub(crate) fn include(mut self, pattern: &str) -> Self {
+        self.include = format!("include = [\"{pattern}\"]\n");
+        self
     }
 
     pub(crate) fn server(mut self, lines: &str) -> Self {
@@ -184,7 +193,7 @@ impl Setup {
         let key = if has_key { "session_key_file = \"session.key\"" } else { "" };
         let fixed = "listen = [\"127.0.0.1:0\"]\nthreads = 2";
         let server = format!("[server]\n{fixed}\n{key}\n{}", self.server);
-        let text = server + &self.text();
+        let text = self.include.clone() + &server + &self.text();
         Gateway::start(&text, &self.files, &self.env)
     }
 }
@@ -229,7 +238,9 @@ pub(crate) struct Gateway {
     stderr: Arc<Lines>,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
+    /// What its configuration holds now.
+    text: Mutex<String>,
 }
 
 impl Gateway {
@@ -243,7 +254,9 @@ impl Gateway {
         let path = folder.path().join("gateway.toml");
         std::fs::write(&path, text).unwrap();
         for (name, content) in files {
-            std::fs::write(folder.path().join(name), content).unwrap();
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
         }
         let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
             .args(["run", "--config"])
@@ -257,8 +270,9 @@ impl Gateway {
         let stdout = Lines::collect(child.stdout.take().unwrap());
         let stderr = Lines::collect(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let text = Mutex::new(text.to_owned());
         let mut new =
-            Self { child, stdout, stderr, address: nowhere, admin: nowhere, _folder: folder };
+            Self { child, stdout, stderr, address: nowhere, admin: nowhere, folder, text };
         eventually("the gateway is ready", || {
             let ended = new.child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended with {ended:?}");
@@ -270,9 +284,51 @@ impl Gateway {
     }
 
     fn event(&self, name: &str) -> Option<Value> {
+        self.events(name).into_iter().next()
+    }
+
+    /// The lines of the log with this `event` so far.
+    pub(crate) fn events(&self, name: &str) -> Vec<Value> {
         let lines = self.stderr.lines.lock().unwrap();
         let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        parsed.into_iter().find(|line| line["event"] == name)
+        parsed.into_iter().filter(|line| line["event"] == name).collect()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts a file beside the configuration, or replaces it, the configuration itself included:
+    /// whoever reads it finds all of the old or all of the new.
+    pub(crate) fn put(&self, name: &str, content: &str) {
+        let new = self.folder.path().join(".new");
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, self.folder.path().join(name)).unwrap();
+    }
+
+    /// Changes the configuration and waits for what comes of it; returns whether it was taken.
+    pub(crate) fn edit(&self, from: &str, to: &str) -> bool {
+        let mut text = self.text.lock().unwrap();
+        assert!(text.contains(from), "{from} is not in\n{text}");
+        *text = text.replace(from, to);
+        self.after_reload(|| self.put("gateway.toml", &text))
+    }
+
+    /// Does something that makes it reload, and waits for it; returns whether it succeeded.
+    pub(crate) fn after_reload(&self, act: impl FnOnce()) -> bool {
+        let count = |event| self.events(event).len();
+        let before = (count("config.loaded"), count("config.rejected"));
+        act();
+        eventually("it has reloaded", || {
+            (count("config.loaded"), count("config.rejected")) != before
+        });
+        count("config.loaded") > before.0
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        let (status, body) = self.admin("/status");
+        assert_eq!(status, 200);
+        serde_json::from_str(&body).unwrap()
     }
 
     fn listening(&self, event: &str) -> SocketAddr {
@@ -337,8 +393,12 @@ impl Gateway {
 
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits for its end.

@@ -1,0 +1,78 @@
+//! `/status`: what runs, for people and scripts.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// What `/status` shows of the configuration. Holds no secret: names, times and places only.
+#[derive(Clone, Debug)]
+pub struct Status(Arc<Mutex<Page>>);
+
+#[derive(Clone, Debug, Serialize)]
+struct Page {
+    version: &'static str,
+    started: Timestamp,
+    config: Loaded,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Loaded {
+    path: String,
+    /// Of the configuration in use.
+    revision: String,
+    loaded: Timestamp,
+    /// Keys whose new value waits for a restart.
+    restart_needed: Vec<&'static str>,
+    last_reload: Option<LastReload>,
+}
+
+/// How the latest reload went.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastReload {
+    time: Timestamp,
+    successful: bool,
+    errors: Vec<String>,
+}
+
+impl LastReload {
+    /// One that changed nothing, with what is wrong, a line each.
+    #[must_use]
+    pub fn refused(errors: Vec<String>) -> Self {
+        Self { time: Timestamp::now(), successful: false, errors }
+    }
+}
+
+impl Status {
+    /// Of a process that has just started with this configuration.
+    #[must_use]
+    pub fn new(path: String, revision: String) -> Self {
+        let now = Timestamp::now();
+        let config =
+            Loaded { path, revision, loaded: now, restart_needed: Vec::new(), last_reload: None };
+        let version = env!("CARGO_PKG_VERSION");
+        Self(Arc::new(Mutex::new(Page { version, started: now, config })))
+    }
+
+    /// Another configuration is in use.
+    pub fn loaded(&self, revision: String, restart_needed: Vec<&'static str>) {
+        let mut page = self.0.lock();
+        let time = Timestamp::now();
+        page.config.last_reload = Some(LastReload { time, successful: true, errors: Vec::new() });
+        page.config.loaded = time;
+        page.config.revision = revision;
+        page.config.restart_needed = restart_needed;
+    }
+
+    /// Another configuration was not taken.
+    pub fn refused(&self, reload: LastReload) {
+        self.0.lock().config.last_reload = Some(reload);
+    }
+
+    /// As JSON.
+    pub(super) fn json(&self) -> Vec<u8> {
+        let page = self.0.lock().clone();
+        serde_json::to_vec_pretty(&page).unwrap_or_default()
+    }
+}

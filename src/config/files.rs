@@ -1,0 +1,162 @@
+//! The files that a configuration consists of: the one that is named, and those that it names.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::core::principal::Digest;
+
+/// Longest file in bytes that is read; a hundred thousand tokens need a fifth of it.
+const MAX_FILE: u64 = 128 << 20;
+
+/// Reads files, and remembers which they were and what was in them.
+#[derive(Debug)]
+pub(super) struct Files {
+    base: PathBuf,
+    sources: RefCell<Sources>,
+}
+
+impl Files {
+    /// Relative paths start at `base`.
+    pub(super) fn new(base: &Path) -> Self {
+        Self { base: base.to_owned(), sources: RefCell::default() }
+    }
+
+    pub(super) fn path(&self, text: &str) -> PathBuf {
+        self.base.join(text)
+    }
+
+    /// The content of a file; the error completes the sentence "`key` …".
+    pub(super) fn read(&self, text: &str) -> Result<Vec<u8>, String> {
+        self.read_path(&self.path(text)).map_err(|error| format!("cannot be read: {error}"))
+    }
+
+    /// Like [`Self::read`], for text.
+    pub(super) fn read_text(&self, text: &str) -> Result<String, String> {
+        String::from_utf8(self.read(text)?).map_err(|_| "is not UTF-8".to_owned())
+    }
+
+    pub(super) fn read_path(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let read = read_bounded(path);
+        let digest = read.as_ref().ok().map(|bytes| Sha256::digest(bytes).into());
+        self.sources.borrow_mut().files.insert(path.to_owned(), digest);
+        read
+    }
+
+    /// The files that `pattern` stands for, by name. Only the last part of a path may hold `*`;
+    /// it does not stand for the names of hidden files.
+    pub(super) fn expand(&self, pattern: &str) -> Result<Vec<PathBuf>, String> {
+        let pattern = Include::new(&self.path(pattern))?;
+        let found = pattern.files().map_err(|error| format!("cannot be read: {error}"))?;
+        self.sources.borrow_mut().listed.push((pattern, found.clone()));
+        Ok(found)
+    }
+
+    pub(super) fn into_sources(self) -> Sources {
+        self.sources.into_inner()
+    }
+}
+
+/// A device or a pipe must not hold up a reload, nor a huge file fill the memory.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if about.len() > MAX_FILE {
+        return Err(io::Error::other("it is longer than 128 MiB"));
+    }
+    std::fs::read(path)
+}
+
+/// What was read, as it was then.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Absent digests are of files that could not be read.
+    files: BTreeMap<PathBuf, Option<Digest>>,
+    /// What patterns stood for.
+    listed: Vec<(Include, Vec<PathBuf>)>,
+}
+
+impl Sources {
+    /// Whether a new reading would find the very same.
+    #[must_use]
+    pub fn are_current(&self) -> bool {
+        let same = |(path, digest): (&PathBuf, &Option<Digest>)| {
+            read_bounded(path).ok().map(|bytes| Sha256::digest(bytes).into()) == *digest
+        };
+        self.listed.iter().all(|(include, found)| include.files().ok().as_ref() == Some(found))
+            && self.files.iter().all(same)
+    }
+
+    /// The folders in which a change can make a difference: those of the files, and those of what
+    /// links point to.
+    #[must_use]
+    pub fn folders(&self) -> BTreeSet<PathBuf> {
+        let parent = |path: &Path| path.parent().map(Path::to_owned);
+        let named = self.files.keys().filter_map(|path| parent(path));
+        let linked = self.files.keys().filter_map(|path| parent(&path.canonicalize().ok()?));
+        let listed = self.listed.iter().filter_map(|(include, _)| match include {
+            Include::File(path) => parent(path),
+            Include::Glob { folder, .. } => Some(folder.clone()),
+        });
+        let folders = named.chain(linked).chain(listed);
+        folders.map(|f| if f.as_os_str().is_empty() { PathBuf::from(".") } else { f }).collect()
+    }
+
+    /// The first 32 bits of a digest over everything, in hexadecimal: names a configuration in
+    /// logs and metrics.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        let mut all = Sha256::new();
+        for digest in self.files.values() {
+            all.update(digest.unwrap_or_default());
+        }
+        let digest: Digest = all.finalize().into();
+        digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// An entry of `include`.
+#[derive(Clone, Debug)]
+enum Include {
+    File(PathBuf),
+    Glob { folder: PathBuf, names: globset::GlobMatcher },
+}
+
+impl Include {
+    fn new(path: &Path) -> Result<Self, String> {
+        let is_glob = |text: &str| text.contains(['*', '?', '[', '{']);
+        let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or("names no file")?;
+        if folder.to_str().is_none_or(is_glob) {
+            return Err("may hold `*` in its last part only".to_owned());
+        }
+        if !is_glob(name) {
+            return Ok(Self::File(path.to_owned()));
+        }
+        let glob = globset::Glob::new(name).map_err(|e| format!("is not a glob: {}", e.kind()))?;
+        Ok(Self::Glob { folder, names: glob.compile_matcher() })
+    }
+
+    fn files(&self) -> io::Result<Vec<PathBuf>> {
+        match self {
+            Self::File(path) => Ok(vec![path.clone()]),
+            Self::Glob { folder, names } => {
+                let mut found = Vec::new();
+                for entry in std::fs::read_dir(folder)? {
+                    let name = entry?.file_name();
+                    let is_hidden = name.to_string_lossy().starts_with('.');
+                    if !is_hidden && names.is_match(&name) {
+                        found.push(folder.join(name));
+                    }
+                }
+                found.sort();
+                Ok(found)
+            }
+        }
+    }
+}

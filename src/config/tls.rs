@@ -1,0 +1,57 @@
+//! `[server.tls]`, and what certificates and keys have to be.
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::files::Files;
+use super::read::{At, Table};
+use super::values::Hidden;
+
+/// TLS on the public listener.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificate chain, the server's own first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key, in PEM form.
+    pub key: Hidden,
+}
+
+pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<Tls> {
+    if !table.exists() {
+        return None;
+    }
+    let chain = table.required_string("cert_file");
+    let chain = chain.and_then(|at| certificates(&table, "cert_file", at, files));
+    let key = table.required_string("key_file").and_then(|at| key(&table, "key_file", at, files));
+    table.finish();
+    Some(Tls { chain: chain.unwrap_or_default(), key: key.unwrap_or_default() })
+}
+
+/// The certificates of a PEM file; at least one.
+pub(super) fn certificates(
+    table: &Table<'_>,
+    key: &str,
+    text: At<&str>,
+    files: &Files,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let parse = |text: &str| {
+        let pem = files.read(text)?;
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        match found {
+            Ok(found) if !found.is_empty() => Ok(found),
+            _ => Err("holds no certificate in PEM form".to_owned()),
+        }
+    };
+    table.check(key, text, parse).map(|at| at.value)
+}
+
+/// A PEM file with a private key.
+pub(super) fn key(table: &Table<'_>, key: &str, text: At<&str>, files: &Files) -> Option<Hidden> {
+    let parse = |text: &str| {
+        let pem = files.read(text)?;
+        let parsed = PrivateKeyDer::from_pem_slice(&pem);
+        parsed.map_err(|_| "holds no private key in PEM form".to_owned())?;
+        Ok(Hidden::new(pem))
+    };
+    table.check(key, text, parse).map(|at| at.value)
+}
