@@ -36,6 +36,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// Called before, for what changes with time alone.
     pub refresh: Box<dyn Fn() + Send + Sync>,
+    /// What is amiss although new calls are welcome, a line each; shown at `/readyz`.
+    pub notes: Box<dyn Fn() -> String + Send + Sync>,
     /// Shown at `/status`.
     pub status: Status,
     /// Shown at `/readyz`.
@@ -54,7 +56,10 @@ impl Admin {
         }
         match path {
             "/livez" => text(StatusCode::OK, "ok\n"),
-            "/readyz" if self.readiness.0.load(Ordering::SeqCst) => text(StatusCode::OK, "ok\n"),
+            "/readyz" if self.readiness.0.load(Ordering::SeqCst) => {
+                let notes = (self.notes)();
+                text(StatusCode::OK, &format!("ok\n{notes}"))
+            }
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
             "/metrics" => {
                 (self.refresh)();

@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod issuers;
 mod policy;
 mod read;
 mod settings;
@@ -23,6 +24,7 @@ use self::files::Files;
 use self::read::{Report, Table};
 pub use error::{Finding, Findings, Severity};
 pub use files::Sources;
+pub use issuers::{IssuerKeys, IssuerSpec};
 pub use settings::{AuditTo, LogFormat, Settings, Shutdown};
 pub use tls::Tls;
 pub use upstreams::{Credential, Target, UpstreamSpec};
@@ -37,6 +39,8 @@ pub struct Config {
     pub settings: Settings,
     /// What decides.
     pub policy: Policy,
+    /// Who may issue JWTs.
+    pub issuers: Vec<IssuerSpec>,
     /// `(upstream, tool)` pairs that the file names literally; the only tool names that a metric
     /// shows before an upstream has listed them.
     pub named_tools: BTreeSet<(String, String)>,
@@ -104,7 +108,7 @@ fn parse_with(path: &Path, text: String, files: &Files) -> Result<Config, Findin
     let mut tables: Vec<_> =
         parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
     let settings = settings::read(&mut file, files);
-    let (policy, named_tools) = policy::read(&mut file, &mut tables, &settings, files);
+    let (policy, named_tools, issuers) = policy::read(&mut file, &mut tables, &settings, files);
     file.finish();
     tables.into_iter().for_each(Table::finish);
     drop(parsed);
@@ -117,7 +121,7 @@ fn parse_with(path: &Path, text: String, files: &Files) -> Result<Config, Findin
     if findings.has_errors() {
         return Err(findings);
     }
-    Ok(Config { settings, policy, named_tools, warnings: findings, path: path.to_owned() })
+    Ok(Config { settings, policy, issuers, named_tools, warnings: findings, path: path.to_owned() })
 }
 
 fn parse_toml<'t>(text: &'t str, report: &Report) -> Option<toml::Spanned<DeTable<'t>>> {

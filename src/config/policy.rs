@@ -5,13 +5,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::files::Files;
+use super::issuers::{self, IssuerSpec};
 use super::read::{At, Table, did_you_mean};
 use super::settings::Settings;
+use super::upstreams::UpstreamSpec;
 use super::values;
 use crate::core::pattern::{BadPattern, Pattern};
 use crate::core::permission::{Grants, Patterns, Role};
 use crate::core::policy::{Policy, Route};
 use crate::core::principal::{Digest, OrganizationId, UserId};
+use crate::core::protected::Protected;
 use crate::core::token::{TokenSpec, TokenTable, UnixSeconds};
 
 /// SHA-256 of the tokens that stand in the README.
@@ -30,7 +33,7 @@ pub(super) fn read<'t>(
     included: &mut [Table<'t>],
     settings: &Settings,
     files: &Files,
-) -> (Policy, NamedTools) {
+) -> (Policy, NamedTools, Vec<IssuerSpec>) {
     let mut reader = Reader {
         files,
         upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
@@ -54,20 +57,35 @@ pub(super) fn read<'t>(
         }
         specs.extend(reader.token(&name, table));
     }
-    if names.is_empty() {
+    let issuers = issuers::read(file, &mut reader, settings.public_url.is_some(), files);
+    if names.is_empty() && file.value("issuers").is_none() {
         let message = "there are no tokens: every call will be refused".to_owned();
         file.report().warning(0..0, message, "add [tokens.NAME]");
     }
-    let routes = settings
-        .upstreams
-        .iter()
-        .map(|u| (u.path.clone(), Route { upstream: u.name.as_str().into(), tasks: u.tasks }));
+    let routes = settings.upstreams.iter().map(|upstream| {
+        let protected = protected(settings.public_url.as_ref(), upstream, &issuers);
+        let name = upstream.name.as_str().into();
+        (upstream.path.clone(), Route { upstream: name, tasks: upstream.tasks, protected })
+    });
     let tokens = TokenTable::new(specs);
     let policy = Policy::new(routes.collect(), tokens, settings.limits.json_depth);
-    (policy, reader.named_tools)
+    (policy, reader.named_tools, issuers)
 }
 
-struct Reader<'s> {
+/// How callers of an upstream may come with a JWT, where one of the issuers is for it.
+fn protected(
+    public_url: Option<&http::Uri>,
+    upstream: &UpstreamSpec,
+    issuers: &[IssuerSpec],
+) -> Option<Arc<Protected>> {
+    let serving = issuers.iter().filter(|issuer| issuer.serves(&upstream.name));
+    let serving: Vec<_> = serving.map(|spec| Arc::clone(&spec.issuer)).collect();
+    let origin = public_url?.to_string().trim_end_matches('/').to_owned();
+    let has_any = !serving.is_empty();
+    has_any.then(|| Arc::new(Protected::new(&origin, &upstream.path, serving)))
+}
+
+pub(super) struct Reader<'s> {
     files: &'s Files,
     upstreams: Vec<&'s str>,
     exposed: bool,
@@ -86,7 +104,7 @@ impl Reader<'_> {
     }
 
     /// Patterns of tools, prompts and resources, under these keys.
-    fn patterns(&mut self, table: &mut Table<'_>, keys: &[&'static str; 3]) -> Patterns {
+    pub(super) fn patterns(&mut self, table: &mut Table<'_>, keys: &[&'static str; 3]) -> Patterns {
         let [tools, prompts, resources] = keys;
         let mut read = |key, parse: Parse| {
             let texts = table.strings(key);
@@ -99,6 +117,15 @@ impl Reader<'_> {
             resources: read(resources, Pattern::of_uris),
         };
         self.note_tools(&patterns.tools);
+        patterns
+    }
+
+    /// Patterns of tools that stand elsewhere.
+    pub(super) fn tools(&mut self, table: &Table<'_>, texts: Vec<At<&str>>) -> Vec<Pattern> {
+        let parsed = texts.into_iter();
+        let patterns: Vec<_> =
+            parsed.filter_map(|text| self.pattern(table, text, Pattern::of_names)).collect();
+        self.note_tools(&patterns);
         patterns
     }
 
@@ -183,21 +210,41 @@ impl Reader<'_> {
     }
 
     fn grants(&mut self, table: &mut Table<'_>) -> Grants {
-        let mut grants = Grants::default();
-        for role in table.strings("roles") {
-            if let Some(known) = self.roles.get(role.value) {
-                grants.roles.push(Arc::clone(known));
-                continue;
-            }
+        let roles = self.roles(table, "roles");
+        Grants { roles, direct: self.patterns(table, &["tools", "prompts", "resources"]) }
+    }
+
+    /// The roles that an array names.
+    pub(super) fn roles(&self, table: &mut Table<'_>, key: &'static str) -> Vec<Arc<Role>> {
+        let names = table.strings(key);
+        names.iter().filter_map(|name| self.role_named(table, name)).collect()
+    }
+
+    pub(super) fn role_named(&self, table: &Table<'_>, name: &At<&str>) -> Option<Arc<Role>> {
+        let known = self.roles.get(name.value).cloned();
+        if known.is_none() {
             let names: Vec<&str> = self.roles.keys().map(String::as_str).collect();
             table.report().error(
-                role.span,
-                format!("role `{}` does not exist", role.value.escape_debug()),
-                format!("{}defined here: {}", did_you_mean(role.value, &names), names.join(", ")),
+                name.span.clone(),
+                format!("role `{}` does not exist", name.value.escape_debug()),
+                format!("{}defined here: {}", did_you_mean(name.value, &names), names.join(", ")),
             );
         }
-        grants.direct = self.patterns(table, &["tools", "prompts", "resources"]);
-        grants
+        known
+    }
+
+    pub(super) fn check_upstream(&self, table: &Table<'_>, name: &At<&str>) {
+        if !self.upstreams.contains(&name.value) {
+            table.report().error(
+                name.span.clone(),
+                format!("upstream `{}` does not exist", name.value.escape_debug()),
+                format!(
+                    "{}defined here: {}",
+                    did_you_mean(name.value, &self.upstreams),
+                    self.upstreams.join(", ")
+                ),
+            );
+        }
     }
 
     fn check_digest(&mut self, name: &str, digest: &At<Digest>, table: &Table<'_>) {

@@ -79,7 +79,7 @@ impl<'t> Table<'t> {
         self.table?.get(key)
     }
 
-    fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
+    pub(super) fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
         let found = value.get_ref().type_str();
         self.report.error(value.span(), format!("`{key}` must be {wanted}, not {found}"), "");
     }
@@ -141,9 +141,11 @@ impl<'t> Table<'t> {
 
     /// An array of strings; empty where it is absent.
     pub(super) fn strings(&mut self, key: &'static str) -> Vec<At<&'t str>> {
-        let Some(value) = self.value(key) else {
-            return Vec::new();
-        };
+        self.value(key).map_or_else(Vec::new, |value| self.texts(key, value))
+    }
+
+    /// The strings of an array that stands under `key`.
+    pub(super) fn texts(&self, key: &str, value: &'t Spanned<DeValue<'t>>) -> Vec<At<&'t str>> {
         let Some(array) = value.get_ref().as_array() else {
             self.wrong_kind(key, value, "an array of strings");
             return Vec::new();
@@ -190,6 +192,36 @@ impl<'t> Table<'t> {
             }
         };
         Self { name, span, table, known: Vec::new(), report: self.report }
+    }
+
+    /// The entries of a table whose keys can be anything, in the order of the file.
+    pub(super) fn entries(
+        &mut self,
+        key: &'static str,
+    ) -> Vec<(At<&'t str>, &'t Spanned<DeValue<'t>>)> {
+        let inner = self.table(key);
+        let entries = inner.table.into_iter().flatten();
+        let mut found: Vec<_> = entries
+            .map(|(name, value)| (At { value: name.get_ref().as_ref(), span: name.span() }, value))
+            .collect();
+        found.sort_by_key(|(name, _)| name.span.start);
+        found
+    }
+
+    /// A table that is the value of such an entry.
+    pub(super) fn within(
+        &self,
+        key: &str,
+        name: &At<&str>,
+        value: &'t Spanned<DeValue<'t>>,
+    ) -> Self {
+        Self {
+            name: format!("{}.{}", self.child_name(key), name.value),
+            span: name.span.clone(),
+            table: value.get_ref().as_table(),
+            known: Vec::new(),
+            report: self.report,
+        }
     }
 
     /// Whether the file has this table at all.

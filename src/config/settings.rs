@@ -122,6 +122,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     let admin_listen = admin(file.table("admin"));
     let (user_header, organization_header) = identity(file.table("identity"));
     let upstreams = upstreams::read(file, files);
+    check_credentials(file, &upstreams, [&user_header, &organization_header]);
     let limits = limits(file.table("limits"));
     let (log_level, log_format) = log(file.table("log"));
     let audit = audit(file.table("audit"));
@@ -252,6 +253,18 @@ fn identity(mut table: Table<'_>) -> (HeaderName, HeaderName) {
     }
     table.finish();
     (user, organization)
+}
+
+/// A credential in the place of an identity would be everybody's.
+fn check_credentials(file: &Table<'_>, upstreams: &[UpstreamSpec], taken: [&HeaderName; 2]) {
+    for upstream in upstreams {
+        if upstream.credential.as_ref().is_some_and(|c| taken.contains(&&c.name)) {
+            let name = &upstream.name;
+            let message =
+                format!("the `credential` of `{name}` is in a header that carries an identity");
+            file.report().error(upstream.span.clone(), message, "choose another `header`");
+        }
+    }
 }
 
 fn limits(mut table: Table<'_>) -> Limits {

@@ -197,10 +197,120 @@ fn the_shipped_file_is_good_and_shows_the_defaults() {
         let mut settings = config.settings.clone();
         settings.public_url = None;
         for upstream in &mut settings.upstreams {
+            upstream.span = 0..0;
             upstream.name = String::new();
             upstream.target = super::Target::BuiltinTickets;
         }
         format!("{settings:?}")
     };
     assert_eq!(comparable(&shipped), comparable(&least));
+}
+
+const ISSUER: &str = "[server]\npublic_url = \"https://mcp.example.com\"\n[issuers.corp]\n\
+    issuer = \"https://login.example.com\"\njwks_url = \"https://login.example.com/certs\"\n\
+    organization = \"acme\"\n[roles.r]\n";
+
+#[test]
+fn an_issuer_that_could_be_somebody_else_is_refused() {
+    assert!(findings(ISSUER).is_empty(), "{:?}", findings(ISSUER));
+    for (from, to, said) in [
+        ("public_url = \"https://mcp.example.com\"", "", "`public_url` is missing"),
+        ("https://login.example.com/certs", "http://login.example.com/certs", "https://"),
+        ("https://login.example.com/certs", "https://u@login.example.com/certs", "no user name"),
+        ("https://login.example.com/certs", "file:///certs", "is not a URL"),
+        ("jwks_url", "jwks_file", "cannot be read"),
+        ("jwks_url = \"https://login.example.com/certs\"\n", "", "either `jwks_url`"),
+        ("organization = \"acme\"", "", "either `organization_claim`"),
+        ("organization = \"acme\"", "organization = \"a, b\"", "`organization` must be"),
+        ("organization =", "algorithms = [\"HS256\"]\norganization =", "RS256"),
+        ("organization =", "algorithms = [\"none\"]\norganization =", "RS256"),
+        ("organization =", "algorithms = []\norganization =", "is empty"),
+        ("organization =", "leeway = \"61s\"\norganization =", "at most \"60s\""),
+        ("organization =", "roles = [\"x\"]\norganization =", "role `x` does not exist"),
+        ("organization =", "roles_map = { a = \"x\" }\norganization =", "role `x` does not"),
+        ("organization =", "roles_map = { a = 7 }\norganization =", "a table of strings"),
+        ("organization =", "scopes = { \"a b\" = [] }\norganization =", "is not a scope"),
+        ("organization =", "scopes = { a = [\"x/y\"] }\norganization =", "names no upstream"),
+        ("organization =", "scopes = { a = { tolls = [] } }\norganization =", "unknown key"),
+        ("organization =", "upstreams = [\"x\"]\norganization =", "upstream `x` does not exist"),
+    ] {
+        let text = ISSUER.replace(from, to);
+        assert_ne!(text, ISSUER, "{from}");
+        let shown = findings(&text);
+        assert!(shown.iter().any(|line| line.contains(said)), "{to}: {shown:?}");
+    }
+    let twice = format!(
+        "{ISSUER}[issuers.again]\nissuer = \"https://login.example.com\"\norganization = \"b\"\n\
+         jwks_url = \"https://[::1]/certs\"\n"
+    );
+    assert!(findings(&twice)[0].contains("has the same `issuer`"));
+    for good in ["http://127.0.0.1:9/c?x=1", "http://localhost/c", "http://[::1]:8/c"] {
+        assert!(findings(&ISSUER.replace("https://login.example.com/certs", good)).is_empty());
+    }
+}
+
+#[test]
+fn a_token_has_one_digest_from_one_place() {
+    let digest = DIGEST;
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("gateway.toml");
+    std::fs::write(folder.path().join("digest"), format!("{digest}\n")).unwrap();
+    std::fs::write(folder.path().join("short"), "abc").unwrap();
+    let with = |line: &str| {
+        let text = token("").replace(&format!("sha256 = \"{digest}\""), line);
+        assert!(text.contains(line), "{text}");
+        let parsed = parse(&path, &format!("{UPSTREAM}{text}"));
+        parsed.map(|config| config.policy.tokens().len()).map_err(|e| e.to_string())
+    };
+    assert_eq!(with("sha256_file = \"digest\""), Ok(1));
+    for (line, said) in [
+        ("sha256_file = \"short\"", "64 hexadecimal digits"),
+        ("sha256_file = \"nowhere\"", "cannot be read"),
+        ("sha256_env = \"DOORWARD_TEST_NOT_SET\"", "which is not set"),
+        ("", "needs one of"),
+        ("sha256_file = \"digest\"\nsha256 = \"x\"", "needs one of"),
+    ] {
+        let shown = with(line).unwrap_err();
+        assert!(shown.contains(said), "{line}: {shown}");
+    }
+}
+
+#[test]
+fn a_credential_of_an_upstream_has_one_source_and_one_line() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("gateway.toml");
+    for (name, text) in [("good", "abc def\n"), ("empty", "\n"), ("two", "a\nb\n"), ("umlaut", "ä")]
+    {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let with = |credential: &str| {
+        let text = UPSTREAM.replace("url = ", &format!("credential = {credential}\nurl = "));
+        let config = parse(&path, &text).map_err(|e| e.to_string())?;
+        let credential = config.settings.upstreams[0].credential.clone().unwrap();
+        let shown = format!("{credential:?}");
+        assert!(!shown.contains("abc"), "{shown}");
+        Ok((credential.name.to_string(), credential.value.to_str().unwrap().to_owned()))
+    };
+    let pair = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+    assert_eq!(with("{ bearer_file = \"good\" }"), pair("authorization", "Bearer abc def"));
+    assert_eq!(with("{ header = \"X-Key\", file = \"good\" }"), pair("x-key", "abc def"));
+    let basic = "{ header = \"Authorization\", file = \"good\" }";
+    assert_eq!(with(basic), pair("authorization", "abc def"));
+    for (credential, said) in [
+        ("{}", "needs either `bearer_file`"),
+        ("{ header = \"X-Key\" }", "needs either `file`"),
+        ("{ bearer_file = \"good\", bearer_env = \"PATH\" }", "needs either"),
+        ("{ bearer_file = \"empty\" }", "is empty"),
+        ("{ bearer_file = \"two\" }", "one line"),
+        ("{ bearer_file = \"umlaut\" }", "visible ASCII"),
+        ("{ bearer_env = \"DOORWARD_TEST_NOT_SET\" }", "which is not set"),
+        ("{ bearer = \"abc\" }", "unknown key `bearer`"),
+        ("{ header = \"X-User-ID:\", file = \"good\" }", "header name"),
+        ("{ header = \"x-user-id\", file = \"good\" }", "carries an identity"),
+        ("{ header = \"Host\", file = \"good\" }", "its own meaning"),
+        ("\"abc\"", "must be a table"),
+    ] {
+        let shown: String = with(credential).unwrap_err();
+        assert!(shown.contains(said), "{credential}: {shown}");
+    }
 }

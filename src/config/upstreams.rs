@@ -1,5 +1,6 @@
 //! `[upstreams.NAME]`
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use crate::core::principal::Digest;
 /// One upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamSpec {
+    /// Where the file names it.
+    pub span: Range<usize>,
     /// Its name in permissions, metrics and records.
     pub name: String,
     /// The path under which clients find it.
@@ -99,6 +102,7 @@ fn upstream(name: &str, mut table: Table<'_>, files: &Files) -> UpstreamSpec {
         table.report().error(table.span(), message, "add the other one");
     }
     let spec = UpstreamSpec {
+        span: table.span(),
         name: name.to_owned(),
         path: path.map_or_else(|| format!("/{name}"), |at| at.value),
         target,

@@ -13,7 +13,7 @@ use super::message::{Fault, Field, Kind, Message, Unreadable};
 use super::method::{self, Eras, Method, Rule};
 use super::permission::{Permission, Target, TargetKind};
 use super::policy::{Route, Tasks};
-use super::principal::Principal;
+use super::principal::{Principal, Proof};
 use super::refusal::Refusal;
 use super::revision::Era;
 use super::seal::SealKey;
@@ -214,7 +214,15 @@ impl Judge<'_> {
     }
 
     fn target(&self, target: Target<'_>, era: Era) -> Result<(), Refusal> {
-        match self.principal.grants().judge(&self.route.upstream, target) {
+        let grants = self.principal.grants();
+        let permission = grants.judge(&self.route.upstream, target);
+        if let (Permission::NoMatch | Permission::NoRole, Proof::Jwt { issuer, scopes }) =
+            (permission, self.principal.proof())
+            && let Some(wanted) = issuer.cure(scopes, grants, &self.route.upstream, target)
+        {
+            return Err(Refusal::InsufficientScope(wanted));
+        }
+        match permission {
             Permission::Allowed => Ok(()),
             permission => Err(Refusal::UnknownTarget {
                 kind: target.kind,

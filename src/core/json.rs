@@ -362,5 +362,15 @@ fn decode_escape(text: &[u8]) -> (char, usize) {
     }
 }
 
+/// The object that a short text is, as a tree; `None` where it is not one JSON object with one
+/// reading.
+#[must_use]
+pub fn object(text: &[u8], max_depth: usize) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut scanner = Scanner::new(text, max_depth);
+    while scanner.next_event().ok()?.is_some() {}
+    serde_json::from_str(text).ok()
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,10 @@
 pub mod capabilities;
 pub mod decide;
 pub mod edits;
+pub mod issuer;
 pub mod json;
+pub mod jwt;
+pub mod keys;
 pub mod limits;
 pub mod listing;
 pub mod message;
@@ -19,6 +22,7 @@ pub mod pattern;
 pub mod permission;
 pub mod policy;
 pub mod principal;
+pub mod protected;
 pub mod refusal;
 pub mod resource;
 pub mod revision;

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::token::TokenTable;
+use super::jwt::JwtFault;
+use super::principal::{Principal, Proof};
+use super::protected::Protected;
+use super::token::{AuthFailure, Standing, TokenTable, UnixSeconds};
 
 /// How the tasks of an upstream are treated (MCP 2025-11-25, "Tasks"; the tasks extension).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -22,6 +25,8 @@ pub struct Route {
     pub upstream: Arc<str>,
     /// How its tasks are treated.
     pub tasks: Tasks,
+    /// How callers may come with a JWT, where they may.
+    pub protected: Option<Arc<Protected>>,
 }
 
 /// Routes, tokens and the limits of reading.
@@ -43,6 +48,28 @@ impl Policy {
     #[must_use]
     pub fn route(&self, path: &[u8]) -> Option<&Route> {
         self.routes.get(std::str::from_utf8(path).ok()?)
+    }
+
+    /// What has become of a principal of this route that this policy, or an earlier one,
+    /// identified.
+    #[must_use]
+    pub fn standing(&self, upstream: &str, held: &Principal, now: UnixSeconds) -> Standing {
+        let Proof::Jwt { issuer, .. } = held.proof() else {
+            return self.tokens.standing(held, now);
+        };
+        let route = self.routes.values().find(|route| &*route.upstream == upstream);
+        let issuers = route.and_then(|route| route.protected.as_ref()).map(|p| p.issuers());
+        match issuers.and_then(|all| all.iter().find(|now| now.name == issuer.name)) {
+            None => Standing::Lost(AuthFailure::Jwt(JwtFault::Issuer)),
+            Some(now) if now == issuer => Standing::Same,
+            // What the token is worth by other rules, the next request will tell.
+            Some(_) => Standing::Changed,
+        }
+    }
+
+    /// The routes.
+    pub fn routes(&self) -> impl Iterator<Item = (&str, &Route)> {
+        self.routes.iter().map(|(path, route)| (path.as_str(), route))
     }
 
     /// This policy after `before`, which remembers the tokens that were taken out.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::issuer::Issuer;
 use super::permission::Grants;
 use super::token::UnixSeconds;
 
@@ -59,7 +60,7 @@ identity!(UserId, "The user on whose behalf a request is made; becomes `X-User-I
 identity!(OrganizationId, "The organization of the user; becomes `X-Organization-ID`.");
 
 /// What proved an identity.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Proof {
     /// A bearer token of the token table.
     Token {
@@ -68,9 +69,17 @@ pub enum Proof {
         /// SHA-256 of the token.
         digest: Digest,
     },
+    /// A JWT.
+    Jwt {
+        /// Who issued it, by the rules of then.
+        issuer: Arc<Issuer>,
+        /// Its scopes, as far as they mean something here.
+        scopes: Vec<String>,
+    },
 }
 
-/// An authenticated caller. Only the token table makes one; there is no anonymous principal.
+/// An authenticated caller. Only the token table and issuers of JWTs make one; there is no
+/// anonymous principal.
 #[derive(Debug, PartialEq)]
 pub struct Principal {
     user: UserId,
@@ -115,6 +124,16 @@ impl Principal {
     pub fn token_name(&self) -> Option<&str> {
         match &self.proof {
             Proof::Token { entry, .. } => Some(entry),
+            Proof::Jwt { .. } => None,
+        }
+    }
+
+    /// The name of the issuer of the JWT, where one proved the identity.
+    #[must_use]
+    pub fn issuer_name(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Token { .. } => None,
+            Proof::Jwt { issuer, .. } => Some(&issuer.name),
         }
     }
 
@@ -134,8 +153,8 @@ impl Principal {
 /// SHA-256 of a token.
 pub type Digest = [u8; 32];
 
-/// Longest token in bytes that is looked at.
-const MAX_TOKEN: usize = 4096;
+/// Longest token in bytes that is looked at. JWTs with many groups get long.
+const MAX_TOKEN: usize = 8192;
 
 /// A bearer token as it came in. It cannot be printed: `Debug` masks it, and it has neither
 /// `Display` nor `Serialize`.
@@ -144,7 +163,7 @@ pub struct PresentedToken<'h>(&'h str);
 
 impl<'h> PresentedToken<'h> {
     /// The token in the value of an `Authorization` header: the scheme `Bearer` in any case, then
-    /// a `token68` of at most 4,096 bytes (RFC 6750 2.1, RFC 9110 11.1).
+    /// a `token68` of at most 8,192 bytes (RFC 6750 2.1, RFC 9110 11.1).
     #[must_use]
     pub fn from_authorization(value: &'h str) -> Option<Self> {
         let (scheme, rest) = value.split_once(' ')?;
@@ -154,6 +173,10 @@ impl<'h> PresentedToken<'h> {
             && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
         let is_bearer = scheme.eq_ignore_ascii_case("bearer");
         (is_bearer && is_token68 && token.len() <= MAX_TOKEN).then_some(Self(token))
+    }
+
+    pub(super) fn text(self) -> &'h str {
+        self.0
     }
 
     pub(super) fn digest(self) -> Digest {
@@ -205,7 +228,7 @@ mod tests {
         ] {
             assert_eq!(token(bad), None, "{bad:?}");
         }
-        assert_eq!(token(&format!("Bearer {}", "a".repeat(4097))), None);
+        assert_eq!(token(&format!("Bearer {}", "a".repeat(8193))), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::message::{Fault, Id};
 use super::outcome::Outcome;
 use super::permission::{Permission, TargetKind};
+use super::protected::Protected;
 use super::revision::{Disagreement, Era};
 use super::token::AuthFailure;
 
@@ -34,6 +35,9 @@ pub enum Refusal {
     ForeignOrigin,
     /// The head is longer than the limit.
     HeadTooLarge,
+    /// A JWT without a scope that its issuer could grant; holds the scopes to ask for (MCP,
+    /// "Scope Challenge Handling").
+    InsufficientScope(String),
     /// Head and body of a modern request do not belong together.
     Headers(Disagreement),
     /// A fault of the gateway itself.
@@ -149,6 +153,12 @@ impl Refusal {
             Self::Overloaded => {
                 upstream(503, "Too many requests at once", "overloaded", Overloaded)
             }
+            Self::InsufficientScope(_) => {
+                row(403, INVALID_REQUEST, "Insufficient scope", "insufficient_scope", Denied)
+            }
+            Self::Unauthenticated(AuthFailure::KeysUnavailable) => {
+                upstream(503, "Service unavailable", "keys_unavailable", Internal)
+            }
             Self::Unauthenticated(failure) => {
                 let status = if *failure == AuthFailure::Repeated { 400 } else { 401 };
                 row(status, INVALID_REQUEST, "Unauthorized", failure.as_str(), Unauthenticated)
@@ -217,23 +227,36 @@ impl Refusal {
         format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#)
     }
 
-    /// Headers that belong to this answer and no other.
+    /// The challenge that goes with this answer (RFC 6750 3). With issuers it leads to them; where
+    /// there are none, a client that is sent looking for one would look for ever.
+    #[must_use]
+    pub fn challenge(&self, protected: Option<&Protected>) -> Option<String> {
+        let error = match self {
+            Self::Unauthenticated(AuthFailure::KeysUnavailable) => return None,
+            Self::Unauthenticated(AuthFailure::Missing) => "",
+            Self::Unauthenticated(AuthFailure::Repeated) => r#", error="invalid_request""#,
+            Self::Unauthenticated(_) => r#", error="invalid_token""#,
+            Self::InsufficientScope(_) => r#", error="insufficient_scope""#,
+            _ => return None,
+        };
+        let more = match (self, protected) {
+            (Self::InsufficientScope(scopes), Some(p)) => format!(", {}", p.parameters_for(scopes)),
+            (_, Some(protected)) => format!(", {}", protected.parameters()),
+            (_, None) => String::new(),
+        };
+        Some(format!(r#"Bearer realm="doorward"{error}{more}"#))
+    }
+
+    /// Headers that belong to this answer and no other, besides the challenge.
     #[must_use]
     pub fn headers(&self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Unauthenticated(AuthFailure::Missing) => {
-                &[("www-authenticate", r#"Bearer realm="doorward""#)]
-            }
-            Self::Unauthenticated(AuthFailure::Repeated) => {
-                &[("www-authenticate", r#"Bearer realm="doorward", error="invalid_request""#)]
-            }
-            Self::Unauthenticated(_) => {
-                &[("www-authenticate", r#"Bearer realm="doorward", error="invalid_token""#)]
-            }
             Self::MethodNotAllowed => &[("allow", "GET, POST, DELETE, OPTIONS")],
             Self::OldTransport => &[("allow", "POST")],
             Self::Encoded => &[("accept-encoding", "identity")],
-            Self::Overloaded | Self::AuditUnavailable => &[("retry-after", "1")],
+            Self::Overloaded
+            | Self::AuditUnavailable
+            | Self::Unauthenticated(AuthFailure::KeysUnavailable) => &[("retry-after", "1")],
             _ => &[],
         }
     }
@@ -247,6 +270,8 @@ impl Refusal {
                 Some("it speaks HTTP+SSE of 2024-11-05, and not Streamable HTTP".to_owned())
             }
             Self::Unreadable(fault) => Some(fault.to_string()),
+            Self::Unauthenticated(AuthFailure::Jwt(fault)) => Some(fault.to_string()),
+            Self::InsufficientScope(scopes) => Some(format!("would be granted to: {scopes}")),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
 
+use super::jwt::JwtFault;
 use super::permission::Grants;
 use super::principal::{Digest, OrganizationId, PresentedToken, Principal, Proof, UserId};
 
@@ -40,6 +41,10 @@ pub struct TokenSpec {
 pub enum AuthFailure {
     /// The token's time is over.
     Expired,
+    /// A JWT that proves nothing.
+    Jwt(JwtFault),
+    /// A JWT whose issuer's keys are not known.
+    KeysUnavailable,
     /// There is an `Authorization` header, but no bearer token in it.
     Malformed,
     /// There is no `Authorization` header.
@@ -57,7 +62,15 @@ impl AuthFailure {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Expired => "expired",
+            Self::Expired | Self::Jwt(JwtFault::Expired) => "expired",
+            Self::Jwt(JwtFault::Audience) => "bad_audience",
+            Self::Jwt(JwtFault::Claim(_)) => "bad_claim",
+            Self::Jwt(JwtFault::Issuer) => "bad_issuer",
+            Self::Jwt(JwtFault::Malformed(_)) => "malformed",
+            Self::Jwt(JwtFault::Signature) => "bad_signature",
+            Self::Jwt(JwtFault::TooEarly) => "not_yet_valid",
+            Self::Jwt(JwtFault::UnknownKey) => "unknown_key",
+            Self::KeysUnavailable => "keys_unavailable",
             Self::Malformed => "malformed",
             Self::Missing => "missing",
             Self::Repeated => "repeated",
@@ -66,14 +79,28 @@ impl AuthFailure {
         }
     }
 
-    /// Every variant, for metrics that show a zero before the first failure.
-    pub const ALL: [Self; 6] = [
+    /// What can be wrong with a token of the table or the lack of one, for metrics that show a
+    /// zero before the first failure.
+    pub const OF_TOKENS: [Self; 6] = [
         Self::Expired,
         Self::Malformed,
         Self::Missing,
         Self::Repeated,
         Self::Revoked,
         Self::Unknown,
+    ];
+
+    /// What can be wrong with a JWT.
+    pub const OF_JWTS: [Self; 9] = [
+        Self::Jwt(JwtFault::Audience),
+        Self::Jwt(JwtFault::Claim("")),
+        Self::Jwt(JwtFault::Expired),
+        Self::Jwt(JwtFault::Issuer),
+        Self::Jwt(JwtFault::Malformed("")),
+        Self::Jwt(JwtFault::Signature),
+        Self::Jwt(JwtFault::TooEarly),
+        Self::Jwt(JwtFault::UnknownKey),
+        Self::KeysUnavailable,
     ];
 }
 
@@ -193,7 +220,9 @@ impl TokenTable {
     /// What has become of a principal that this table, or an earlier one, identified.
     #[must_use]
     pub fn standing(&self, held: &Principal, now: UnixSeconds) -> Standing {
-        let Proof::Token { digest, .. } = held.proof();
+        let Proof::Token { digest, .. } = held.proof() else {
+            return Standing::Lost(AuthFailure::Unknown);
+        };
         match self.find(digest) {
             None => Standing::Lost(AuthFailure::Revoked),
             Some(entry) => match entry.failure(now) {

@@ -12,7 +12,9 @@ use crate::core::decide::{self, Permit};
 use crate::core::message::{Id, Message};
 use crate::core::outcome::Outcome;
 use crate::core::permission::{Target, TargetKind};
+use crate::core::policy::Route;
 use crate::core::principal::Principal;
+use crate::core::protected::Protected;
 use crate::core::refusal::Refusal;
 use crate::telemetry::audit::{Record, Slot, shorten};
 use crate::telemetry::metrics::{NONE, OTHER, method_label};
@@ -29,7 +31,7 @@ pub(super) struct Exchange<'g> {
     pub(super) wants_head_only: bool,
     /// The allowed `Origin` to be named in the answer.
     pub(super) origin: Option<HeaderValue>,
-    pub(super) upstream: Option<Arc<str>>,
+    pub(super) route: Option<Route>,
     pub(super) principal: Option<Arc<Principal>>,
     /// Name of a token that was found and is no longer valid.
     pub(super) stale_token: Option<Arc<str>>,
@@ -62,7 +64,7 @@ impl<'g> Exchange<'g> {
             client,
             wants_head_only: false,
             origin: None,
-            upstream: None,
+            route: None,
             principal: None,
             stale_token: None,
             id: None,
@@ -103,7 +105,16 @@ impl<'g> Exchange<'g> {
     }
 
     pub(super) fn upstream_label(&self) -> &str {
-        self.upstream.as_deref().unwrap_or(NONE)
+        self.upstream().unwrap_or(NONE)
+    }
+
+    fn upstream(&self) -> Option<&str> {
+        self.route.as_ref().map(|route| &*route.upstream)
+    }
+
+    /// How callers of the route may come with a JWT.
+    pub(super) fn protected(&self) -> Option<&Protected> {
+        self.route.as_ref()?.protected.as_deref()
     }
 
     pub(super) fn method_label(&self) -> &'static str {
@@ -135,7 +146,8 @@ impl<'g> Exchange<'g> {
             organization: principal.map(|p| p.organization().as_str()),
             token,
             client_ip: self.client,
-            upstream: self.upstream.as_deref(),
+            issuer: principal.and_then(Principal::issuer_name),
+            upstream: self.upstream(),
             method: self.unknown_method.as_deref().or(self.method),
             tool: self.sent_tool.as_deref(),
             target: self.sent_target.as_deref(),

@@ -7,10 +7,13 @@
 //! request upstream before any body filter has run.
 
 mod answer;
+mod authenticate;
 mod body;
 mod exchange;
+mod fetch;
 mod forward;
 mod head;
+mod keys;
 mod minted;
 mod respond;
 mod room;
@@ -25,6 +28,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::HeaderName;
 use pingora::apps::{
     HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp,
@@ -40,6 +44,7 @@ use crate::core::seal::SealKey;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
 
+pub use keys::{KeySource, Keys};
 use minted::Minted;
 pub use room::Room;
 pub use upstream::{Upstream, UpstreamOptions, UpstreamTls};
@@ -51,6 +56,10 @@ pub struct Snapshot {
     pub policy: Policy,
     /// Where requests go, by the names that the policy uses.
     pub upstreams: HashMap<String, Arc<Upstream>>,
+    /// The keys of issuers, by the names that the policy uses.
+    pub keys: HashMap<String, Arc<Keys>>,
+    /// What anybody may read, by its path: JSON.
+    pub documents: HashMap<String, Bytes>,
     /// What is ours, how upstreams are told who asks, and bounds.
     pub options: Options,
 }

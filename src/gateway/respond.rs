@@ -24,6 +24,9 @@ pub(super) async fn refuse(
     exchange.outcome = refusal.row().outcome;
     let mut head = ResponseHeader::build_no_case(status, Some(8))?;
     head.insert_header(header::CONTENT_TYPE, "application/json")?;
+    if let Some(challenge) = refusal.challenge(exchange.protected()) {
+        head.insert_header(header::WWW_AUTHENTICATE, challenge)?;
+    }
     for (name, value) in refusal.headers() {
         head.insert_header(*name, *value)?;
     }
@@ -62,6 +65,29 @@ pub(super) async fn accepted(
     exchange.outcome = Outcome::Ok;
     let head = ResponseHeader::build_no_case(202, Some(8))?;
     write(session, exchange, head, Bytes::new()).await
+}
+
+/// Answers with what any page may read, too (Fetch, "CORS protocol").
+pub(super) async fn document(
+    session: &mut ServerSession,
+    exchange: &mut Exchange<'_>,
+    document: Bytes,
+) -> pingora::Result<()> {
+    exchange.method = Some("document");
+    exchange.outcome = Outcome::Ok;
+    let is_preflight = session.req_header().method == http::Method::OPTIONS;
+    let mut head = ResponseHeader::build_no_case(if is_preflight { 204 } else { 200 }, Some(8))?;
+    head.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
+    if is_preflight {
+        head.insert_header("access-control-allow-methods", "GET")?;
+        head.insert_header("access-control-allow-headers", "MCP-Protocol-Version")?;
+        decorate(&mut head, exchange)?;
+        exchange.status = Some(204);
+        session.write_response_header(Box::new(head)).await?;
+        return session.write_response_body(Bytes::new(), true).await;
+    }
+    head.insert_header(header::CONTENT_TYPE, "application/json")?;
+    write(session, exchange, head, document).await
 }
 
 /// Answers a preflight from an origin that is allowed (Fetch, "CORS-preflight request").

@@ -69,10 +69,8 @@ impl<'r> Follower<'r> {
             (Some(now), Some(then)) => Arc::ptr_eq(&now, &then),
             _ => false,
         };
-        let standing = now
-            .policy
-            .tokens()
-            .standing(self.permit.principal(), jiff::Timestamp::now().as_second());
+        let (held, moment) = (self.permit.principal(), jiff::Timestamp::now().as_second());
+        let standing = now.policy.standing(self.permit.upstream(), held, moment);
         match standing {
             Standing::Same if !is_same_server => Standing::Changed,
             standing => standing,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::Method;
 use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
@@ -10,6 +11,7 @@ use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
 use prometheus::IntGauge;
 
+use super::authenticate::authenticate;
 use super::exchange::Exchange;
 use super::head::Admitted;
 use super::room::Inside;
@@ -143,13 +145,16 @@ async fn tell(
     exchange: &mut Exchange<'_>,
 ) -> Result<(), Break> {
     exchange.wants_head_only = session.req_header().method == Method::HEAD;
+    if let Some(document) = document(context, session)? {
+        return Ok(respond::document(session, exchange, document).await?);
+    }
     let (admitted, route) = admit(context, session, exchange)?;
     if admitted == Admitted::Preflight {
         return Ok(respond::preflight(session, exchange).await?);
     }
     let mut place = Place::take(context, admitted, &route.upstream)?;
 
-    let principal = identify(context, session, exchange)?;
+    let principal = identify(context, session, exchange, &route).await?;
     let held = match admitted {
         Admitted::Message => Some(body::hold(session, &context.options().limits).await?),
         Admitted::EndSession | Admitted::Stream | Admitted::Preflight => None,
@@ -173,6 +178,20 @@ async fn tell(
     answer::deliver(context, upstream, &permit, answered, session, exchange).await
 }
 
+/// What anybody may read, in place of steps 2 to 9: it is not secret, and no upstream hears of it.
+fn document(context: Context<'_>, session: &ServerSession) -> Result<Option<Bytes>, Refusal> {
+    let path = std::str::from_utf8(head::path(session)).unwrap_or_default();
+    let Some(document) = context.snapshot.documents.get(path) else {
+        return Ok(None);
+    };
+    head::check_framing(session, &context.options().limits)?;
+    head::check_host(session, context.options())?;
+    match session.req_header().method {
+        Method::GET | Method::HEAD | Method::OPTIONS => Ok(Some(document.clone())),
+        _ => Err(Refusal::MethodNotAllowed),
+    }
+}
+
 /// Step 2.
 fn admit(
     context: Context<'_>,
@@ -185,7 +204,7 @@ fn admit(
     exchange.origin = head::check_origin(session, options)?;
     let route =
         context.snapshot.policy.route(head::path(session)).ok_or(Refusal::NotFound)?.clone();
-    exchange.upstream = Some(Arc::clone(&route.upstream));
+    exchange.route = Some(route.clone());
     let admitted = head::admit(session)?;
     exchange.method = match admitted {
         Admitted::EndSession => Some("DELETE"),
@@ -196,19 +215,19 @@ fn admit(
     Ok((admitted, route))
 }
 
-/// Step 3. Every failure ends in a refusal; there is no anonymous principal.
-fn identify(
+/// Step 3.
+async fn identify(
     context: Context<'_>,
     session: &ServerSession,
     exchange: &mut Exchange<'_>,
+    route: &Route,
 ) -> Result<Arc<Principal>, Refusal> {
     let began = Instant::now();
-    let found = head::bearer(&session.req_header().headers)
-        .map_err(Into::into)
-        .and_then(|token| context.snapshot.policy.tokens().identify(token, exchange.now()));
+    let headers = &session.req_header().headers;
+    let (scheme, found) = authenticate(context, headers, route, exchange.now()).await;
     let metrics = &context.gateway.metrics;
     metrics.overhead(Phase::Auth, began.elapsed());
-    metrics.auth(found.as_ref().map(|_| ()).map_err(|unknown| unknown.failure));
+    metrics.auth(scheme.as_str(), found.as_ref().map(|_| ()).map_err(|unknown| unknown.failure));
     let principal = found.map_err(|unknown| {
         exchange.stale_token = unknown.token_name;
         Refusal::Unauthenticated(unknown.failure)

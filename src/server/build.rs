@@ -4,15 +4,20 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::StartError;
 use super::builtin::Builtin;
-use crate::config::{Settings, Target, UpstreamSpec};
+use crate::config::{IssuerKeys, IssuerSpec, Settings, Target, UpstreamSpec};
 use crate::core::policy::Policy;
+use crate::core::protected::{Protected, WELL_KNOWN};
 use crate::core::seal::{MIN_SECRET, SealKey};
-use crate::gateway::{Options, Snapshot, Upstream, UpstreamOptions, UpstreamTls};
+use crate::gateway::{KeySource, Keys, Options, Snapshot, Upstream, UpstreamOptions, UpstreamTls};
+use crate::telemetry::metrics::Metrics;
 
 /// What outlives a reload and goes into every snapshot.
 pub(super) struct Builder {
+    pub(super) metrics: Arc<Metrics>,
     /// Addresses of the public listener.
     pub(super) listening: Vec<SocketAddr>,
     pub(super) builtin: Builtin,
@@ -21,8 +26,8 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new(listening: Vec<SocketAddr>) -> Self {
-        Self { listening, builtin: Builtin::default(), own_seal: None }
+    pub(super) fn new(listening: Vec<SocketAddr>, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, listening, builtin: Builtin::default(), own_seal: None }
     }
 
     /// The snapshot of a configuration. What it has in common with `before` goes on: connections
@@ -31,15 +36,18 @@ impl Builder {
         &mut self,
         settings: &Settings,
         policy: Policy,
+        issuers: &[IssuerSpec],
         before: Option<&Snapshot>,
     ) -> Result<Snapshot, StartError> {
         self.builtin.start(settings).await?;
+        let keys = self.keys(issuers, before)?;
         let mut upstreams = HashMap::new();
         for spec in &settings.upstreams {
             let options = upstream_options(spec, &self.builtin)?;
             let before = before.and_then(|snapshot| snapshot.upstreams.get(&spec.name));
             let upstream = Upstream::new(options, before.map(|upstream| &**upstream));
-            let upstream = upstream.ok_or_else(|| StartError::Roots(spec.name.clone()))?;
+            let upstream =
+                upstream.ok_or_else(|| StartError::Roots(format!("upstream `{}`", spec.name)))?;
             upstreams.insert(spec.name.clone(), Arc::new(upstream));
         }
         let seal = self.seal(settings)?;
@@ -48,7 +56,30 @@ impl Builder {
             Some(before) => policy.replacing(&before.policy),
             None => policy,
         };
-        Ok(Snapshot { policy, upstreams, options })
+        let documents = documents(&policy);
+        Ok(Snapshot { policy, upstreams, keys, documents, options })
+    }
+
+    /// The keys of issuers. Those that are fetched are fetched anew only where it is another
+    /// document than before.
+    fn keys(
+        &self,
+        issuers: &[IssuerSpec],
+        before: Option<&Snapshot>,
+    ) -> Result<HashMap<String, Arc<Keys>>, StartError> {
+        let mut all = HashMap::new();
+        for spec in issuers {
+            let name = &spec.issuer.name;
+            let source = key_source(&spec.keys);
+            let known = before.and_then(|snapshot| snapshot.keys.get(&**name));
+            let keys = match known.filter(|keys| *keys.source() == source) {
+                Some(keys) => Arc::clone(keys),
+                None => Keys::new(Arc::clone(name), source, Arc::clone(&self.metrics))
+                    .ok_or_else(|| StartError::Roots(format!("issuer `{name}`")))?,
+            };
+            all.insert(name.to_string(), keys);
+        }
+        Ok(all)
     }
 
     /// The key of the seals, from the file that replicas share or made for this process alone.
@@ -66,6 +97,28 @@ impl Builder {
         let seal = made.ok_or_else(|| StartError::Internal("no session key".to_owned()))?;
         Ok(self.own_seal.insert(seal).clone())
     }
+}
+
+fn key_source(keys: &IssuerKeys) -> KeySource {
+    match keys {
+        IssuerKeys::File(set) => KeySource::Fixed(Arc::clone(set)),
+        IssuerKeys::Url { url, ca_file, refresh, max_stale } => KeySource::Url {
+            url: url.clone(),
+            ca_file: ca_file.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            refresh: *refresh,
+            max_stale: *max_stale,
+        },
+    }
+}
+
+/// What anybody may read: where clients of a route get their tokens (RFC 9728).
+fn documents(policy: &Policy) -> HashMap<String, Bytes> {
+    let routes = policy.routes();
+    let protected = routes.filter_map(|(path, route)| Some((path, route.protected.as_ref()?)));
+    let document = |(path, protected): (&str, &Arc<Protected>)| {
+        (format!("{WELL_KNOWN}{path}"), Bytes::from(protected.metadata()))
+    };
+    protected.map(document).collect()
 }
 
 fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOptions, StartError> {

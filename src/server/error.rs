@@ -15,7 +15,7 @@ pub enum StartError {
     Builtin(io::Error),
     /// A listener ended by itself.
     Listener(JoinError),
-    /// The roots for the certificate of this upstream cannot be loaded.
+    /// The roots for the certificate of this upstream or issuer cannot be loaded.
     Roots(String),
     /// The operating system refuses threads or signals.
     System(io::Error),
@@ -38,9 +38,9 @@ impl fmt::Display for StartError {
             Self::Builtin(error) => write!(f, "the built-in ticket server does not start: {error}"),
             Self::Internal(what) => write!(f, "cannot start: {what}"),
             Self::Listener(error) => write!(f, "a listener has ended: {error}"),
-            Self::Roots(upstream) => write!(
+            Self::Roots(whose) => write!(
                 f,
-                "the roots for the certificate of upstream `{upstream}` cannot be loaded; install \
+                "the roots for the certificate of {whose} cannot be loaded; install \
                  ca-certificates, or name a ca_file"
             ),
             Self::System(error) => write!(f, "the system refuses to start the process: {error}"),

@@ -33,7 +33,7 @@ pub use error::StartError;
 
 use crate::admin::{Admin, Readiness, Status};
 use crate::config::{AuditTo, Config, LogFormat, Settings, Sources};
-use crate::gateway::{Bounded, Gateway};
+use crate::gateway::{Bounded, Gateway, Keys, Snapshot};
 use crate::telemetry::audit::{Audit, Writer};
 use crate::telemetry::log::{self, Dial};
 use crate::telemetry::metrics::{Metrics, Shown};
@@ -95,7 +95,7 @@ async fn serve(
     // First of all, so that no signal finds its default action.
     let mut signals = Signals::new().map_err(StartError::System)?;
     let hangup = signal(SignalKind::hangup()).map_err(StartError::System)?;
-    let Config { settings, policy, named_tools, path, .. } = config;
+    let Config { settings, policy, issuers, named_tools, path, .. } = config;
     let public = Sockets::bind(&settings.listen)?;
     let admin = Sockets::bind(&[settings.admin_listen])?;
     announce(&settings, &public, &admin);
@@ -107,8 +107,9 @@ async fn serve(
     let status = Status::new(path.display().to_string(), revision);
     let certificate = settings.tls.as_ref().map(Certificate::new).transpose()?;
     // Lives as long as this function, and the built-in server with it.
-    let mut builder = Builder::new(public.addresses.clone());
-    let snapshot = builder.snapshot(&settings, policy, None).await?;
+    let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics));
+    let snapshot = builder.snapshot(&settings, policy, &issuers, None).await?;
+    fetch_keys(&snapshot, None);
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), audit));
     let bounded = Bounded::new(Arc::clone(&gateway));
     let connections = bounded.connections();
@@ -122,6 +123,7 @@ async fn serve(
     let admin_app = Admin {
         metrics: Arc::clone(&metrics),
         refresh: refresh(&gateway, &metrics),
+        notes: notes(&gateway),
         status: status.clone(),
         readiness: readiness.clone(),
     };
@@ -151,6 +153,16 @@ async fn serve(
     ended
 }
 
+/// Begins to fetch the keys of issuers that were not there before.
+fn fetch_keys(snapshot: &Snapshot, before: Option<&Snapshot>) {
+    for (name, keys) in &snapshot.keys {
+        let known = before.and_then(|before| before.keys.get(name));
+        if !known.is_some_and(|known| Arc::ptr_eq(known, keys)) {
+            tokio::spawn(Keys::keep_fresh(Arc::downgrade(keys)));
+        }
+    }
+}
+
 /// Makes the metrics show a configuration.
 fn show(
     metrics: &Metrics,
@@ -166,6 +178,22 @@ fn show(
         revision,
     };
     metrics.show(&shown, jiff::Timestamp::now().as_second());
+}
+
+/// Names the issuers whose callers cannot be served; the others can.
+fn notes(gateway: &Arc<Gateway>) -> Box<dyn Fn() -> String + Send + Sync> {
+    let gateway = Arc::clone(gateway);
+    Box::new(move || {
+        let snapshot = gateway.snapshot();
+        let issuers = snapshot.keys.iter();
+        let mut lines: Vec<_> = issuers
+            .filter_map(|(name, keys)| {
+                Some(format!("issuer {name} has no keys: {}\n", keys.trouble()?))
+            })
+            .collect();
+        lines.sort();
+        lines.concat()
+    })
 }
 
 /// Tokens expire without a reload.

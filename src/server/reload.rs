@@ -97,14 +97,15 @@ impl Reloader {
         config: Config,
         revision: &str,
     ) -> Result<Vec<&'static str>, StartError> {
-        let Config { settings, policy, named_tools, warnings, .. } = config;
+        let Config { settings, policy, issuers, named_tools, warnings, .. } = config;
         let certified = settings.tls.as_ref().map(certificate::certified).transpose()?;
         let before = self.gateway.snapshot();
-        let snapshot = self.builder.snapshot(&settings, policy, Some(&before)).await?;
+        let snapshot = self.builder.snapshot(&settings, policy, &issuers, Some(&before)).await?;
 
         for line in warnings.to_string().lines() {
             tracing::warn!(event = "config.warning", "{line}");
         }
+        super::fetch_keys(&snapshot, Some(&before));
         self.gateway.replace(snapshot);
         if let (Some(certificate), Some(certified)) = (&self.certificate, certified) {
             certificate.replace(certified);

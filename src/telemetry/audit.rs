@@ -37,6 +37,8 @@ pub struct Record<'a> {
     pub organization: Option<&'a str>,
     /// The name of the token that proved it, or of the expired or revoked one that did not.
     pub token: Option<&'a str>,
+    /// The name of the issuer of the JWT that proved it.
+    pub issuer: Option<&'a str>,
     /// The address of the TCP peer.
     pub client_ip: Option<IpAddr>,
     /// Where the request was meant to go.
@@ -280,6 +282,7 @@ mod tests {
             organization: None,
             token: None,
             client_ip: None,
+            issuer: None,
             upstream: Some("t"),
             method: Some(method),
             tool: None,

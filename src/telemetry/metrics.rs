@@ -69,6 +69,9 @@ pub struct Metrics {
     reload_ok: IntGauge,
     reloaded: IntGauge,
     config_hash: IntGauge,
+    jwks_keys: IntGaugeVec,
+    jwks_success: IntGaugeVec,
+    jwks_refreshes: IntCounterVec,
     tools: RwLock<HashMap<String, HashSet<String>>>,
 }
 
@@ -132,6 +135,9 @@ impl Metrics {
                 "config_hash",
                 "The first 32 bits of a digest of the configuration in use; alike on all replicas.",
             )?,
+            jwks_keys: make.gauges(&JWKS_KEYS)?,
+            jwks_success: make.gauges(&JWKS_SUCCESS)?,
+            jwks_refreshes: make.counters(&JWKS_REFRESHES)?,
             tools: RwLock::default(),
             registry: registry.clone(),
         };
@@ -160,7 +166,7 @@ impl Metrics {
             }
         }
         self.auth.with_label_values(&["token", "ok"]);
-        for failure in AuthFailure::ALL {
+        for failure in AuthFailure::OF_TOKENS {
             self.auth.with_label_values(&["token", failure.as_str()]);
         }
         for (upstream, tool) in shown.tools {
@@ -221,10 +227,34 @@ impl Metrics {
         self.policy_decisions.with_label_values(&[upstream, decision, reason]).inc();
     }
 
-    /// Counts an authentication by token.
-    pub fn auth(&self, result: Result<(), AuthFailure>) {
+    /// Counts an authentication.
+    pub fn auth(&self, scheme: &str, result: Result<(), AuthFailure>) {
         let result = result.err().map_or("ok", AuthFailure::as_str);
-        self.auth.with_label_values(&["token", result]).inc();
+        self.auth.with_label_values(&[scheme, result]).inc();
+    }
+
+    /// Shows an issuer of JWTs, with zeroes for what may happen.
+    pub fn show_issuer(&self, issuer: &str) {
+        self.auth.with_label_values(&["jwt", "ok"]);
+        for failure in AuthFailure::OF_JWTS {
+            self.auth.with_label_values(&["jwt", failure.as_str()]);
+        }
+        self.jwks_keys.with_label_values(&[issuer]);
+        for result in ["success", "failure"] {
+            self.jwks_refreshes.with_label_values(&[issuer, result]);
+        }
+    }
+
+    /// Counts a fetch of an issuer's keys.
+    pub fn keys_fetched(&self, issuer: &str, succeeded: bool) {
+        let result = if succeeded { "success" } else { "failure" };
+        self.jwks_refreshes.with_label_values(&[issuer, result]).inc();
+    }
+
+    /// Shows the keys of an issuer that are in use.
+    pub fn keys_loaded(&self, issuer: &str, count: usize, now: i64) {
+        self.jwks_keys.with_label_values(&[issuer]).set(number(count));
+        self.jwks_success.with_label_values(&[issuer]).set(now);
     }
 
     /// Notes how long a phase took.
@@ -311,6 +341,14 @@ const RETRIES: Family = (
 const TOKENS: Family = ("tokens", "Tokens in the table, by state.", &["state"]);
 const RELOADS: Family =
     ("config_reloads_total", "Reloads of the configuration, by result.", &["result"]);
+const JWKS_KEYS: Family = ("jwks_keys", "Usable keys of an issuer of JWTs.", &["issuer"]);
+const JWKS_SUCCESS: Family = (
+    "jwks_last_success_timestamp_seconds",
+    "When the keys of an issuer of JWTs were last fetched.",
+    &["issuer"],
+);
+const JWKS_REFRESHES: Family =
+    ("jwks_refresh_total", "Fetches of an issuer's keys, by result.", &["issuer", "result"]);
 const BUILD: Family = ("build_info", "1, with the version.", &["version"]);
 
 struct Make<'r>(&'r Registry);

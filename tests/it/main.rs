@@ -16,6 +16,7 @@ mod config;
 mod hostile_http;
 mod hostile_json;
 mod identity;
+mod jwt;
 mod layers;
 mod lists;
 mod observability;

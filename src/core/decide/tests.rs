@@ -39,7 +39,7 @@ fn seal() -> SealKey {
 }
 
 fn route(tasks: Tasks) -> Route {
-    Route { upstream: "t".into(), tasks }
+    Route { upstream: "t".into(), tasks, protected: None }
 }
 
 fn judge(principal: &Arc<Principal>, era: Era, body: &str) -> Verdict {

@@ -71,6 +71,7 @@ pub(crate) struct Setup {
     targets: &'static str,
     limits: String,
     log: String,
+    more: String,
     files: Vec<(&'static str, String)>,
     env: Vec<(&'static str, &'static str)>,
 }
@@ -91,6 +92,7 @@ impl Setup {
             targets: TARGETS,
             limits: String::new(),
             log: "level = \"debug\"\n".to_owned(),
+            more: String::new(),
             files: vec![("session.key", format!("{SEAL_SECRET}\n"))],
             env: Vec::new(),
         }
@@ -112,6 +114,13 @@ impl Setup {
     pub(crate) fn everything(mut self) -> Self {
         self.reader = vec!["t/*".to_owned()];
         self.targets = "prompts = [\"t/*\"]\nresources = [\"t/**\"]\n";
+        self
+    }
+
+    /// Further tables.
+    pub(crate) fn more(mut self, tables: &str) -> Self {
+        self.more += tables;
+        self.more.push('\n');
         self
     }
 
@@ -184,6 +193,7 @@ impl Setup {
             ),
             format!("[limits]\n{}", self.limits),
             format!("[log]\n{}", self.log),
+            self.more.clone(),
         ]
         .join("\n")
     }

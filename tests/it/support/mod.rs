@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod feature;
 pub(crate) mod gateway;
+pub(crate) mod issuer;
 pub(crate) mod upstream;
 
 use std::sync::{Arc, Condvar, Mutex};

@@ -1,0 +1,282 @@
+//! `[issuers.NAME]`: who may issue JWTs, and what their claims mean here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+
+use super::files::Files;
+use super::policy::Reader;
+use super::read::{At, Table};
+use super::{tls, values};
+use crate::core::issuer::{Issuer, Organization};
+use crate::core::keys::KeySet;
+use crate::core::permission::{Patterns, Role};
+use crate::core::principal::OrganizationId;
+
+/// Where the keys of an issuer come from.
+#[derive(Clone, Debug)]
+pub enum IssuerKeys {
+    /// From a file that has been read.
+    File(Arc<KeySet>),
+    /// From a JWK set on the web.
+    Url {
+        /// `https`, or `http` on loopback.
+        url: http::Uri,
+        /// Roots for its certificate, as a PEM file; the system's where absent.
+        ca_file: Option<PathBuf>,
+        /// How often they are fetched.
+        refresh: Duration,
+        /// How long they are used after they were last fetched.
+        max_stale: Duration,
+    },
+}
+
+/// An issuer as the file has it.
+#[derive(Clone, Debug)]
+pub struct IssuerSpec {
+    /// Name, and what claims mean.
+    pub issuer: Arc<Issuer>,
+    /// Where its keys come from.
+    pub keys: IssuerKeys,
+    /// The upstreams that it is for; all where absent.
+    pub upstreams: Option<Vec<String>>,
+}
+
+impl IssuerSpec {
+    /// Whether callers of this upstream may come with a JWT of it.
+    #[must_use]
+    pub fn serves(&self, upstream: &str) -> bool {
+        self.upstreams.as_ref().is_none_or(|all| all.iter().any(|name| name == upstream))
+    }
+}
+
+/// Reads all issuers. Without `public_url` there is no name for what their tokens are for.
+pub(super) fn read(
+    file: &mut Table<'_>,
+    reader: &mut Reader<'_>,
+    has_public_url: bool,
+    files: &Files,
+) -> Vec<IssuerSpec> {
+    let mut found: Vec<IssuerSpec> = Vec::new();
+    for (name, table) in file.named_tables("issuers") {
+        let report = table.report();
+        if !has_public_url {
+            let message =
+                "an issuer's tokens are for a URL, and `public_url` is missing".to_owned();
+            report.error(name.span.clone(), message, "add public_url in [server]");
+        }
+        let Some(spec) = issuer(&name, table, reader, files) else { continue };
+        if found.iter().any(|other| other.issuer.issuer == spec.issuer.issuer) {
+            let message = "another issuer has the same `issuer`".to_owned();
+            report.error(name.span.clone(), message, "put both into one table");
+        }
+        found.push(spec);
+    }
+    found
+}
+
+fn issuer(
+    name: &At<&str>,
+    mut table: Table<'_>,
+    reader: &mut Reader<'_>,
+    files: &Files,
+) -> Option<IssuerSpec> {
+    let url = table.required_string("issuer");
+    let url = url.and_then(|text| table.check("issuer", text, issuer_url));
+    let keys = keys(&mut table, files);
+    let algorithms = algorithms(&mut table);
+    let leeway = table.parsed("leeway", leeway).map_or(30, |at| at.value);
+    let max_lifetime = table.parsed("max_lifetime", values::duration).map(|at| seconds(at.value));
+    let user_claim = table.string("user_claim").map_or("sub", |at| at.value).to_owned();
+    let organization = organization(&mut table);
+    let roles = reader.roles(&mut table, "roles");
+    let roles_claim = table.string("roles_claim").map(|at| at.value.to_owned());
+    let roles_map = roles_map(&mut table, reader);
+    let scopes = scopes(&mut table, reader);
+    let initial_scopes = initial_scopes(&mut table, &scopes);
+    let audiences = table.strings("audience").into_iter().map(|at| at.value.to_owned()).collect();
+    let upstreams = upstreams(&mut table, reader);
+    table.finish();
+    let issuer = Issuer {
+        name: name.value.into(),
+        issuer: url?.value,
+        audiences,
+        algorithms,
+        leeway,
+        max_lifetime,
+        user_claim,
+        organization: organization?,
+        roles,
+        roles_claim,
+        roles_map,
+        scopes,
+        initial_scopes,
+    };
+    Some(IssuerSpec { issuer: Arc::new(issuer), keys: keys?, upstreams })
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// As it stands in `iss`, and as clients look for its metadata (RFC 8414 2).
+fn issuer_url(text: &str) -> Result<String, String> {
+    values::url(text).map(|_| text.to_owned())
+}
+
+/// Where a secret is worth nothing nobody listens: TLS, or this machine.
+fn jwks_url(text: &str) -> Result<http::Uri, String> {
+    let url: http::Uri = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    match url.scheme_str() {
+        _ if host.is_empty() || text.contains('@') => {
+            Err("must have a host and no user name".to_owned())
+        }
+        Some("https") => Ok(url),
+        Some("http") if is_loopback => Ok(url),
+        _ => Err("must begin with https://; http:// is for loopback only".to_owned()),
+    }
+}
+
+fn keys(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
+    let url = table.parsed("jwks_url", jwks_url);
+    let file = table.parsed("jwks_file", |name| {
+        KeySet::parse(&files.read(name)?).map_err(|error| error.to_string())
+    });
+    let ca_file = table.string("ca_file").and_then(|text| {
+        let path = files.path(text.value);
+        tls::certificates(table, "ca_file", text, files).map(|_| path)
+    });
+    let refresh = table.parsed("refresh", values::duration);
+    let refresh = refresh.map_or(Duration::from_secs(10 * 60), |at| at.value);
+    let max_stale = table.parsed("max_stale", values::duration);
+    let max_stale = max_stale.map_or(Duration::from_secs(24 * 60 * 60), |at| at.value);
+    if table.value("jwks_url").is_some() == table.value("jwks_file").is_some() {
+        let message = "an issuer needs either `jwks_url` or `jwks_file`".to_owned();
+        table.report().error(table.span(), message, "its metadata calls it jwks_uri");
+    }
+    match (url, file) {
+        (Some(url), None) => Some(IssuerKeys::Url { url: url.value, ca_file, refresh, max_stale }),
+        (None, Some(set)) => Some(IssuerKeys::File(Arc::new(set.value))),
+        _ => None,
+    }
+}
+
+/// What may verify a signature with a public key; the names are those of RFC 7518 and RFC 8037.
+fn algorithms(table: &mut Table<'_>) -> Vec<Algorithm> {
+    let parse = |text: &str| match text.parse() {
+        Ok(Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) | Err(_) => {
+            Err("must be of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA"
+                .to_owned())
+        }
+        Ok(algorithm) => Ok(algorithm),
+    };
+    let texts = table.strings("algorithms");
+    if table.value("algorithms").is_none() {
+        return vec![Algorithm::RS256, Algorithm::ES256];
+    }
+    if texts.is_empty() {
+        let message = "`algorithms` is empty, and no token would be good".to_owned();
+        table.report().error(table.span(), message, "leave it out for RS256 and ES256");
+    }
+    let checked = texts.into_iter().filter_map(|text| table.check("algorithms", text, parse));
+    checked.map(|at| at.value).collect()
+}
+
+fn leeway(text: &str) -> Result<i64, String> {
+    match text {
+        "0s" => Ok(0),
+        text => match seconds(values::duration(text)?) {
+            leeway @ 0..=60 => Ok(leeway),
+            _ => Err("must be at most \"60s\"".to_owned()),
+        },
+    }
+}
+
+/// Said by a claim, or the same for everybody: exactly one of the two.
+fn organization(table: &mut Table<'_>) -> Option<Organization> {
+    let claim = table.string("organization_claim").map(|at| at.value.to_owned());
+    let parse = |text: &str| OrganizationId::parse(text).map_err(|error| error.to_string());
+    let fixed = table.parsed("organization", parse).map(|at| at.value);
+    let has = ["organization_claim", "organization"].map(|key| table.value(key).is_some());
+    if has[0] == has[1] {
+        let message = "an issuer needs either `organization_claim` or `organization`".to_owned();
+        table.report().error(table.span(), message, "");
+    }
+    claim.map(Organization::Claim).or_else(|| fixed.map(Organization::Fixed))
+}
+
+fn roles_map(table: &mut Table<'_>, reader: &Reader<'_>) -> BTreeMap<String, Arc<Role>> {
+    let mut map = BTreeMap::new();
+    for (group, value) in table.entries("roles_map") {
+        let Some(role) = value.get_ref().as_str() else {
+            table.wrong_kind("roles_map", value, "a table of strings");
+            continue;
+        };
+        if let Some(role) = reader.role_named(table, &At { value: role, span: value.span() }) {
+            map.insert(group.value.to_owned(), role);
+        }
+    }
+    map
+}
+
+/// `"scope" = ["upstream/tool"]`, or `{ tools, prompts, resources, roles }`.
+fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Vec<Arc<Role>>> {
+    let mut scopes = BTreeMap::new();
+    for (name, value) in table.entries("scopes") {
+        if !is_scope(name.value) {
+            let message = format!("`{}` is not a scope", name.value.escape_debug());
+            table.report().error(name.span.clone(), message, "see RFC 6749 3.3");
+        }
+        let role = format!("scope {}", name.value);
+        let granted = match value.get_ref().as_table() {
+            Some(_) => {
+                let mut inner = table.within("scopes", &name, value);
+                let mut granted = reader.roles(&mut inner, "roles");
+                let allow = reader.patterns(&mut inner, &["tools", "prompts", "resources"]);
+                inner.finish();
+                granted.push(Arc::new(Role { name: role, allow, deny: Patterns::default() }));
+                granted
+            }
+            None => {
+                let texts = table.texts("scopes", value);
+                let tools = reader.tools(table, texts);
+                let allow = Patterns { tools, ..Patterns::default() };
+                vec![Arc::new(Role { name: role, allow, deny: Patterns::default() })]
+            }
+        };
+        scopes.insert(name.value.to_owned(), granted);
+    }
+    scopes
+}
+
+/// `scope-token` of RFC 6749 3.3.
+fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+}
+
+fn initial_scopes(table: &mut Table<'_>, scopes: &BTreeMap<String, Vec<Arc<Role>>>) -> Vec<String> {
+    let texts = table.strings("initial_scopes");
+    if table.value("initial_scopes").is_none() {
+        return scopes.keys().cloned().collect();
+    }
+    for text in texts.iter().filter(|text| !is_scope(text.value)) {
+        let message = format!("`{}` is not a scope", text.value.escape_debug());
+        table.report().error(text.span.clone(), message, "see RFC 6749 3.3");
+    }
+    texts.into_iter().map(|at| at.value.to_owned()).collect()
+}
+
+fn upstreams(table: &mut Table<'_>, reader: &Reader<'_>) -> Option<Vec<String>> {
+    let texts = table.strings("upstreams");
+    table.value("upstreams")?;
+    for text in &texts {
+        reader.check_upstream(table, text);
+    }
+    Some(texts.into_iter().map(|at| at.value.to_owned()).collect())
+}

@@ -1,0 +1,203 @@
+//! The keys of issuers: fetched, kept, renewed.
+//!
+//! Keys that were good stay in use while their issuer cannot be reached, up to `max_stale`. A
+//! token with a key that is not known asks for at most one fetch every [`PAUSE`], which all such
+//! requests share.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::Uri;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use super::fetch::Fetcher;
+use crate::core::keys::{KeySet, MAX_KEY_SET};
+use crate::telemetry::metrics::Metrics;
+
+/// The shortest time between two fetches that unknown keys ask for.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// How long after a first failure another fetch is tried; it doubles up to `refresh`.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+
+/// How long one fetch may take.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the keys of an issuer come from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// From the configuration; another one comes with a reload only.
+    Fixed(Arc<KeySet>),
+    /// From a JWK set on the web.
+    Url {
+        /// `https`, or `http` on loopback.
+        url: Uri,
+        /// Roots for its certificate, as a PEM file; the system's where absent.
+        ca_file: Option<String>,
+        /// How often they are fetched.
+        refresh: Duration,
+        /// How long they are used after they were last fetched.
+        max_stale: Duration,
+    },
+}
+
+/// Two are the same where they would always hold the same keys.
+impl PartialEq for KeySource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fixed(one), Self::Fixed(other)) => Arc::ptr_eq(one, other),
+            (
+                Self::Url { url, ca_file, refresh, max_stale },
+                Self::Url { url: u, ca_file: c, refresh: r, max_stale: m },
+            ) => (url, ca_file, refresh, max_stale) == (u, c, r, m),
+            _ => false,
+        }
+    }
+}
+
+/// The keys of one issuer.
+pub struct Keys {
+    issuer: Arc<str>,
+    source: KeySource,
+    fetcher: Option<Fetcher>,
+    loaded: ArcSwapOption<Loaded>,
+    /// When a fetch was last begun; held while one is under way.
+    attempted: Mutex<Option<Instant>>,
+    failure: ArcSwapOption<String>,
+    metrics: Arc<Metrics>,
+}
+
+struct Loaded {
+    set: Arc<KeySet>,
+    until: Option<Instant>,
+}
+
+impl Keys {
+    /// The keys of `issuer`; those of a URL are not fetched yet. `None` where the roots for its
+    /// certificate cannot be loaded.
+    #[must_use]
+    pub fn new(issuer: Arc<str>, source: KeySource, metrics: Arc<Metrics>) -> Option<Arc<Self>> {
+        let (fetcher, loaded) = match &source {
+            KeySource::Fixed(set) => {
+                metrics.keys_loaded(&issuer, set.len(), now());
+                (None, Some(Arc::new(Loaded { set: Arc::clone(set), until: None })))
+            }
+            KeySource::Url { url, ca_file, .. } => {
+                (Some(Fetcher::new(url.clone(), ca_file.clone())?), None)
+            }
+        };
+        metrics.show_issuer(&issuer);
+        let loaded = ArcSwapOption::new(loaded);
+        let (attempted, failure) = (Mutex::default(), ArcSwapOption::empty());
+        Some(Arc::new(Self { issuer, source, fetcher, loaded, attempted, failure, metrics }))
+    }
+
+    /// Where they come from.
+    #[must_use]
+    pub fn source(&self) -> &KeySource {
+        &self.source
+    }
+
+    /// The keys, where there are any that are fresh enough.
+    pub(super) fn known(&self) -> Option<Arc<KeySet>> {
+        let loaded = self.loaded.load_full()?;
+        let is_fresh = loaded.until.is_none_or(|until| Instant::now() < until);
+        is_fresh.then(|| Arc::clone(&loaded.set))
+    }
+
+    /// Why there are no keys; `None` where there are.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        match self.known() {
+            Some(_) => None,
+            None => {
+                let failure = self.failure.load_full();
+                Some(failure.map_or_else(|| "not fetched yet".to_owned(), |why| (*why).clone()))
+            }
+        }
+    }
+
+    /// Asks the issuer again, since a token names a key that is not known, or none is; unless it
+    /// has just been asked. Requests that come meanwhile wait for the same answer.
+    pub(super) async fn ask_again(&self) {
+        let begun = Instant::now();
+        let mut attempted = self.attempted.lock().await;
+        let is_due = attempted.is_none_or(|last| last < begun && last.elapsed() >= PAUSE);
+        if is_due {
+            *attempted = Some(Instant::now());
+            self.fetch().await;
+        }
+    }
+
+    /// Fetches the keys for as long as somebody uses them.
+    pub async fn keep_fresh(keys: Weak<Self>) {
+        let mut retry = FIRST_RETRY;
+        loop {
+            let wait = {
+                let Some(keys) = keys.upgrade() else { return };
+                let KeySource::Url { refresh, .. } = keys.source else { return };
+                let mut attempted = keys.attempted.lock().await;
+                *attempted = Some(Instant::now());
+                if keys.fetch().await {
+                    retry = FIRST_RETRY;
+                    jittered(refresh)
+                } else {
+                    let wait = retry.min(refresh);
+                    retry = retry.saturating_mul(2);
+                    jittered(wait)
+                }
+            };
+            sleep(wait).await;
+        }
+    }
+
+    async fn fetch(&self) -> bool {
+        let (Some(fetcher), KeySource::Url { max_stale, .. }) = (&self.fetcher, &self.source)
+        else {
+            return true;
+        };
+        let fetched = fetcher.get(MAX_KEY_SET, FETCH_TIMEOUT).await;
+        let parsed = fetched.map_err(|error| error.to_string()).and_then(|text: Bytes| {
+            KeySet::parse(&text).map_err(|error| format!("the document {error}"))
+        });
+        self.metrics.keys_fetched(&self.issuer, parsed.is_ok());
+        let issuer = &*self.issuer;
+        match parsed {
+            Ok(set) => {
+                let count = set.len();
+                let until = Instant::now().checked_add(*max_stale);
+                self.loaded.store(Some(Arc::new(Loaded { set: Arc::new(set), until })));
+                self.failure.store(None);
+                self.metrics.keys_loaded(issuer, count, now());
+                tracing::debug!(event = "jwks.refreshed", issuer, keys = count);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(event = "jwks.failed", issuer, error);
+                self.failure.store(Some(Arc::new(error)));
+                false
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// Up to a tenth less, so that replicas do not ask all at once.
+fn jittered(wait: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness they do.
+    let _ = getrandom::fill(&mut byte);
+    wait.mul_f64(1.0 - f64::from(byte[0]) / 2560.0)
+}
