@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod identity;
 mod issuers;
 mod policy;
 mod read;
@@ -24,6 +25,7 @@ use self::files::Files;
 use self::read::{Report, Table};
 pub use error::{Finding, Findings, Severity};
 pub use files::Sources;
+pub use identity::Assertion;
 pub use issuers::{IssuerKeys, IssuerSpec};
 pub use settings::{AuditTo, LogFormat, Settings, Shutdown};
 pub use tls::Tls;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::files::Files;
+use super::identity::{self, Assertion, Identity};
 use super::read::{At, Table};
 use super::tls::{self, Tls};
 use super::upstreams::{self, UpstreamSpec};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub user_header: HeaderName,
     /// Header that carries the organization to upstreams.
     pub organization_header: HeaderName,
+    /// How upstreams are assured that a request was permitted.
+    pub assertion: Option<Assertion>,
     /// The upstreams, in the order of the file.
     pub upstreams: Vec<UpstreamSpec>,
     /// Bounds on what callers and upstreams may cost.
@@ -120,9 +123,9 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     server.finish();
 
     let admin_listen = admin(file.table("admin"));
-    let (user_header, organization_header) = identity(file.table("identity"));
+    let identity = identity::read(file.table("identity"), files);
     let upstreams = upstreams::read(file, files);
-    check_credentials(file, &upstreams, [&user_header, &organization_header]);
+    check_credentials(file, &upstreams, &identity);
     let limits = limits(file.table("limits"));
     let (log_level, log_format) = log(file.table("log"));
     let audit = audit(file.table("audit"));
@@ -137,8 +140,9 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
         tls,
         shutdown,
         admin_listen,
-        user_header,
-        organization_header,
+        user_header: identity.user_header,
+        organization_header: identity.organization_header,
+        assertion: identity.assertion,
         upstreams,
         limits,
         log_level,
@@ -240,25 +244,10 @@ fn admin(mut table: Table<'_>) -> SocketAddr {
     listen.map_or(DEFAULT_ADMIN, |at| at.value)
 }
 
-fn identity(mut table: Table<'_>) -> (HeaderName, HeaderName) {
-    let user = table.parsed("user_header", values::header_name);
-    let organization = table.parsed("organization_header", values::header_name);
-    let user = user.map_or(HeaderName::from_static("x-user-id"), |at| at.value);
-    let default = HeaderName::from_static("x-organization-id");
-    let span = organization.as_ref().map_or_else(|| table.span(), |at| at.span.clone());
-    let organization = organization.map_or(default, |at| at.value);
-    if user == organization {
-        let message = "user and organization need headers of their own".to_owned();
-        table.report().error(span, message, "choose another name");
-    }
-    table.finish();
-    (user, organization)
-}
-
 /// A credential in the place of an identity would be everybody's.
-fn check_credentials(file: &Table<'_>, upstreams: &[UpstreamSpec], taken: [&HeaderName; 2]) {
+fn check_credentials(file: &Table<'_>, upstreams: &[UpstreamSpec], identity: &Identity) {
     for upstream in upstreams {
-        if upstream.credential.as_ref().is_some_and(|c| taken.contains(&&c.name)) {
+        if upstream.credential.as_ref().is_some_and(|c| identity.uses(&c.name)) {
             let name = &upstream.name;
             let message =
                 format!("the `credential` of `{name}` is in a header that carries an identity");

@@ -162,6 +162,22 @@ fn the_public_demo_tokens_stay_on_loopback() {
 }
 
 #[test]
+fn an_assertion_is_signed_with_a_key_that_the_upstream_can_check() {
+    let with = |table: &str| findings(&format!("[identity]\nassertion = {table}\n{}", token("")));
+    for (table, said) in [
+        ("{}", "`key_file` is missing"),
+        ("{ key_file = \"Cargo.toml\" }", "ES256 or EdDSA"),
+        ("{ key_file = \"nowhere\" }", "cannot be read"),
+        ("{ key_file = \"nowhere\", ttl = \"1h\" }", "from \"1s\" to \"10m\""),
+        ("{ key_file = \"nowhere\", header = \"X-User-ID\" }", "a header of its own"),
+        ("{ key = \"x\" }", "unknown key `key`"),
+    ] {
+        let shown = with(table);
+        assert!(shown.iter().any(|line| line.contains(said)), "{table}: {shown:?}");
+    }
+}
+
+#[test]
 fn headers_that_have_a_meaning_cannot_carry_an_identity() {
     for name in ["Authorization", "content-length", "Host", "Mcp-Name", "X_User", "a b", ""] {
         let shown = findings(&format!("[identity]\nuser_header = \"{name}\"\n{}", token("")));

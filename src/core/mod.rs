@@ -6,6 +6,7 @@
 //!
 //! [`decide`]: decide::decide
 
+pub mod assertion;
 pub mod capabilities;
 pub mod decide;
 pub mod edits;

@@ -33,7 +33,7 @@ pub(super) async fn forward(
     let sent = downstream.req_header();
     let body = held.map(|held| held.release(permit));
     let head = upstream
-        .head(permit, sent, body.as_ref().map(Bytes::len), request_id, context.options())
+        .head(permit, sent, body.as_deref(), request_id, context.options())
         .map_err(|_| Refusal::Internal)?;
 
     let mut spare = permit.is_repeatable().then(|| (head.clone(), body.clone()));

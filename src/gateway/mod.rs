@@ -38,6 +38,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use tokio::sync::watch;
 
+use crate::core::assertion::Asserter;
 use crate::core::limits::Limits;
 use crate::core::policy::Policy;
 use crate::core::seal::SealKey;
@@ -75,6 +76,8 @@ pub struct Options {
     pub user_header: HeaderName,
     /// Header that carries the organization.
     pub organization_header: HeaderName,
+    /// Header that carries an assertion, and who signs it.
+    pub assertion: Option<(HeaderName, Asserter)>,
     /// Bounds.
     pub limits: Limits,
     /// Key of the seals on session and task ids.

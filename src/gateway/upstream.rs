@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use http::header::{self, HeaderName, HeaderValue};
+use pingora::ErrorType;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
@@ -157,7 +158,7 @@ impl Upstream {
         &self,
         permit: &Permit,
         sent: &RequestHeader,
-        body_length: Option<usize>,
+        body: Option<&[u8]>,
         request_id: &str,
         options: &Options,
     ) -> pingora::Result<RequestHeader> {
@@ -179,9 +180,17 @@ impl Upstream {
         if let Some((name, credential)) = &self.options.credential {
             new.insert_header(name.clone(), credential.clone())?;
         }
-        if let Some(length) = body_length {
+        if let Some((name, asserter)) = &options.assertion {
+            let now = jiff::Timestamp::now().as_second();
+            let assertion = asserter.assert(permit, body.unwrap_or_default(), request_id, now);
+            // An upstream that wants one must not be asked to do without.
+            let assertion =
+                assertion.ok_or_else(|| pingora::Error::new(ErrorType::InternalError))?;
+            new.insert_header(name.clone(), assertion)?;
+        }
+        if let Some(body) = body {
             new.insert_header(header::CONTENT_TYPE, "application/json")?;
-            new.insert_header(header::CONTENT_LENGTH, length.to_string())?;
+            new.insert_header(header::CONTENT_LENGTH, body.len().to_string())?;
         }
         copy_protocol_headers(&mut new, sent, permit)?;
         Ok(new)

@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderName;
+use jsonwebtoken::jwk::JwkSet;
 
 use super::StartError;
 use super::builtin::Builtin;
-use crate::config::{IssuerKeys, IssuerSpec, Settings, Target, UpstreamSpec};
+use crate::config::{Assertion, IssuerKeys, IssuerSpec, Settings, Target, UpstreamSpec};
+use crate::core::assertion::Asserter;
 use crate::core::policy::Policy;
 use crate::core::protected::{Protected, WELL_KNOWN};
 use crate::core::seal::{MIN_SECRET, SealKey};
@@ -56,7 +59,7 @@ impl Builder {
             Some(before) => policy.replacing(&before.policy),
             None => policy,
         };
-        let documents = documents(&policy);
+        let documents = documents(&policy, settings.assertion.as_ref());
         Ok(Snapshot { policy, upstreams, keys, documents, options })
     }
 
@@ -111,14 +114,25 @@ fn key_source(keys: &IssuerKeys) -> KeySource {
     }
 }
 
-/// What anybody may read: where clients of a route get their tokens (RFC 9728).
-fn documents(policy: &Policy) -> HashMap<String, Bytes> {
+/// Where upstreams find the keys of assertions.
+const ASSERTION_KEYS: &str = "/.well-known/doorward/jwks.json";
+
+/// What anybody may read: where clients of a route get their tokens (RFC 9728), and what
+/// upstreams check assertions with.
+fn documents(policy: &Policy, assertion: Option<&Assertion>) -> HashMap<String, Bytes> {
     let routes = policy.routes();
     let protected = routes.filter_map(|(path, route)| Some((path, route.protected.as_ref()?)));
     let document = |(path, protected): (&str, &Arc<Protected>)| {
         (format!("{WELL_KNOWN}{path}"), Bytes::from(protected.metadata()))
     };
-    protected.map(document).collect()
+    let mut documents: HashMap<_, _> = protected.map(document).collect();
+    if let Some(assertion) = assertion {
+        let keys = std::iter::once(&assertion.key).chain(&assertion.retired);
+        let keys = keys.map(|key| key.public().clone()).collect();
+        let set = serde_json::to_vec(&JwkSet { keys }).unwrap_or_default();
+        documents.insert(ASSERTION_KEYS.to_owned(), set.into());
+    }
+    documents
 }
 
 fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOptions, StartError> {
@@ -144,6 +158,14 @@ fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOp
         stream_keep_alive: spec.stream_keep_alive,
         credential,
     })
+}
+
+fn asserter(settings: &Settings, assertion: &Assertion) -> (HeaderName, Asserter) {
+    let url =
+        settings.public_url.as_ref().map(|url| url.to_string().trim_end_matches('/').to_owned());
+    let issuer = url.unwrap_or_else(|| "doorward".to_owned());
+    let asserter = Asserter::new(assertion.key.clone(), issuer, assertion.lifetime);
+    (assertion.header.clone(), asserter)
 }
 
 fn options(settings: &Settings, listening: &[SocketAddr], seal: SealKey) -> Options {
@@ -173,6 +195,7 @@ fn options(settings: &Settings, listening: &[SocketAddr], seal: SealKey) -> Opti
         origins,
         user_header: settings.user_header.clone(),
         organization_header: settings.organization_header.clone(),
+        assertion: settings.assertion.as_ref().map(|assertion| asserter(settings, assertion)),
         limits: settings.limits,
         seal,
     }

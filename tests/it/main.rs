@@ -9,6 +9,7 @@
 
 mod support;
 
+mod assertion;
 mod authentication;
 mod bodies;
 mod calls;

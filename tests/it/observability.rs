@@ -132,6 +132,7 @@ fn every_request_leaves_one_record_with_the_same_fields() {
         "decision",
         "detail",
         "duration_ms",
+        "issuer",
         "kind",
         "method",
         "organization",

@@ -47,6 +47,11 @@ impl Signer {
         Self { id, algorithm: Algorithm::RS256, key }
     }
 
+    /// The private key.
+    pub(crate) fn pem(&self) -> String {
+        pem("PRIVATE KEY", self.key.as_bytes())
+    }
+
     /// The public key.
     pub(crate) fn jwk(&self) -> Value {
         let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).unwrap();
