@@ -41,6 +41,8 @@ pub(super) fn read<'t>(
         roles: BTreeMap::new(),
         named_tools: NamedTools::new(),
         digests: HashMap::new(),
+        certificates: HashMap::new(),
+        asks_for_certificates: settings.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
     };
     for (name, table) in file.named_tables("roles") {
         let role = reader.role(name.value, table);
@@ -93,6 +95,9 @@ pub(super) struct Reader<'s> {
     named_tools: NamedTools,
     /// Digest and name of every token so far.
     digests: HashMap<Digest, String>,
+    /// The same for names in certificates.
+    certificates: HashMap<String, String>,
+    asks_for_certificates: bool,
 }
 
 impl Reader<'_> {
@@ -166,7 +171,12 @@ impl Reader<'_> {
     }
 
     fn token(&mut self, name: &At<&str>, mut table: Table<'_>) -> Option<TokenSpec> {
-        let digest = self.digest(&mut table);
+        let certificate = table.parsed("san", values::alternative_name);
+        if let Some(at) = &certificate {
+            self.check_certificate(name.value, at, &table);
+        }
+        let is_needed = certificate.is_none();
+        let digest = self.digest(&mut table, is_needed);
         let user = table.required_string("user");
         let user = user.and_then(|text| {
             table.check("user", text, |t| UserId::parse(t).map_err(|e| e.to_string()))
@@ -185,7 +195,8 @@ impl Reader<'_> {
         table.finish();
         Some(TokenSpec {
             name: name.value.into(),
-            digest: digest?.value,
+            digest: digest.map(|at| at.value),
+            certificate: certificate.map(|at| at.value.into()),
             user: user?.value,
             organization: organization?.value,
             grants,
@@ -194,16 +205,18 @@ impl Reader<'_> {
         })
     }
 
-    /// The digest itself, or where it is: exactly one of the three keys.
-    fn digest(&self, table: &mut Table<'_>) -> Option<At<Digest>> {
+    /// The digest itself, or where it is: one of the three keys, where a certificate is not enough.
+    fn digest(&self, table: &mut Table<'_>, is_needed: bool) -> Option<At<Digest>> {
         let given = [
             table.parsed("sha256", values::sha256),
             table.parsed("sha256_file", |n| values::sha256(self.files.read_text(n)?.trim())),
             table.parsed("sha256_env", |n| values::sha256(values::variable(n)?.trim())),
         ];
         let keys = ["sha256", "sha256_file", "sha256_env"];
-        if keys.into_iter().filter(|key| table.value(key).is_some()).count() != 1 {
-            let message = "a token needs one of `sha256`, `sha256_file`, `sha256_env`".to_owned();
+        let count = keys.into_iter().filter(|key| table.value(key).is_some()).count();
+        if count > 1 || (count == 0 && is_needed) {
+            let message =
+                "a token needs one of `sha256`, `sha256_file`, `sha256_env`, or `san`".to_owned();
             table.report().error(table.span(), message, "make one with: doorward token new");
         }
         given.into_iter().flatten().next()
@@ -244,6 +257,21 @@ impl Reader<'_> {
                     self.upstreams.join(", ")
                 ),
             );
+        }
+    }
+
+    fn check_certificate(&mut self, name: &str, shown: &At<String>, table: &Table<'_>) {
+        if let Some(other) = self.certificates.insert(shown.value.clone(), name.to_owned()) {
+            table.report().error(
+                shown.span.clone(),
+                format!("tokens `{other}` and `{name}` have the same `san`"),
+                "one certificate is one caller",
+            );
+        }
+        if !self.asks_for_certificates {
+            let message = "`san` means nothing: no client is asked for a certificate".to_owned();
+            let help = "add client_ca_file in [server.tls]";
+            table.report().warning(shown.span.clone(), message, help);
         }
     }
 

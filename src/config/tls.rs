@@ -14,6 +14,17 @@ pub struct Tls {
     pub chain: Vec<CertificateDer<'static>>,
     /// The private key, in PEM form.
     pub key: Hidden,
+    /// Whose certificates clients may show, where they may.
+    pub clients: Option<Clients>,
+}
+
+/// Certificates of clients.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// What they must chain to.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// Whether there is no connection without one.
+    pub is_required: bool,
 }
 
 pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<Tls> {
@@ -23,8 +34,21 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<Tls> {
     let chain = table.required_string("cert_file");
     let chain = chain.and_then(|at| certificates(&table, "cert_file", at, files));
     let key = table.required_string("key_file").and_then(|at| key(&table, "key_file", at, files));
+    let roots = table.string("client_ca_file");
+    let roots = roots.and_then(|at| certificates(&table, "client_ca_file", at, files));
+    let auth = table.parsed("client_auth", |text| match text {
+        "optional" => Ok(false),
+        "required" => Ok(true),
+        _ => Err("must be \"optional\" or \"required\"".to_owned()),
+    });
+    if let Some(at) = auth.as_ref().filter(|_| table.value("client_ca_file").is_none()) {
+        let message = "`client_auth` means nothing without `client_ca_file`".to_owned();
+        table.report().error(at.span.clone(), message, "add client_ca_file");
+    }
+    let is_required = auth.is_some_and(|at| at.value);
+    let clients = roots.map(|roots| Clients { roots, is_required });
     table.finish();
-    Some(Tls { chain: chain.unwrap_or_default(), key: key.unwrap_or_default() })
+    Some(Tls { clients, chain: chain.unwrap_or_default(), key: key.unwrap_or_default() })
 }
 
 /// The certificates of a PEM file; at least one.

@@ -112,6 +112,18 @@ pub(super) fn credential_header(text: &str) -> Result<http::HeaderName, String> 
     }
 }
 
+/// A subject alternative name behind its kind (RFC 5280 4.2.1.6).
+pub(super) fn alternative_name(text: &str) -> Result<String, String> {
+    let parts = text
+        .split_once(':')
+        .filter(|(_, name)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()));
+    match parts {
+        Some(("dns", name)) => Ok(format!("dns:{}", name.to_ascii_lowercase())),
+        Some(("uri" | "email", _)) => Ok(text.to_owned()),
+        _ => Err("must be like \"dns:name\", \"uri:spiffe://…\" or \"email:a@b\"".to_owned()),
+    }
+}
+
 /// The value of a variable of the environment.
 pub(super) fn variable(name: &str) -> Result<String, String> {
     std::env::var(name).map_err(|error| match error {

@@ -69,6 +69,13 @@ pub enum Proof {
         /// SHA-256 of the token.
         digest: Digest,
     },
+    /// A client certificate that the token table names.
+    Certificate {
+        /// The name of its entry.
+        entry: Arc<str>,
+        /// The subject alternative name, behind its kind.
+        name: Arc<str>,
+    },
     /// A JWT.
     Jwt {
         /// Who issued it, by the rules of then.
@@ -123,7 +130,7 @@ impl Principal {
     #[must_use]
     pub fn token_name(&self) -> Option<&str> {
         match &self.proof {
-            Proof::Token { entry, .. } => Some(entry),
+            Proof::Token { entry, .. } | Proof::Certificate { entry, .. } => Some(entry),
             Proof::Jwt { .. } => None,
         }
     }
@@ -132,7 +139,7 @@ impl Principal {
     #[must_use]
     pub fn issuer_name(&self) -> Option<&str> {
         match &self.proof {
-            Proof::Token { .. } => None,
+            Proof::Token { .. } | Proof::Certificate { .. } => None,
             Proof::Jwt { issuer, .. } => Some(&issuer.name),
         }
     }

@@ -22,8 +22,11 @@ pub type UnixSeconds = i64;
 pub struct TokenSpec {
     /// The name that stands for the token in logs and audit.
     pub name: Arc<str>,
-    /// SHA-256 of the token.
-    pub digest: Digest,
+    /// SHA-256 of the token, where there is one.
+    pub digest: Option<Digest>,
+    /// A subject alternative name of a client certificate that is as good, behind `dns:`, `uri:`
+    /// or `email:`.
+    pub certificate: Option<Arc<str>>,
     /// Whose identity it proves.
     pub user: UserId,
     /// The user's organization.
@@ -123,9 +126,21 @@ impl From<AuthFailure> for Unidentified {
 struct Entry {
     principal: Arc<Principal>,
     revoked: Option<UnixSeconds>,
+    /// An entry with a token and a certificate stands in both maps, and counts once.
+    is_counted: bool,
 }
 
 impl Entry {
+    fn identify(&self, now: UnixSeconds) -> Result<Arc<Principal>, Unidentified> {
+        match self.failure(now) {
+            Some(failure) => {
+                let token_name = self.principal.token_name().map(Arc::from);
+                Err(Unidentified { failure, token_name })
+            }
+            None => Ok(Arc::clone(&self.principal)),
+        }
+    }
+
     /// Why it is not valid at the moment `now`.
     fn failure(&self, now: UnixSeconds) -> Option<AuthFailure> {
         if self.revoked.is_some_and(|at| at <= now) {
@@ -152,10 +167,12 @@ pub enum Standing {
 /// How many tokens that are no longer in the table are remembered as revoked.
 const MAX_REMOVED: usize = 100_000;
 
-/// All tokens, by digest.
+/// All tokens, by digest, and the names in certificates that are as good.
 #[derive(Debug, Default)]
 pub struct TokenTable {
+    len: usize,
     entries: HashMap<Digest, Entry>,
+    certificates: HashMap<Arc<str>, Entry>,
     /// Names of tokens that an earlier table had.
     removed: HashMap<Digest, Arc<str>>,
 }
@@ -165,13 +182,28 @@ impl TokenTable {
     /// does, the later entry counts.
     #[must_use]
     pub fn new(specs: impl IntoIterator<Item = TokenSpec>) -> Self {
-        let entries = specs.into_iter().map(|spec| {
-            let TokenSpec { name: entry, digest, user, organization, .. } = spec;
-            let (proof, grants) = (Proof::Token { entry, digest }, Arc::new(spec.grants));
-            let principal = Principal::new(user, organization, proof, grants, spec.expires);
-            (digest, Entry { principal: Arc::new(principal), revoked: spec.revoked })
-        });
-        Self { entries: entries.collect(), removed: HashMap::new() }
+        let mut table = Self::default();
+        for spec in specs {
+            let TokenSpec { name, user, organization, expires, revoked, .. } = spec;
+            let grants = Arc::new(spec.grants);
+            let entry = |proof, is_counted| {
+                let (user, organization) = (user.clone(), organization.clone());
+                let principal =
+                    Principal::new(user, organization, proof, Arc::clone(&grants), expires);
+                Entry { principal: Arc::new(principal), revoked, is_counted }
+            };
+            if let Some(digest) = spec.digest {
+                let proof = Proof::Token { entry: Arc::clone(&name), digest };
+                table.entries.insert(digest, entry(proof, true));
+            }
+            if let Some(certificate) = spec.certificate {
+                let shown = Arc::clone(&certificate);
+                let proof = Proof::Certificate { entry: Arc::clone(&name), name: shown };
+                table.certificates.insert(certificate, entry(proof, spec.digest.is_none()));
+            }
+            table.len += 1;
+        }
+        table
     }
 
     /// This table after `before`: what is in that one and not in this was taken out, and its use
@@ -208,22 +240,35 @@ impl TokenTable {
             let failure = removed.as_ref().map_or(AuthFailure::Unknown, |_| AuthFailure::Revoked);
             return Err(Unidentified { failure, token_name: removed });
         };
-        match entry.failure(now) {
-            Some(failure) => {
-                let token_name = entry.principal.token_name().map(Arc::from);
-                Err(Unidentified { failure, token_name })
-            }
-            None => Ok(Arc::clone(&entry.principal)),
+        entry.identify(now)
+    }
+
+    /// The principal whom a verified client certificate with these names proves at the moment
+    /// `now`. One that several entries name proves nobody.
+    ///
+    /// # Errors
+    /// [`Unidentified`] for one that is unknown, revoked or expired.
+    pub fn identify_certificate(
+        &self,
+        names: &[Arc<str>],
+        now: UnixSeconds,
+    ) -> Result<Arc<Principal>, Unidentified> {
+        let mut named = names.iter().filter_map(|name| self.certificates.get(name));
+        match (named.next(), named.next()) {
+            (Some(entry), None) => entry.identify(now),
+            _ => Err(AuthFailure::Unknown.into()),
         }
     }
 
     /// What has become of a principal that this table, or an earlier one, identified.
     #[must_use]
     pub fn standing(&self, held: &Principal, now: UnixSeconds) -> Standing {
-        let Proof::Token { digest, .. } = held.proof() else {
-            return Standing::Lost(AuthFailure::Unknown);
+        let entry = match held.proof() {
+            Proof::Token { digest, .. } => self.find(digest),
+            Proof::Certificate { name, .. } => self.certificates.get(name),
+            Proof::Jwt { .. } => None,
         };
-        match self.find(digest) {
+        match entry {
             None => Standing::Lost(AuthFailure::Revoked),
             Some(entry) => match entry.failure(now) {
                 Some(failure) => Standing::Lost(failure),
@@ -236,19 +281,21 @@ impl TokenTable {
     /// How many tokens there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.len
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len == 0
     }
 
     /// How many are valid, expired and revoked at the moment `now`, in this order.
     #[must_use]
     pub fn states(&self, now: UnixSeconds) -> [usize; 3] {
-        let count = |wanted| self.entries.values().filter(|e| e.failure(now) == wanted).count();
+        let all = || self.entries.values().chain(self.certificates.values());
+        let counted = || all().filter(|entry| entry.is_counted);
+        let count = |wanted| counted().filter(|entry| entry.failure(now) == wanted).count();
         [None, Some(AuthFailure::Expired), Some(AuthFailure::Revoked)].map(count)
     }
 }
@@ -262,7 +309,8 @@ mod tests {
     fn spec(secret: &str, expires: Option<i64>, revoked: Option<i64>) -> TokenSpec {
         TokenSpec {
             name: "entry".into(),
-            digest: Sha256::digest(secret).into(),
+            digest: Some(Sha256::digest(secret).into()),
+            certificate: None,
             user: UserId::parse("alice").unwrap(),
             organization: OrganizationId::parse("dev-org").unwrap(),
             grants: Grants::default(),

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use pingora::protocols::http::ServerSession;
 
 use super::head;
+use super::peer::PeerCertificate;
 use super::story::Context;
 use crate::core::issuer::Issuer;
 use crate::core::jwt::Unverified;
@@ -17,6 +18,8 @@ use crate::core::token::{AuthFailure, Unidentified, UnixSeconds};
 /// How a caller tried to prove who they are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Scheme {
+    /// By a client certificate.
+    Certificate,
     /// By a JWT.
     Jwt,
     /// By a token of the table, or not at all.
@@ -27,6 +30,7 @@ impl Scheme {
     /// The word for it in metrics.
     pub(super) fn as_str(self) -> &'static str {
         match self {
+            Self::Certificate => "mtls",
             Self::Jwt => "jwt",
             Self::Token => "token",
         }
@@ -34,18 +38,23 @@ impl Scheme {
 }
 
 /// The principal whom the head of a request proves at the moment `now`. The token table is asked
-/// first; what it does not know may be a JWT, where the route has issuers.
+/// first; what it does not know may be a JWT, where the route has issuers. A certificate counts
+/// where there is no token: one that is sent is meant.
 pub(super) async fn authenticate(
     context: Context<'_>,
-    headers: &HeaderMap,
+    session: &ServerSession,
     route: &Route,
     now: UnixSeconds,
 ) -> (Scheme, Result<Arc<Principal>, Unidentified>) {
-    let token = match head::bearer(headers) {
+    let tokens = context.snapshot.policy.tokens();
+    let token = match head::bearer(&session.req_header().headers) {
         Ok(token) => token,
+        Err(AuthFailure::Missing) if let Some(names) = PeerCertificate::names(session, now) => {
+            return (Scheme::Certificate, tokens.identify_certificate(names, now));
+        }
         Err(failure) => return (Scheme::Token, Err(failure.into())),
     };
-    let found = context.snapshot.policy.tokens().identify(token, now);
+    let found = tokens.identify(token, now);
     let (Err(Unidentified { failure: AuthFailure::Unknown, .. }), Some(protected)) =
         (&found, &route.protected)
     else {

@@ -15,6 +15,7 @@ mod forward;
 mod head;
 mod keys;
 mod minted;
+mod peer;
 mod respond;
 mod room;
 mod sieve;
@@ -47,6 +48,7 @@ use crate::telemetry::metrics::Metrics;
 
 pub use keys::{KeySource, Keys};
 use minted::Minted;
+pub use peer::PeerCertificate;
 pub use room::Room;
 pub use upstream::{Upstream, UpstreamOptions, UpstreamTls};
 

@@ -223,8 +223,7 @@ async fn identify(
     route: &Route,
 ) -> Result<Arc<Principal>, Refusal> {
     let began = Instant::now();
-    let headers = &session.req_header().headers;
-    let (scheme, found) = authenticate(context, headers, route, exchange.now()).await;
+    let (scheme, found) = authenticate(context, session, route, exchange.now()).await;
     let metrics = &context.gateway.metrics;
     metrics.overhead(Phase::Auth, began.elapsed());
     metrics.auth(scheme.as_str(), found.as_ref().map(|_| ()).map_err(|unknown| unknown.failure));

@@ -5,16 +5,14 @@ use std::os::fd::IntoRawFd as _;
 use std::sync::Arc;
 
 use pingora::apps::ServerApp;
-use pingora::listeners::tls::TlsSettings;
 use pingora::server::Fds;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
-use rustls::server::ResolvesServerCert;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::StartError;
-use super::certificate::Certificate;
+use super::tls::ListenerTls;
 
 /// Bound sockets of one listener.
 pub(super) struct Sockets {
@@ -43,7 +41,7 @@ impl Sockets {
         self,
         name: &str,
         app: A,
-        certificate: Option<&Arc<Certificate>>,
+        tls: Option<&ListenerTls>,
         stopping: watch::Receiver<bool>,
         services: &mut JoinSet<()>,
     ) -> Result<(), StartError> {
@@ -51,11 +49,9 @@ impl Sockets {
         let mut fds = Fds::new();
         for (address, listener) in self.addresses.iter().zip(self.listeners) {
             let address = address.to_string();
-            match certificate {
+            match tls {
                 None => service.add_tcp(&address),
-                Some(certificate) => {
-                    service.add_tls_with_settings(&address, None, tls_settings(certificate)?);
-                }
+                Some(tls) => service.add_tls_with_settings(&address, None, tls.settings()?),
             }
             fds.add(address, listener.into_raw_fd());
         }
@@ -63,14 +59,4 @@ impl Sockets {
         services.spawn(async move { service.start_service(fds, stopping, 1).await });
         Ok(())
     }
-}
-
-/// TLS 1.2 and 1.3 by rustls, HTTP/2 by ALPN.
-fn tls_settings(certificate: &Arc<Certificate>) -> Result<TlsSettings, StartError> {
-    let settings = TlsSettings::intermediate("", "");
-    let mut settings = settings.map_err(|error| StartError::Tls(error.to_string()))?;
-    let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(certificate) as _;
-    settings.set_cert_resolver(resolver);
-    settings.enable_h2();
-    Ok(settings)
 }

@@ -11,11 +11,11 @@ mod builtin;
 #[cfg(not(feature = "demo"))]
 #[path = "builtin_absent.rs"]
 mod builtin;
-mod certificate;
 mod error;
 mod listen;
 mod reload;
 mod stop;
+mod tls;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -39,10 +39,10 @@ use crate::telemetry::log::{self, Dial};
 use crate::telemetry::metrics::{Metrics, Shown};
 
 use self::build::Builder;
-use self::certificate::Certificate;
 use self::listen::Sockets;
 use self::reload::Reloader;
 use self::stop::Signals;
+use self::tls::{ListenerTls, Prepared};
 
 /// Serves with the configuration at `path` until a signal ends it: SIGTERM after draining, SIGINT
 /// at once. SIGHUP and a changed file reload it.
@@ -105,7 +105,8 @@ async fn serve(
     let revision = sources.revision();
     show(&metrics, &settings, &named_tools, &revision);
     let status = Status::new(path.display().to_string(), revision);
-    let certificate = settings.tls.as_ref().map(Certificate::new).transpose()?;
+    let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
+    let tls = prepared.map(ListenerTls::new);
     // Lives as long as this function, and the built-in server with it.
     let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics));
     let snapshot = builder.snapshot(&settings, policy, &issuers, None).await?;
@@ -119,7 +120,7 @@ async fn serve(
     let (stop_admin, stopping_admin) = channel(false);
     let readiness = Readiness::default();
     let mut services = JoinSet::new();
-    public.serve("mcp", bounded, certificate.as_ref(), stopping, &mut services)?;
+    public.serve("mcp", bounded, tls.as_ref(), stopping, &mut services)?;
     let admin_app = Admin {
         metrics: Arc::clone(&metrics),
         refresh: refresh(&gateway, &metrics),
@@ -135,7 +136,7 @@ async fn serve(
     let shutdown = settings.shutdown;
     let started = settings;
     let mut reloader =
-        Reloader { path, started, sources, builder, gateway, certificate, metrics, status, dial };
+        Reloader { path, started, sources, builder, gateway, tls, metrics, status, dial };
     let ended = tokio::select! {
         () = signals.end() => Ok(()),
         () = reloader.run(hangup) => Ok(()),

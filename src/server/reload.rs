@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 
 use super::build::Builder;
-use super::certificate::{self, Certificate};
+use super::tls::{ListenerTls, Prepared};
 use super::watch::Watch;
 use super::{StartError, show};
 use crate::admin::{LastReload, Status};
@@ -24,7 +24,7 @@ pub(super) struct Reloader {
     pub(super) sources: Sources,
     pub(super) builder: Builder,
     pub(super) gateway: Arc<Gateway>,
-    pub(super) certificate: Option<Arc<Certificate>>,
+    pub(super) tls: Option<ListenerTls>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: Status,
     pub(super) dial: Dial,
@@ -98,7 +98,7 @@ impl Reloader {
         revision: &str,
     ) -> Result<Vec<&'static str>, StartError> {
         let Config { settings, policy, issuers, named_tools, warnings, .. } = config;
-        let certified = settings.tls.as_ref().map(certificate::certified).transpose()?;
+        let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
         let before = self.gateway.snapshot();
         let snapshot = self.builder.snapshot(&settings, policy, &issuers, Some(&before)).await?;
 
@@ -107,8 +107,8 @@ impl Reloader {
         }
         super::fetch_keys(&snapshot, Some(&before));
         self.gateway.replace(snapshot);
-        if let (Some(certificate), Some(certified)) = (&self.certificate, certified) {
-            certificate.replace(certified);
+        if let (Some(tls), Some(prepared)) = (&self.tls, prepared) {
+            tls.replace(prepared);
         }
         self.dial.set(settings.log_level);
         show(&self.metrics, &settings, &named_tools, revision);

@@ -166,6 +166,8 @@ impl Metrics {
             }
         }
         self.auth.with_label_values(&["token", "ok"]);
+        self.auth.with_label_values(&["mtls", "ok"]);
+        self.auth.with_label_values(&["mtls", AuthFailure::Unknown.as_str()]);
         for failure in AuthFailure::OF_TOKENS {
             self.auth.with_label_values(&["token", failure.as_str()]);
         }

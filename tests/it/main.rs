@@ -20,6 +20,7 @@ mod identity;
 mod jwt;
 mod layers;
 mod lists;
+mod mtls;
 mod observability;
 mod reload;
 mod rmcp;

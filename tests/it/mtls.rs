@@ -1,0 +1,217 @@
+//! Certificates on both sides: those that clients show to the gateway, and that it shows itself.
+
+use std::process::Command;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use tempfile::TempDir;
+
+use crate::support::{ALICE, Call, Gateway, Setup, Upstream, echo, tool_call};
+
+/// Signs certificates.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+struct Pair {
+    cert: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn sign(&self, names: &[SanType]) -> Pair {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names.to_vec();
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.0).unwrap();
+        Pair { cert: cert.pem(), key: key.serialize_pem() }
+    }
+
+    /// For a server on this machine.
+    fn localhost(&self) -> Pair {
+        self.sign(&[SanType::DnsName("localhost".try_into().unwrap())])
+    }
+}
+
+fn uri(text: &str) -> SanType {
+    SanType::URI(text.try_into().unwrap())
+}
+
+/// Robbie may do what alice may; he has no token.
+fn robbie(name: &str) -> String {
+    format!(
+        "[tokens.robbie-cert]\nsan = \"{name}\"\nuser = \"robbie\"\norganization = \"acme\"\n\
+         roles = [\"reader\"]\nexpires = \"never\"\n"
+    )
+}
+
+const ROBBIE: &str = "spiffe://acme/robbie";
+
+fn gateway(upstream: &Upstream, authority: &Authority, auth: &str) -> Setup {
+    let own = authority.localhost();
+    let tls = "[server.tls]\ncert_file = \"tls.crt\"\nkey_file = \"tls.key\"\nclient_ca_file = \"ca.pem\"";
+    Setup::new(upstream)
+        .server(&format!("{tls}\n{auth}"))
+        .file("tls.crt", &own.cert)
+        .file("tls.key", &own.key)
+        .file("ca.pem", &authority.pem())
+        .more(&robbie(&format!("uri:{ROBBIE}")))
+}
+
+/// What curl says of a call of `echo`: HTTP version and status.
+fn curl(gateway: &Gateway, ca: &Authority, pair: Option<&Pair>, options: &[&str]) -> String {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--cacert"]).arg(file("ca.pem", &ca.pem())).args(options);
+    if let Some(pair) = pair {
+        curl.arg("--cert").arg(file("cert", &pair.cert));
+        curl.arg("--key").arg(file("key", &pair.key));
+    }
+    let port = gateway.address.port();
+    let output = curl
+        .args(["--write-out", "%{http_version} %{http_code}", "--output", "/dev/null"])
+        .args(["--header", "Content-Type: application/json", "--header", "X-User-ID: root"])
+        .args(["--data", &tool_call("echo"), &format!("https://localhost:{port}/mcp")])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn bearer() -> [String; 2] {
+    ["--header".to_owned(), format!("Authorization: Bearer {ALICE}")]
+}
+
+#[test]
+fn a_certificate_is_as_good_as_a_token_over_either_version_of_http() {
+    let (upstream, authority) = (Upstream::good(), Authority::new());
+    let gateway = gateway(&upstream, &authority, "").start();
+    let pair = authority.sign(&[uri(ROBBIE)]);
+    for (option, expected) in [("--http1.1", "1.1 200"), ("--http2", "2 200")] {
+        assert_eq!(curl(&gateway, &authority, Some(&pair), &[option]), expected);
+    }
+    for request in upstream.requests() {
+        assert_eq!(request.values("x-user-id"), ["robbie"]);
+    }
+    assert_eq!(gateway.audit(2)[0]["token"], "robbie-cert");
+    assert_eq!(gateway.metric("doorward_auth_total{result=\"ok\",scheme=\"mtls\"}"), 2.0);
+}
+
+#[test]
+fn a_certificate_that_nobody_named_or_two_did_proves_nobody() {
+    let (upstream, authority) = (Upstream::good(), Authority::new());
+    let second = robbie("dns:robbie").replace("robbie-cert", "robbie-two");
+    let gateway = gateway(&upstream, &authority, "").more(&second).start();
+    let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
+    for names in [
+        vec![],
+        vec![uri("spiffe://acme/robbie/x")],
+        // The same text, as another kind of name.
+        vec![SanType::Rfc822Name("spiffe://acme/robbie".try_into().unwrap())],
+        vec![uri("robbie")],
+        vec![uri(ROBBIE), dns("robbie")],
+    ] {
+        let pair = authority.sign(&names);
+        assert_eq!(curl(&gateway, &authority, Some(&pair), &["--http2"]), "2 401", "{names:?}");
+        upstream.assert_untouched("nobody");
+    }
+}
+
+#[test]
+fn a_token_that_is_sent_is_meant() {
+    let (upstream, authority) = (Upstream::good(), Authority::new());
+    let gateway = gateway(&upstream, &authority, "").start();
+    let pair = authority.sign(&[uri(ROBBIE)]);
+    let wrong = ["--header", "Authorization: Bearer nonsense"];
+    assert_eq!(curl(&gateway, &authority, Some(&pair), &wrong), "2 401");
+    let basic = ["--header", "Authorization: Basic eDp5"];
+    assert_eq!(curl(&gateway, &authority, Some(&pair), &basic), "2 401");
+    upstream.assert_untouched("a wrong token");
+    let right = bearer();
+    let right = right.each_ref().map(String::as_str);
+    assert_eq!(curl(&gateway, &authority, Some(&pair), &right), "2 200");
+    assert_eq!(upstream.only_request().values("x-user-id"), ["alice"]);
+}
+
+#[test]
+fn a_certificate_of_another_authority_does_not_get_in() {
+    let (upstream, authority, foreign) = (Upstream::good(), Authority::new(), Authority::new());
+    let gateway = gateway(&upstream, &authority, "").start();
+    let forged = foreign.sign(&[uri(ROBBIE)]);
+    assert!(curl(&gateway, &authority, Some(&forged), &[]).ends_with("000"), "no handshake");
+    assert_eq!(curl(&gateway, &authority, None, &[]), "2 401", "it is not required");
+    upstream.assert_untouched("a forged certificate");
+    // Which authority it is may change.
+    let pair = authority.sign(&[uri(ROBBIE)]);
+    assert_eq!(curl(&gateway, &authority, Some(&pair), &[]), "2 200");
+    assert!(gateway.after_reload(|| gateway.put("ca.pem", &foreign.pem())));
+    assert!(curl(&gateway, &authority, Some(&pair), &[]).ends_with("000"));
+    assert_eq!(curl(&gateway, &authority, Some(&forged), &[]), "2 200");
+}
+
+#[test]
+fn where_a_certificate_is_required_a_token_is_not_enough() {
+    let (upstream, authority) = (Upstream::good(), Authority::new());
+    let gateway = gateway(&upstream, &authority, "client_auth = \"required\"").start();
+    let token = bearer();
+    let token = token.each_ref().map(String::as_str);
+    assert!(curl(&gateway, &authority, None, &token).ends_with("000"));
+    upstream.assert_untouched("no certificate");
+    let pair = authority.sign(&[]);
+    assert_eq!(curl(&gateway, &authority, Some(&pair), &token), "2 200");
+}
+
+#[test]
+fn a_revoked_entry_refuses_its_certificate() {
+    let (upstream, authority) = (Upstream::good(), Authority::new());
+    let gateway = gateway(&upstream, &authority, "").start();
+    let pair = authority.sign(&[uri(ROBBIE)]);
+    assert_eq!(curl(&gateway, &authority, Some(&pair), &[]), "2 200");
+    assert!(gateway.edit("[tokens.robbie-cert]", "[tokens.robbie-cert]\nrevoked = 2020-01-01"));
+    assert_eq!(curl(&gateway, &authority, Some(&pair), &[]), "2 401");
+    assert_eq!(gateway.audit(2)[1]["reason"], "revoked");
+}
+
+/// The upstream is a second gateway that wants to see a certificate.
+#[test]
+fn the_gateway_shows_its_own_certificate_to_an_upstream_that_wants_one() {
+    let (upstream, authority) = (Upstream::good(), Authority::new());
+    let second = gateway(&upstream, &authority, "client_auth = \"required\"").start();
+    let pair = authority.sign(&[uri(ROBBIE)]);
+    let url = format!("https://localhost:{}/mcp", second.address.port());
+    let first = |lines: &str| {
+        Setup::at(&url)
+            .upstream("ca_file = \"ca.pem\"")
+            .upstream(lines)
+            .file("ca.pem", &authority.pem())
+            .file("own.crt", &pair.cert)
+            .file("own.key", &pair.key)
+            .start()
+    };
+    let without = first("");
+    assert_eq!(without.ask(&echo()).status, 502);
+    upstream.assert_untouched("no certificate");
+    let with = first("client_cert_file = \"own.crt\"\nclient_key_file = \"own.key\"");
+    assert_eq!(with.ask(&echo()).status, 200);
+    assert_eq!(upstream.only_request().values("x-user-id"), ["robbie"], "the second one's caller");
+    // Another certificate is shown as soon as it lies there.
+    let other = authority.sign(&[uri("spiffe://acme/nobody")]);
+    assert!(with.after_reload(|| {
+        with.put("own.crt", &other.cert);
+        with.put("own.key", &other.key);
+    }));
+    assert_eq!(with.ask(&Call::post(tool_call("echo"))).status, 502, "the second one's 401");
+    assert_eq!(upstream.requests().len(), 1);
+}
