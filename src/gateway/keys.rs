@@ -20,7 +20,8 @@ use crate::telemetry::metrics::Metrics;
 /// The shortest time between two fetches that unknown keys ask for.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// How long after a first failure another fetch is tried; it doubles up to `refresh`.
+/// How long after a first failure another fetch is tried; it doubles up to [`PAUSE`]. Also the
+/// shortest time between two fetches while there are no keys at all.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
 /// How long one fetch may take.
@@ -125,7 +126,8 @@ impl Keys {
     pub(super) async fn ask_again(&self) {
         let begun = Instant::now();
         let mut attempted = self.attempted.lock().await;
-        let is_due = attempted.is_none_or(|last| last < begun && last.elapsed() >= PAUSE);
+        let pause = if self.known().is_some() { PAUSE } else { FIRST_RETRY };
+        let is_due = attempted.is_none_or(|last| last < begun && last.elapsed() >= pause);
         if is_due {
             *attempted = Some(Instant::now());
             self.fetch().await;
@@ -146,7 +148,7 @@ impl Keys {
                     jittered(refresh)
                 } else {
                     let wait = retry.min(refresh);
-                    retry = retry.saturating_mul(2);
+                    retry = retry.saturating_mul(2).min(PAUSE);
                     jittered(wait)
                 }
             };
