@@ -203,6 +203,28 @@ fn urls_and_paths_are_what_they_say() {
     assert!(read(&twice).unwrap_err().to_string().contains("share a path"));
 }
 
+/// What stands in the shipped file as a comment is no less true.
+#[cfg(feature = "demo")]
+#[test]
+fn the_issuer_in_the_shipped_file_is_a_good_one() {
+    let shipped = include_str!("../../gateway.toml");
+    let from = shipped.find("# [issuers.corp]").unwrap();
+    let block = shipped[from..].split("\n\n").next().unwrap();
+    let issuer: Vec<&str> = block.lines().map(|line| line.strip_prefix("# ").unwrap()).collect();
+    assert!(issuer.len() > 15);
+    let config = read(&format!("{shipped}\n{}", issuer.join("\n"))).unwrap();
+    assert!(config.warnings.findings().is_empty(), "{}", config.warnings);
+    // With the defaults that it shows left out it is the same, but for what has none.
+    let is_default = |line: &&&str| {
+        ["algorithms", "audience", "user_claim", "roles ", "leeway", "refresh", "max_stale"]
+            .iter()
+            .any(|key| line.starts_with(key))
+    };
+    let least: Vec<&str> = issuer.iter().filter(|line| !is_default(line)).copied().collect();
+    let least = read(&format!("{shipped}\n{}", least.join("\n"))).unwrap();
+    assert_eq!(format!("{:?}", least.issuers), format!("{:?}", config.issuers));
+}
+
 #[cfg(feature = "demo")]
 #[test]
 fn the_shipped_file_is_good_and_shows_the_defaults() {
