@@ -83,14 +83,15 @@ impl Keys {
     pub fn new(issuer: Arc<str>, source: KeySource, metrics: Arc<Metrics>) -> Option<Arc<Self>> {
         let (fetcher, loaded) = match &source {
             KeySource::Fixed(set) => {
-                metrics.keys_loaded(&issuer, set.len(), now());
+                metrics.show_issuer(&issuer, false);
+                metrics.keys_loaded(&issuer, set.len());
                 (None, Some(Arc::new(Loaded { set: Arc::clone(set), until: None })))
             }
             KeySource::Url { url, ca_file, .. } => {
+                metrics.show_issuer(&issuer, true);
                 (Some(Fetcher::new(url.clone(), ca_file.clone())?), None)
             }
         };
-        metrics.show_issuer(&issuer);
         let loaded = ArcSwapOption::new(loaded);
         let (attempted, failure) = (Mutex::default(), ArcSwapOption::empty());
         Some(Arc::new(Self { issuer, source, fetcher, loaded, attempted, failure, metrics }))
@@ -165,7 +166,8 @@ impl Keys {
         let parsed = fetched.map_err(|error| error.to_string()).and_then(|text: Bytes| {
             KeySet::parse(&text).map_err(|error| format!("the document {error}"))
         });
-        self.metrics.keys_fetched(&self.issuer, parsed.is_ok());
+        let now = jiff::Timestamp::now().as_second();
+        self.metrics.keys_fetched(&self.issuer, parsed.is_ok().then_some(now));
         let issuer = &*self.issuer;
         match parsed {
             Ok(set) => {
@@ -173,7 +175,7 @@ impl Keys {
                 let until = Instant::now().checked_add(*max_stale);
                 self.loaded.store(Some(Arc::new(Loaded { set: Arc::new(set), until })));
                 self.failure.store(None);
-                self.metrics.keys_loaded(issuer, count, now());
+                self.metrics.keys_loaded(issuer, count);
                 tracing::debug!(event = "jwks.refreshed", issuer, keys = count);
                 true
             }
@@ -190,10 +192,6 @@ impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("issuer", &self.issuer).finish_non_exhaustive()
     }
-}
-
-fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }
 
 /// Up to a tenth less, so that replicas do not ask all at once.

@@ -106,6 +106,9 @@ impl Reloader {
             tracing::warn!(event = "config.warning", "{line}");
         }
         super::fetch_keys(&snapshot, Some(&before));
+        for issuer in before.keys.keys().filter(|name| !snapshot.keys.contains_key(*name)) {
+            self.metrics.forget_issuer(issuer);
+        }
         self.gateway.replace(snapshot);
         if let (Some(tls), Some(prepared)) = (&self.tls, prepared) {
             tls.replace(prepared);

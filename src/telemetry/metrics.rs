@@ -236,27 +236,40 @@ impl Metrics {
     }
 
     /// Shows an issuer of JWTs, with zeroes for what may happen.
-    pub fn show_issuer(&self, issuer: &str) {
+    pub fn show_issuer(&self, issuer: &str, is_fetched: bool) {
+        if is_fetched {
+            // Never, until it has been.
+            self.jwks_success.with_label_values(&[issuer]);
+            for result in ["success", "failure"] {
+                self.jwks_refreshes.with_label_values(&[issuer, result]);
+            }
+        }
         self.auth.with_label_values(&["jwt", "ok"]);
         for failure in AuthFailure::OF_JWTS {
             self.auth.with_label_values(&["jwt", failure.as_str()]);
         }
         self.jwks_keys.with_label_values(&[issuer]);
-        for result in ["success", "failure"] {
-            self.jwks_refreshes.with_label_values(&[issuer, result]);
+    }
+
+    /// An issuer that is no longer there must not look like one that is away.
+    pub fn forget_issuer(&self, issuer: &str) {
+        // What was never shown cannot be taken away, and need not.
+        let _ = self.jwks_keys.remove_label_values(&[issuer]);
+        let _ = self.jwks_success.remove_label_values(&[issuer]);
+    }
+
+    /// Counts a fetch of an issuer's keys, and notes when it succeeded.
+    pub fn keys_fetched(&self, issuer: &str, succeeded: Option<i64>) {
+        let result = if succeeded.is_some() { "success" } else { "failure" };
+        self.jwks_refreshes.with_label_values(&[issuer, result]).inc();
+        if let Some(now) = succeeded {
+            self.jwks_success.with_label_values(&[issuer]).set(now);
         }
     }
 
-    /// Counts a fetch of an issuer's keys.
-    pub fn keys_fetched(&self, issuer: &str, succeeded: bool) {
-        let result = if succeeded { "success" } else { "failure" };
-        self.jwks_refreshes.with_label_values(&[issuer, result]).inc();
-    }
-
     /// Shows the keys of an issuer that are in use.
-    pub fn keys_loaded(&self, issuer: &str, count: usize, now: i64) {
+    pub fn keys_loaded(&self, issuer: &str, count: usize) {
         self.jwks_keys.with_label_values(&[issuer]).set(number(count));
-        self.jwks_success.with_label_values(&[issuer]).set(now);
     }
 
     /// Notes how long a phase took.

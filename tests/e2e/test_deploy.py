@@ -16,7 +16,7 @@ import yaml
 from conftest import CHILDREN
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
-from gateway import ALICE, BINARIES, REPOSITORY
+from gateway import ALICE, BINARIES, BUILTIN, REPOSITORY, Gateway, shipped
 from mcp import MCPError
 from postgres import binaries as postgres_binaries
 from processes import PATIENCE, Child, poll
@@ -149,16 +149,29 @@ def test_the_dashboard_asks_the_datasource_that_is_provisioned():
     assert {panel["datasource"]["uid"] for panel in board["panels"]} == uids
 
 
+ISSUER = """
+[issuers.corp]
+issuer = "http://127.0.0.1:9"
+jwks_url = "http://127.0.0.1:9/nobody-is-there"
+organization = "dev-org"
+"""
+
+
 @pytest.mark.anyio
-async def test_dashboards_and_alerts_ask_for_metrics_labels_and_values_that_exist(shipped_gateway):
-    async with Client(StreamableHttpTransport(shipped_gateway.url, auth=ALICE)) as client:
+async def test_dashboards_and_alerts_ask_for_metrics_labels_and_values_that_exist(
+    request, tmp_path
+):
+    text = shipped(BUILTIN).replace("[server]", '[server]\npublic_url = "http://127.0.0.1"')
+    gateway = Gateway(tmp_path, text + ISSUER)
+    request.node.stash[CHILDREN] = {"gateway": gateway.child}
+    async with Client(StreamableHttpTransport(gateway.url, auth=ALICE)) as client:
         await client.call_tool("whoami")
         with pytest.raises(MCPError):
             await client.call_tool("get_ticket", {"ticket_id": "T-1"})
     # Labels and their values, by the name of the sample.
     shown = {}
     for name, labels in re.findall(
-        r"^(doorward_\w+)(?:{(.*)})? \S+$", shipped_gateway.exposition(), re.M
+        r"^(doorward_\w+)(?:{(.*)})? \S+$", gateway.exposition(), re.M
     ):
         values = shown.setdefault(name, {})
         for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
@@ -172,6 +185,7 @@ async def test_dashboards_and_alerts_ask_for_metrics_labels_and_values_that_exis
                 assert set(value.split("|")) <= shown[name].get(label, set()), expression
         for grouped in re.findall(r"by \((.*?)\)", expression):
             assert set(grouped.split(", ")) <= labels, expression
+    gateway.end()
 
 
 def running(folder: Path) -> list:
