@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -14,28 +14,29 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::access::{AccessKey, HEALTH, guard};
+use crate::access::{HEALTH, guard};
 use crate::identity::Identity;
 use crate::query::{self, Page};
 use crate::refusal::{Refusal, json_response};
 use crate::serve;
 use crate::store::Store;
 use crate::ticket::{Draft, Ticket, id_number};
+use crate::trust::{Trust, vouch_for_operation};
 
 /// Serves the ticket API on this listener until `stop` resolves.
 ///
-/// With a key, every path but `/health` needs it; without one, whoever reaches the listener may
-/// name any identity.
+/// Every path but `/health` needs what `trust` asks for; where that is nothing, whoever reaches the
+/// listener may name any identity.
 ///
 /// # Errors
 /// If the listener fails.
 pub async fn serve_api(
     listener: TcpListener,
     store: Store,
-    access_key: Option<AccessKey>,
+    trust: Trust,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve::run(listener, router(store, access_key), stop).await
+    serve::run(listener, router(store, trust), stop).await
 }
 
 /// The path of the list; the other paths begin with it.
@@ -47,7 +48,20 @@ pub(crate) const WHOAMI: &str = "/api/v1/whoami";
 /// 20 000 characters outside the basic plane, each escaped as two `\uXXXX`, and room for the rest.
 const MAX_BODY: usize = 256 * 1024;
 
-fn router(store: Store, access_key: Option<AccessKey>) -> Router {
+/// The tool of the MCP server that a request is a part of.
+pub(crate) fn tool(method: &Method, path: &str) -> Option<&'static str> {
+    let rest = path.strip_prefix(TICKETS);
+    match (method.as_str(), rest) {
+        ("GET", Some("")) => Some("list_tickets"),
+        ("GET", Some("/search")) => Some("search_tickets"),
+        ("POST", Some("/ai-create")) => Some("create_ticket"),
+        ("GET", Some(id)) if id.starts_with('/') => Some("get_ticket"),
+        ("GET", None) if path == WHOAMI => Some("whoami"),
+        _ => None,
+    }
+}
+
+fn router(store: Store, trust: Trust) -> Router {
     Router::new()
         .route(TICKETS, get(list))
         .route(&format!("{TICKETS}/ai-create"), post(create))
@@ -59,7 +73,8 @@ fn router(store: Store, access_key: Option<AccessKey>) -> Router {
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .with_state(store)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(access_key, guard))
+        .layer(from_fn_with_state(trust.assertions, vouch_for_operation))
+        .layer(from_fn_with_state(trust.access_key, guard))
         .layer(from_fn(log))
 }
 

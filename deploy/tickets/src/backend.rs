@@ -1,4 +1,5 @@
-//! The MCP server's way to the ticket API: HTTP with the caller's two headers, nothing else.
+//! The MCP server's way to the ticket API: HTTP with the caller's two headers, and the gateway's
+//! word for them where it gave one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +8,13 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::uri::{Authority, Uri};
-use axum::http::{Method, Request};
+use axum::http::{HeaderValue, Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::access::AccessKey;
+use crate::assertion::ASSERTION;
 use crate::identity::{Identity, ORGANIZATION, USER};
 use crate::refusal;
 
@@ -44,6 +46,13 @@ impl fmt::Display for InvalidApiUrl {
 }
 
 impl std::error::Error for InvalidApiUrl {}
+
+/// Whom a request acts for, and the gateway's word for it, where it came along.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) identity: Identity,
+    pub(crate) assertion: Option<HeaderValue>,
+}
 
 /// What the API said.
 #[derive(Debug)]
@@ -80,21 +89,24 @@ impl Backend {
         Self { client, api, access_key }
     }
 
-    pub(crate) async fn get(&self, identity: &Identity, path: &str) -> Answer {
-        self.send(identity, Method::GET, path, Body::empty()).await
+    pub(crate) async fn get(&self, caller: &Caller, path: &str) -> Answer {
+        self.send(caller, Method::GET, path, Body::empty()).await
     }
 
-    pub(crate) async fn post(&self, identity: &Identity, path: &str, json: String) -> Answer {
-        self.send(identity, Method::POST, path, Body::from(json)).await
+    pub(crate) async fn post(&self, caller: &Caller, path: &str, json: String) -> Answer {
+        self.send(caller, Method::POST, path, Body::from(json)).await
     }
 
-    async fn send(&self, identity: &Identity, method: Method, path: &str, body: Body) -> Answer {
+    async fn send(&self, caller: &Caller, method: Method, path: &str, body: Body) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.api.0))
-            .header(USER, &identity.user)
-            .header(ORGANIZATION, &identity.organization)
+            .header(USER, &caller.identity.user)
+            .header(ORGANIZATION, &caller.identity.organization)
             .header(CONTENT_TYPE, "application/json");
+        if let Some(assertion) = &caller.assertion {
+            request = request.header(&ASSERTION, assertion);
+        }
         if let Some(value) = self.access_key.as_ref().and_then(AccessKey::header) {
             request = request.header(AUTHORIZATION, value);
         }

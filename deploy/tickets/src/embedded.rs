@@ -12,6 +12,7 @@ use crate::api::serve_api;
 use crate::backend::ApiUrl;
 use crate::mcp::{McpOptions, serve_mcp};
 use crate::store::Store;
+use crate::trust::Trust;
 
 /// How to start [`start_embedded`].
 #[derive(Clone, Debug, Default)]
@@ -72,15 +73,15 @@ pub async fn start_embedded(options: EmbeddedOptions) -> io::Result<Embedded> {
     let mcp_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let (api, mcp) = (api_listener.local_addr()?, mcp_listener.local_addr()?);
     let url: ApiUrl = format!("http://{api}").parse().map_err(io::Error::other)?;
-    let mcp_options =
-        McpOptions { api: url, access_key: options.access_key.clone(), allowed_hosts: Vec::new() };
+    let trust = Trust { access_key: options.access_key, assertions: None };
+    let mcp_options = McpOptions { api: url, trust: trust.clone(), allowed_hosts: Vec::new() };
 
     let (running, watch) = watch::channel(());
     let stop = || {
         let mut watch = watch.clone();
         async move { while watch.changed().await.is_ok() {} }
     };
-    let api_service = serve_api(api_listener, store, options.access_key, stop());
+    let api_service = serve_api(api_listener, store, trust, stop());
     let mcp_service = serve_mcp(mcp_listener, mcp_options, stop());
     let tasks =
         [tokio::spawn(report("api", api_service)), tokio::spawn(report("mcp", mcp_service))];

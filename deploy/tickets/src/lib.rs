@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Neither service knows a password: both believe the two identity headers, which is right only
-//! behind a gateway that sets them. An [`AccessKey`] keeps everybody else out.
+//! behind a gateway that sets them. An [`AccessKey`] keeps everybody else out; with [`Assertions`] they
+//! believe nothing that the gateway has not signed.
 //!
 //! - No row is read or written without the organization of the request that asks for it.
 //! - A tool call acts for the headers of its own HTTP request, never for those that opened its
@@ -14,6 +15,7 @@
 
 mod access;
 mod api;
+mod assertion;
 mod backend;
 mod embedded;
 mod health;
@@ -24,12 +26,15 @@ mod refusal;
 mod serve;
 mod store;
 mod ticket;
+mod trust;
 mod vocabulary;
 
 pub use access::{AccessKey, InvalidAccessKey};
 pub use api::serve_api;
+pub use assertion::{AssertionKeys, Assertions};
 pub use backend::{ApiUrl, InvalidApiUrl};
 pub use embedded::{Embedded, EmbeddedOptions, start_embedded};
 pub use health::{Unwell, ask_health};
 pub use mcp::{McpOptions, serve_mcp};
 pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreError};
+pub use trust::Trust;

@@ -1,5 +1,6 @@
 //! `doorward-tickets`: the demo services as processes of their own.
 
+use std::env::VarError;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use std::process::ExitCode;
 use axum::http::Uri;
 use clap::{Parser, Subcommand};
 use doorward_tickets::{
-    AccessKey, ApiUrl, DatabaseUrl, McpOptions, Store, ask_health, serve_api, serve_mcp,
+    AccessKey, ApiUrl, AssertionKeys, Assertions, DatabaseUrl, McpOptions, Store, Trust,
+    ask_health, serve_api, serve_mcp,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +22,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// The demo system behind doorward. If `TICKETS_ACCESS_KEY` is set in the environment, requests
 /// must carry it as a bearer token. If `DATABASE_URL` is set (`postgres://user@host:5432/name`, not
 /// encrypted), the API keeps its tickets in PostgreSQL; the file that `DATABASE_PASSWORD_FILE` names
-/// holds the password where the URL does not.
+/// holds the password where the URL does not. If `ASSERTION_JWKS_FILE` or `ASSERTION_JWKS_URL` (http)
+/// names the gateway's keys, requests need its signed assertion, for the audience
+/// `ASSERTION_AUDIENCE` ("tickets" where absent).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -80,7 +84,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(service: Service) -> Result<(), Failure> {
-    let key = access_key()?;
+    let trust = Trust { access_key: access_key()?, assertions: assertions()? };
     // Before the line that says ready: a supervisor may stop us as soon as it reads it.
     let stop = stop()?;
     match service {
@@ -88,11 +92,11 @@ async fn run(service: Service) -> Result<(), Failure> {
             let listener = bind(listen).await?;
             let store = store(database).await?;
             announce(&format!("tickets api listening on http://{}", listener.local_addr()?));
-            serve_api(listener, store, key, stop).await?;
+            serve_api(listener, store, trust, stop).await?;
         }
         Service::Mcp { listen, api, allowed_host } => {
             let listener = bind(listen).await?;
-            let options = McpOptions { api, access_key: key, allowed_hosts: allowed_host };
+            let options = McpOptions { api, trust, allowed_hosts: allowed_host };
             announce(&format!("tickets mcp listening on http://{}/mcp", listener.local_addr()?));
             serve_mcp(listener, options, stop).await?;
         }
@@ -133,6 +137,38 @@ fn access_key() -> Result<Option<AccessKey>, Failure> {
     AccessKey::new(value.to_string_lossy())
         .map(Some)
         .map_err(|error| Failure::usage(format!("TICKETS_ACCESS_KEY: {error}")))
+}
+
+/// Keys that are named but cannot be meant stop the start, for the same reason.
+fn assertions() -> Result<Option<Assertions>, Failure> {
+    let source = match (variable("ASSERTION_JWKS_FILE")?, variable("ASSERTION_JWKS_URL")?) {
+        (None, None) => return Ok(None),
+        (Some(file), None) => AssertionKeys::File(file.into()),
+        (None, Some(url)) => match url.parse::<Uri>() {
+            Ok(url) if url.scheme_str() == Some("http") => AssertionKeys::Url(url),
+            _ => {
+                let sentence =
+                    "ASSERTION_JWKS_URL must begin with http://; other ways end in a file";
+                return Err(Failure::usage(sentence.to_owned()));
+            }
+        },
+        (Some(_), Some(_)) => {
+            let sentence = "ASSERTION_JWKS_FILE and ASSERTION_JWKS_URL name two places";
+            return Err(Failure::usage(sentence.to_owned()));
+        }
+    };
+    let audience = variable("ASSERTION_AUDIENCE")?.unwrap_or_else(|| "tickets".to_owned());
+    Ok(Some(Assertions::new(source, audience)))
+}
+
+/// A variable of the environment that is there and not empty.
+fn variable(name: &str) -> Result<Option<String>, Failure> {
+    match std::env::var(name) {
+        Ok(value) if value.is_empty() => Err(Failure::usage(format!("{name} is empty"))),
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Failure::usage(format!("{name} is not UTF-8"))),
+    }
 }
 
 async fn store(file: Option<PathBuf>) -> Result<Store, Failure> {

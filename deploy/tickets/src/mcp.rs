@@ -18,13 +18,15 @@ use rmcp::{ServerHandler, tool, tool_handler, tool_router};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::access::{AccessKey, HEALTH, guard};
+use crate::access::{HEALTH, guard};
 use crate::api::{TICKETS, WHOAMI};
-use crate::backend::{Answer, ApiUrl, Backend};
+use crate::assertion::ASSERTION;
+use crate::backend::{Answer, ApiUrl, Backend, Caller};
 use crate::identity::Identity;
 use crate::refusal::{Refusal, json_response};
 use crate::serve;
 use crate::ticket::{Draft, id_number};
+use crate::trust::{Trust, vouch_for_message};
 
 use self::arguments::{CreateTicket, GetTicket, ListTickets, SearchTickets};
 
@@ -35,8 +37,9 @@ mod arguments;
 pub struct McpOptions {
     /// The ticket API.
     pub api: ApiUrl,
-    /// Asked for by the MCP server, and presented by it to the API.
-    pub access_key: Option<AccessKey>,
+    /// What requests must bring along. The access key is also presented to the API, and an
+    /// assertion handed on.
+    pub trust: Trust,
     /// Names, with or without a port, that a `Host` header may hold beside the bound address.
     pub allowed_hosts: Vec<String>,
 }
@@ -58,14 +61,16 @@ pub async fn serve_mcp(
         .with_allowed_hosts(hosts)
         .with_max_request_body_bytes(MAX_BODY);
     let sessions = config.cancellation_token.clone();
-    let tools = Tools { backend: Arc::new(Backend::new(options.api, options.access_key.clone())) };
+    let tools =
+        Tools { backend: Arc::new(Backend::new(options.api, options.trust.access_key.clone())) };
     let service: StreamableHttpService<Tools, LocalSessionManager> =
         StreamableHttpService::new(move || Ok(tools.clone()), Arc::default(), config);
     let router = Router::new()
         .route_service("/mcp", service)
         .route(HEALTH, get(health))
         .fallback(async || Refusal::not_found("no such path"))
-        .layer(from_fn_with_state(options.access_key, guard));
+        .layer(from_fn_with_state((options.trust.assertions, MAX_BODY), vouch_for_message))
+        .layer(from_fn_with_state(options.trust.access_key, guard));
     serve::run(listener, router, async move {
         stop.await;
         // Event streams never end by themselves.
@@ -144,8 +149,8 @@ impl Tools {
         Parameters(arguments): Parameters<CreateTicket>,
         extensions: Extensions,
     ) -> CallToolResult {
-        let identity = match caller(&extensions) {
-            Ok(identity) => identity,
+        let caller = match caller(&extensions) {
+            Ok(caller) => caller,
             Err(answer) => return finish("create_ticket", None, answer),
         };
         let draft = Draft {
@@ -155,8 +160,8 @@ impl Tools {
             priority: arguments.priority,
         };
         let path = format!("{TICKETS}/ai-create");
-        let answer = self.backend.post(&identity, &path, json!(draft).to_string()).await;
-        finish("create_ticket", Some(&identity), answer)
+        let answer = self.backend.post(&caller, &path, json!(draft).to_string()).await;
+        finish("create_ticket", Some(&caller.identity), answer)
     }
 
     /// Find tickets of your organization whose title or description holds a text, newest first, a
@@ -215,9 +220,9 @@ impl Tools {
 impl Tools {
     async fn read(&self, tool: &str, extensions: &Extensions, path: String) -> CallToolResult {
         match caller(extensions) {
-            Ok(identity) => {
-                let answer = self.backend.get(&identity, &path).await;
-                finish(tool, Some(&identity), answer)
+            Ok(caller) => {
+                let answer = self.backend.get(&caller, &path).await;
+                finish(tool, Some(&caller.identity), answer)
             }
             Err(answer) => finish(tool, None, answer),
         }
@@ -231,17 +236,19 @@ impl Tools {
 impl ServerHandler for Tools {}
 
 /// Whom this very call acts for: rmcp attaches the HTTP request that carried it.
-fn caller(extensions: &Extensions) -> Result<Identity, Answer> {
+fn caller(extensions: &Extensions) -> Result<Caller, Answer> {
     let Some(parts) = extensions.get::<Parts>() else {
         return Err(Answer::refused(
             "this call did not arrive over HTTP, so nobody vouches for it",
         ));
     };
-    Identity::from_headers(&parts.headers).map_err(|error| {
-        Answer::refused(&format!(
+    let assertion = parts.headers.get(&ASSERTION).cloned();
+    match Identity::from_headers(&parts.headers) {
+        Ok(identity) => Ok(Caller { identity, assertion }),
+        Err(error) => Err(Answer::refused(&format!(
             "{error}; this server only answers calls that come through its gateway"
-        ))
-    })
+        ))),
+    }
 }
 
 /// The API's own text is the result; a refusal is a result too, so that a model can read it.

@@ -1,6 +1,6 @@
 //! The ticket API as an HTTP client sees it, over both databases.
 
-use doorward_tickets::{Store, serve_api};
+use doorward_tickets::{Store, Trust, serve_api};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -294,7 +294,7 @@ async fn a_file_outlives_the_service() {
         let api = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stopped = async { stopped.await.unwrap() };
-        let task = tokio::spawn(serve_api(listener, store, None, stopped));
+        let task = tokio::spawn(serve_api(listener, store, Trust::default(), stopped));
         ids.push(file(&api, round).await);
         let (_, answer) = get(&api, TICKETS, ALICE).await;
         assert_eq!(answer["total"], ids.len());

@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod assertion;
 mod binary;
 mod embedded;
 mod mcp;

@@ -1,6 +1,6 @@
 //! The MCP server as a real rmcp client sees it, in both protocol eras.
 
-use doorward_tickets::{McpOptions, serve_mcp};
+use doorward_tickets::{McpOptions, Trust, serve_mcp};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -151,7 +151,7 @@ async fn an_api_that_is_away_is_an_error_result() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let api = format!("http://{nobody}").parse().unwrap();
-    let options = McpOptions { api, access_key: None, allowed_hosts: Vec::new() };
+    let options = McpOptions { api, trust: Trust::default(), allowed_hosts: Vec::new() };
     let server = tokio::spawn(serve_mcp(listener, options, std::future::pending()));
     let client = connect(&url, eras()[1].1.clone(), ALICE).await;
     let (error, answer) = call(&client, "list_tickets", json!({})).await;
@@ -166,7 +166,7 @@ async fn only_known_hosts_are_answered() {
     let address = listener.local_addr().unwrap();
     let api = "http://127.0.0.1:9".parse().unwrap();
     let options =
-        McpOptions { api, access_key: None, allowed_hosts: vec!["tickets-mcp".to_owned()] };
+        McpOptions { api, trust: Trust::default(), allowed_hosts: vec!["tickets-mcp".to_owned()] };
     let server = tokio::spawn(serve_mcp(listener, options, std::future::pending()));
     let port = address.port();
     for (host, allowed) in [

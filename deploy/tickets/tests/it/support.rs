@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use doorward_tickets::{AccessKey, Embedded, EmbeddedOptions, Store, serve_api, start_embedded};
+use doorward_tickets::{
+    AccessKey, Embedded, EmbeddedOptions, Store, Trust, serve_api, start_embedded,
+};
 use reqwest::{Client, Method, StatusCode};
 use rmcp::model::{CallToolRequestParams, CallToolResult, ProtocolVersion};
 use rmcp::service::RunningService;
@@ -28,7 +30,7 @@ pub(crate) async fn start(key: Option<&str>) -> Embedded {
 pub(crate) async fn api_on(store: Store) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(serve_api(listener, store, None, std::future::pending()));
+    tokio::spawn(serve_api(listener, store, Trust::default(), std::future::pending()));
     api
 }
 

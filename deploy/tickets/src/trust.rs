@@ -1,0 +1,104 @@
+//! Whom a service believes: whoever holds its access key, and the gateway's signed word.
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::access::{AccessKey, HEALTH};
+use crate::assertion::{Assertions, Claims, Fault};
+use crate::refusal::Refusal;
+
+/// What a request must bring along. By default nothing, which is right on loopback only.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// A bearer token that all callers share.
+    pub access_key: Option<AccessKey>,
+    /// An assertion of the gateway about this very request.
+    pub assertions: Option<Assertions>,
+}
+
+/// Lets a request to the MCP server through if its assertion is about its very body.
+pub(crate) async fn vouch_for_message(
+    State((assertions, max_body)): State<(Option<Assertions>, usize)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(assertions) = assertions.filter(|_| request.uri().path() != HEALTH) else {
+        return next.run(request).await;
+    };
+    let (parts, body) = request.into_parts();
+    let claims = match assertions.check(&parts.headers).await {
+        Ok(claims) => claims,
+        Err(fault) => return refuse(fault),
+    };
+    let Ok(body) = to_bytes(body, max_body).await else {
+        return Refusal::unread_body(axum::http::StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    };
+    match is_about(&claims, &body) {
+        Ok(()) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Err(fault) => refuse(fault),
+    }
+}
+
+/// The members of a JSON-RPC message that an assertion repeats.
+#[derive(Deserialize)]
+struct Message {
+    method: Option<String>,
+    params: Option<Params>,
+}
+
+#[derive(Deserialize)]
+struct Params {
+    name: Option<String>,
+}
+
+fn is_about(claims: &Claims, body: &Bytes) -> Result<(), Fault> {
+    if URL_SAFE_NO_PAD.encode(Sha256::digest(body)) != claims.body_sha256 {
+        return Err(Fault::AnotherBody);
+    }
+    // The digest says it all; this tells a gateway that judged another tool than the one it sent.
+    let message: Option<Message> = serde_json::from_slice(body).ok();
+    let method = message.as_ref().and_then(|message| message.method.as_deref());
+    let tool = message.as_ref().and_then(|message| message.params.as_ref()?.name.as_deref());
+    let tool = tool.filter(|_| method == Some("tools/call"));
+    if claims.method.as_deref() == method && claims.tool.as_deref() == tool {
+        Ok(())
+    } else {
+        Err(Fault::AnotherTool)
+    }
+}
+
+/// Lets a request to the API through if its assertion is about the tool that it is a part of.
+pub(crate) async fn vouch_for_operation(
+    State(assertions): State<Option<Assertions>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(assertions) = assertions.filter(|_| request.uri().path() != HEALTH) else {
+        return next.run(request).await;
+    };
+    let claims = assertions.check(request.headers()).await;
+    let checked = claims.and_then(|claims| {
+        let tool = crate::api::tool(request.method(), request.uri().path());
+        let is_call = claims.method.as_deref() == Some("tools/call");
+        if is_call && tool.is_some() && claims.tool.as_deref() == tool {
+            Ok(())
+        } else {
+            Err(Fault::AnotherTool)
+        }
+    });
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(fault) => refuse(fault),
+    }
+}
+
+fn refuse(fault: Fault) -> Response {
+    tracing::warn!(%fault, "a request without the gateway's word was refused");
+    Refusal::unauthenticated("the gateway does not vouch for this request").into_response()
+}
