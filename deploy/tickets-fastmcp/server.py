@@ -3,7 +3,8 @@
     python server.py        (TICKETS_API_URL, TICKETS_LISTEN)
 
 It holds no tokens and no permissions. It believes the identity headers of each request, which only
-its gateway can set, and hands them on to the API; so let nobody else reach it.
+its gateway can set, and hands them on to the API; so let nobody else reach it. It does not check the
+gateway's assertion, but hands that on, too, for the API to check.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from starlette.responses import JSONResponse
 API = os.environ.get("TICKETS_API_URL", "http://127.0.0.1:8000").rstrip("/") + "/api/v1"
 LISTEN = os.environ.get("TICKETS_LISTEN", "127.0.0.1:8001")
 IDENTITY = ("x-user-id", "x-organization-id")
+ASSERTION = "x-doorward-assertion"
 
 log = logging.getLogger("tickets-fastmcp")
 
@@ -64,10 +66,16 @@ def identity() -> dict:
     return {name: headers.get(name, "") for name in IDENTITY}
 
 
+def assertion() -> dict:
+    """The gateway's signed word that this very call was permitted, where it gave one."""
+    word = get_http_headers().get(ASSERTION)
+    return {ASSERTION: word} if word else {}
+
+
 async def ask(method: str, path: str, **request) -> str:
     """The API's own text. What it refuses is an error that a model can read."""
     try:
-        answer = await api.request(method, API + path, headers=identity(), **request)
+        answer = await api.request(method, API + path, headers=identity() | assertion(), **request)
     except httpx2.HTTPError as error:
         log.warning("the ticket API could not be asked: %s", type(error).__name__)
         raise ToolError("the ticket API could not be reached; try again later") from None
