@@ -8,7 +8,7 @@ use crate::config::{self, Reading};
 use crate::server;
 
 pub(super) fn run(path: &Path) -> ExitCode {
-    let Reading { config, sources } = config::read(path);
+    let Reading { config, sources } = config::read(path, &[]);
     let config = match config {
         Ok(config) => config,
         Err(findings) => {

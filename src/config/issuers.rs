@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
+use sha2::{Digest as _, Sha256};
 
 use super::files::Files;
 use super::policy::Reader;
@@ -14,7 +15,7 @@ use super::{tls, values};
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::keys::KeySet;
 use crate::core::permission::{Patterns, Role};
-use crate::core::principal::OrganizationId;
+use crate::core::principal::{Digest, OrganizationId};
 
 /// Where the keys of an issuer come from.
 #[derive(Clone, Debug)]
@@ -25,8 +26,9 @@ pub enum IssuerKeys {
     Url {
         /// `https`, or `http` on loopback.
         url: http::Uri,
-        /// Roots for its certificate, as a PEM file; the system's where absent.
-        ca_file: Option<PathBuf>,
+        /// Roots for its certificate, as a PEM file, and the digest of its content; the system's
+        /// where absent.
+        ca_file: Option<(PathBuf, Digest)>,
         /// How often they are fetched.
         refresh: Duration,
         /// How long they are used after they were last fetched.
@@ -149,8 +151,10 @@ fn keys(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
         KeySet::parse(&files.read(name)?).map_err(|error| error.to_string())
     });
     let ca_file = table.string("ca_file").and_then(|text| {
-        let path = files.path(text.value);
-        tls::certificates(table, "ca_file", text, files).map(|_| path)
+        let name = text.value;
+        tls::certificates(table, "ca_file", text, files)?;
+        let digest = Sha256::digest(files.read(name).ok()?).into();
+        Some((files.path(name), digest))
     });
     let refresh = table.parsed("refresh", values::duration);
     let refresh = refresh.map_or(Duration::from_secs(10 * 60), |at| at.value);

@@ -16,6 +16,7 @@ mod upstreams;
 mod values;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -61,14 +62,15 @@ pub struct Reading {
     pub sources: Sources,
 }
 
-/// Reads and checks the file at `path` and everything that it names.
+/// Reads and checks the file at `path` and everything that it names, for a process that already
+/// listens on the addresses `bound`, whatever the file says now.
 #[must_use]
-pub fn read(path: &Path) -> Reading {
+pub fn read(path: &Path, bound: &[SocketAddr]) -> Reading {
     let files = Files::new(path.parent().unwrap_or_else(|| Path::new("")));
     let text = files.read_path(path).map_err(|error| error.to_string());
     let text = text.and_then(|b| String::from_utf8(b).map_err(|_| "it is not UTF-8".to_owned()));
     let config = match text {
-        Ok(text) => parse_with(path, text, &files),
+        Ok(text) => parse_with(path, text, &files, bound),
         Err(reason) => Err(Findings::unreadable(&path.display().to_string(), &reason)),
     };
     Reading { config, sources: files.into_sources() }
@@ -79,7 +81,7 @@ pub fn read(path: &Path) -> Reading {
 /// # Errors
 /// [`Findings`] with every fault, or with the reason why it cannot be read.
 pub fn load(path: &Path) -> Result<Config, Findings> {
-    read(path).config
+    read(path, &[]).config
 }
 
 /// Checks `text` as if it had been read from `path`; relative paths in it start at the folder of
@@ -89,10 +91,15 @@ pub fn load(path: &Path) -> Result<Config, Findings> {
 /// [`Findings`] with every fault of the text.
 pub fn parse(path: &Path, text: &str) -> Result<Config, Findings> {
     let files = Files::new(path.parent().unwrap_or_else(|| Path::new("")));
-    parse_with(path, text.to_owned(), &files)
+    parse_with(path, text.to_owned(), &files, &[])
 }
 
-fn parse_with(path: &Path, text: String, files: &Files) -> Result<Config, Findings> {
+fn parse_with(
+    path: &Path,
+    text: String,
+    files: &Files,
+    bound: &[SocketAddr],
+) -> Result<Config, Findings> {
     let main = Source { path: path.display().to_string(), text };
     let report = Report::default();
     let Some(root) = parse_toml(&main.text, &report) else {
@@ -110,7 +117,11 @@ fn parse_with(path: &Path, text: String, files: &Files) -> Result<Config, Findin
     let mut tables: Vec<_> =
         parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
     let settings = settings::read(&mut file, files);
-    let (policy, named_tools, issuers) = policy::read(&mut file, &mut tables, &settings, files);
+    let (policy, named_tools, issuers) = {
+        let listening: Vec<_> = settings.listen.iter().chain(bound).collect();
+        let exposed = listening.iter().any(|address| !address.ip().is_loopback());
+        policy::read(&mut file, &mut tables, &settings, exposed, files)
+    };
     file.finish();
     tables.into_iter().for_each(Table::finish);
     drop(parsed);

@@ -32,12 +32,13 @@ pub(super) fn read<'t>(
     file: &mut Table<'t>,
     included: &mut [Table<'t>],
     settings: &Settings,
+    exposed: bool,
     files: &Files,
 ) -> (Policy, NamedTools, Vec<IssuerSpec>) {
     let mut reader = Reader {
         files,
         upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
-        exposed: settings.listen.iter().any(|address| !address.ip().is_loopback()),
+        exposed,
         roles: BTreeMap::new(),
         named_tools: NamedTools::new(),
         digests: HashMap::new(),
@@ -90,6 +91,7 @@ fn protected(
 pub(super) struct Reader<'s> {
     files: &'s Files,
     upstreams: Vec<&'s str>,
+    /// Whether somebody else than this machine can reach a listener.
     exposed: bool,
     roles: BTreeMap<String, Arc<Role>>,
     named_tools: NamedTools,

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::fetch::Fetcher;
+use super::room::Room;
 use crate::core::keys::{KeySet, MAX_KEY_SET};
 use crate::telemetry::metrics::Metrics;
 
@@ -23,6 +24,9 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// How long after a first failure another fetch is tried; it doubles up to [`PAUSE`]. Also the
 /// shortest time between two fetches while there are no keys at all.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
+
+/// How many requests may wait for an issuer.
+const MAX_WAITING: usize = 64;
 
 /// How long one fetch may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,8 +40,9 @@ pub enum KeySource {
     Url {
         /// `https`, or `http` on loopback.
         url: Uri,
-        /// Roots for its certificate, as a PEM file; the system's where absent.
-        ca_file: Option<String>,
+        /// Roots for its certificate, as a PEM file, and the digest of its content; the system's
+        /// where absent.
+        ca_file: Option<(String, [u8; 32])>,
         /// How often they are fetched.
         refresh: Duration,
         /// How long they are used after they were last fetched.
@@ -67,6 +72,7 @@ pub struct Keys {
     loaded: ArcSwapOption<Loaded>,
     /// When a fetch was last begun; held while one is under way.
     attempted: Mutex<Option<Instant>>,
+    waiting: Room,
     failure: ArcSwapOption<String>,
     metrics: Arc<Metrics>,
 }
@@ -89,12 +95,28 @@ impl Keys {
             }
             KeySource::Url { url, ca_file, .. } => {
                 metrics.show_issuer(&issuer, true);
-                (Some(Fetcher::new(url.clone(), ca_file.clone())?), None)
+                (
+                    Some(Fetcher::new(
+                        url.clone(),
+                        ca_file.as_ref().map(|(path, _)| path.clone()),
+                    )?),
+                    None,
+                )
             }
         };
         let loaded = ArcSwapOption::new(loaded);
         let (attempted, failure) = (Mutex::default(), ArcSwapOption::empty());
-        Some(Arc::new(Self { issuer, source, fetcher, loaded, attempted, failure, metrics }))
+        let waiting = Room::default();
+        Some(Arc::new(Self {
+            issuer,
+            source,
+            fetcher,
+            loaded,
+            attempted,
+            waiting,
+            failure,
+            metrics,
+        }))
     }
 
     /// Where they come from.
@@ -123,8 +145,10 @@ impl Keys {
     }
 
     /// Asks the issuer again, since a token names a key that is not known, or none is; unless it
-    /// has just been asked. Requests that come meanwhile wait for the same answer.
+    /// has just been asked. Some requests that come meanwhile wait for the same answer, and others
+    /// go on without it, lest those who invent keys fill the gateway with waiting.
     pub(super) async fn ask_again(&self) {
+        let Some(_waiting) = self.waiting.enter(MAX_WAITING) else { return };
         let begun = Instant::now();
         let mut attempted = self.attempted.lock().await;
         let pause = if self.known().is_some() { PAUSE } else { FIRST_RETRY };

@@ -39,7 +39,29 @@ impl PeerCertificate {
     /// The names of the certificate that was shown on this connection, while it is valid.
     pub(super) fn names(session: &ServerSession, now: UnixSeconds) -> Option<&[Arc<str>]> {
         let tls = session.digest()?.ssl_digest.as_deref()?;
-        let shown = tls.extension.get::<Self>()?;
-        (now <= shown.not_after).then_some(&shown.names)
+        tls.extension.get::<Self>()?.names_at(now)
+    }
+
+    /// A connection may outlive the certificate that it began with.
+    fn names_at(&self, now: UnixSeconds) -> Option<&[Arc<str>]> {
+        (now <= self.not_after).then_some(&self.names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_says_nothing_once_its_time_is_over() {
+        let shown = PeerCertificate { names: vec!["dns:a".into()], not_after: 100 };
+        assert_eq!(shown.names_at(100), Some(&["dns:a".into()][..]));
+        assert_eq!(shown.names_at(101), None);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_not_read() {
+        assert!(PeerCertificate::read(b"").is_none());
+        assert!(PeerCertificate::read(&[0x30; 64]).is_none());
     }
 }

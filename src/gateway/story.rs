@@ -179,13 +179,16 @@ async fn tell(
 }
 
 /// What anybody may read, in place of steps 2 to 9: it is not secret, and no upstream hears of it.
-fn document(context: Context<'_>, session: &ServerSession) -> Result<Option<Bytes>, Refusal> {
+fn document(context: Context<'_>, session: &mut ServerSession) -> Result<Option<Bytes>, Refusal> {
     let path = std::str::from_utf8(head::path(session)).unwrap_or_default();
     let Some(document) = context.snapshot.documents.get(path) else {
         return Ok(None);
     };
     head::check_framing(session, &context.options().limits)?;
     head::check_host(session, context.options())?;
+    if !session.is_body_empty() {
+        return Err(Refusal::BadHead("body not allowed"));
+    }
     match session.req_header().method {
         Method::GET | Method::HEAD | Method::OPTIONS => Ok(Some(document.clone())),
         _ => Err(Refusal::MethodNotAllowed),

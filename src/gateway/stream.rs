@@ -176,7 +176,8 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
 
     /// The last event of a stream that cannot go on. A listener's has an end and no answer.
     async fn close_with(&mut self, refusal: &Refusal) -> pingora::Result<()> {
-        let last = match self.delivery.permit.is_get() {
+        // Into the middle of a line nothing can be written.
+        let last = match self.delivery.permit.is_get() || self.last_byte != b'\n' {
             true => Bytes::new(),
             false => Bytes::from(sse::event(&refusal.body(self.exchange.id.as_ref()))),
         };

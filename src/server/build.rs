@@ -107,7 +107,9 @@ fn key_source(keys: &IssuerKeys) -> KeySource {
         IssuerKeys::File(set) => KeySource::Fixed(Arc::clone(set)),
         IssuerKeys::Url { url, ca_file, refresh, max_stale } => KeySource::Url {
             url: url.clone(),
-            ca_file: ca_file.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            ca_file: ca_file
+                .as_ref()
+                .map(|(path, digest)| (path.to_string_lossy().into_owned(), *digest)),
             refresh: *refresh,
             max_stale: *max_stale,
         },

@@ -41,9 +41,10 @@ impl Reloader {
                 _ = hangup.recv() => true,
             };
             let (path, sources) = (self.path.clone(), self.sources.clone());
+            let bound = self.started.listen.clone();
             // Reading takes its time, which requests must not wait for.
             let read = tokio::task::spawn_blocking(move || {
-                (is_forced || !sources.are_current()).then(|| config::read(&path))
+                (is_forced || !sources.are_current()).then(|| config::read(&path, &bound))
             });
             match read.await {
                 Ok(None) => {}

@@ -55,7 +55,8 @@ fn a_forwarded_call_carries_a_statement_that_only_the_gateway_can_make() {
     assert_eq!(gateway.ask(&forged).status, 200);
     let request = upstream.only_request();
     let said = checked(&request, &keys(&gateway));
-    let record = &gateway.audit(1)[0];
+    let records = gateway.audit(2);
+    let record = records.iter().find(|record| record["method"] == "tools/call").unwrap();
     for (name, value) in [
         ("iss", "doorward"),
         ("sub", "alice"),

@@ -11,8 +11,8 @@ use crate::support::issuer::{
     with_keys,
 };
 use crate::support::{
-    Call, Gateway, LIST, Next, Setup, Upstream, Wire, echo, eventually, modern_call, rpc, sse,
-    tool_call,
+    Call, Gateway, LIST, Next, Setup, Upstream, Wire, echo, eventually, modern_call, rpc,
+    sealed_session, sse, tool_call,
 };
 
 fn with(token: &str) -> Call {
@@ -309,6 +309,7 @@ fn a_set_of_keys_that_is_unfit_opens_nothing_and_stops_no_key_that_is_known() {
         ("huge without a length", format!("HTTP/1.1 200 OK\r\n\r\n{}", " ".repeat(300_000))),
         ("an error", crate::support::json("500 Internal Server Error", "", "{}")),
         ("redirecting", redirect),
+        ("an error that looks right", key_set(&[other.jwk()]).replace("200 OK", "500 Oh")),
     ] {
         let before = failures();
         web.answers(answer);
@@ -381,6 +382,21 @@ fn the_end_of_a_jwts_time_ends_its_streams() {
     let closed = "doorward_streams_closed_total{kind=\"call\",reason=\"expired\",upstream=\"t\"}";
     assert_eq!(gateway.metric(closed), 1.0);
     assert_eq!(gateway.ask(&with(&token)).status, 401);
+}
+
+#[test]
+fn other_rules_of_an_issuer_end_streams_without_an_end() {
+    let (upstream, signer) = (silent(), Signer::es256("k"));
+    let gateway = with_keys(&upstream, &[signer.jwk()], "").start();
+    let session = sealed_session(("alice", "acme"), "s-1");
+    let get = Call::empty("GET").header("Mcp-Session-Id", &session);
+    let mut client = gateway.connect();
+    client.send(&get.token(&signer.sign(&claims())).bytes(gateway.address));
+    assert_eq!(client.head().status, 200);
+    assert!(gateway.edit("threads = 2", "threads = 3"));
+    assert_eq!(gateway.metric("doorward_streams_active{kind=\"get\",upstream=\"t\"}"), 1.0);
+    assert!(gateway.edit("mcp-readers = \"reader\"", "others = \"reader\""));
+    assert_eq!(client.part(), None);
 }
 
 #[test]
@@ -502,7 +518,8 @@ fn clients_find_the_issuer_by_the_metadata_and_the_challenge() {
     ] {
         assert_eq!(gateway.ask(&get(path)).status, 404, "{path}");
     }
-    assert_eq!(gateway.ask(&Call::post(LIST).target(well_known)).status, 405);
+    assert_eq!(gateway.ask(&Call::post(LIST).target(well_known)).status, 400, "a body");
+    assert_eq!(gateway.ask(&Call::empty("DELETE").target(well_known)).status, 405);
     assert_eq!(
         gateway.ask(&get(well_known).header("Host", "evil.example")).status,
         421,

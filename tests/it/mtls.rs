@@ -1,6 +1,7 @@
 //! Certificates on both sides: those that clients show to the gateway, and that it shows itself.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use tempfile::TempDir;
@@ -159,6 +160,42 @@ fn a_certificate_of_another_authority_does_not_get_in() {
     assert!(gateway.after_reload(|| gateway.put("ca.pem", &foreign.pem())));
     assert!(curl(&gateway, &authority, Some(&pair), &[]).ends_with("000"));
     assert_eq!(curl(&gateway, &authority, Some(&forged), &[]), "2 200");
+}
+
+/// What `openssl s_client` prints of a call of `echo` without a token, over TLS 1.2.
+fn s_client(gateway: &Gateway, folder: &TempDir, options: &[&str]) -> String {
+    let mut client = Command::new("openssl")
+        .args(["s_client", "-tls1_2", "-ign_eof", "-servername", "localhost", "-CAfile", "ca.pem"])
+        .args(["-connect", &format!("127.0.0.1:{}", gateway.address.port())])
+        .args(options)
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let call = echo().without("Authorization").header("Connection", "close");
+    client.stdin.take().unwrap().write_all(&call.bytes(gateway.address)).unwrap();
+    String::from_utf8_lossy(&client.wait_with_output().unwrap().stdout).into_owned()
+}
+
+#[test]
+fn a_resumed_session_does_not_bring_back_an_authority_that_was_taken_away() {
+    let (upstream, authority, next) = (Upstream::good(), Authority::new(), Authority::new());
+    let gateway = gateway(&upstream, &authority, "").start();
+    let pair = authority.sign(&[uri(ROBBIE)]);
+    let folder = TempDir::new().unwrap();
+    for (name, text) in [("ca.pem", &authority.pem()), ("cert", &pair.cert), ("key", &pair.key)] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let first = s_client(&gateway, &folder, &["-cert", "cert", "-key", "key", "-sess_out", "sess"]);
+    assert!(first.contains("HTTP/1.1 200"), "{first}");
+    let resumed = s_client(&gateway, &folder, &["-sess_in", "sess"]);
+    assert!(resumed.contains("Reused") && resumed.contains("HTTP/1.1 200"), "{resumed}");
+    assert!(gateway.after_reload(|| gateway.put("ca.pem", &next.pem())));
+    let resumed = s_client(&gateway, &folder, &["-sess_in", "sess"]);
+    assert!(resumed.contains("Reused") && resumed.contains("HTTP/1.1 401"), "{resumed}");
+    assert_eq!(upstream.requests().len(), 2);
 }
 
 #[test]

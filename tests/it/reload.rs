@@ -216,6 +216,32 @@ fn other_rights_end_a_stream_without_an_end_and_leave_calls_alone() {
 }
 
 #[test]
+fn a_stream_without_an_end_does_not_outlive_its_upstream() {
+    let (upstream, other) = (silent(), silent());
+    let gateway = Gateway::before(&upstream);
+    let mut listener = open(&gateway, &get());
+    let (old, new) = (upstream.address.to_string(), other.address.to_string());
+    assert!(gateway.edit(&old, &new));
+    assert_eq!(listener.part(), None);
+    let _again = open(&gateway, &get());
+    assert_eq!(other.requests().len(), 1);
+}
+
+/// The process goes on listening where it did, so what matters is not what the file says.
+#[test]
+fn the_public_tokens_stay_out_of_a_process_that_others_can_reach() {
+    let upstream = Upstream::good();
+    let open = "plaintext = \"behind-proxy\"\nallowed_hosts = [\"gw\"]";
+    let gateway = Setup::new(&upstream).server(open).listen("0.0.0.0:0").start();
+    let demo = crate::support::gateway::sha256("dev-alice-token");
+    let alice = crate::support::gateway::sha256(crate::support::ALICE);
+    assert!(!gateway.edit(&alice, &demo));
+    assert!(!gateway.edit("0.0.0.0:0", "127.0.0.1:0"));
+    let said = format!("{:?}", gateway.events("config.error"));
+    assert_eq!(said.matches("is the public demo token").count(), 2, "{said}");
+}
+
+#[test]
 fn what_does_not_concern_a_stream_does_not_end_it() {
     let upstream = silent();
     let gateway = Gateway::before(&upstream);

@@ -66,6 +66,7 @@ pub(crate) struct Setup {
     include: String,
     url: String,
     reader: Vec<String>,
+    listen: String,
     server: String,
     upstream: String,
     targets: &'static str,
@@ -87,6 +88,7 @@ impl Setup {
             include: String::new(),
             url: url.to_owned(),
             reader: vec!["t/echo".to_owned(), "t/read".to_owned()],
+            listen: "127.0.0.1:0".to_owned(),
             server: String::new(),
             upstream: String::new(),
             targets: TARGETS,
@@ -96,6 +98,12 @@ impl Setup {
             files: vec![("session.key", format!("{SEAL_SECRET}\n"))],
             env: Vec::new(),
         }
+    }
+
+    /// Another address than a free port of loopback.
+    pub(crate) fn listen(mut self, address: &str) -> Self {
+        self.listen = address.to_owned();
+        self
     }
 
     /// Further files with tokens.
@@ -201,7 +209,7 @@ impl Setup {
     pub(crate) fn start(self) -> Gateway {
         let has_key = self.files.iter().any(|(name, _)| *name == "session.key");
         let key = if has_key { "session_key_file = \"session.key\"" } else { "" };
-        let fixed = "listen = [\"127.0.0.1:0\"]\nthreads = 2";
+        let fixed = format!("listen = [\"{}\"]\nthreads = 2", self.listen);
         let server = format!("[server]\n{fixed}\n{key}\n{}", self.server);
         let text = self.include.clone() + &server + &self.text();
         Gateway::start(&text, &self.files, &self.env)
