@@ -31,6 +31,7 @@ prepare() {
     need_to_build || return 1
     need "python3 python3-venv" python3 -c "import ensurepip, venv" || return 1
     need "curl ca-certificates" command -v curl || return 1
+    need openssl command -v openssl || return 1
     need prometheus command -v promtool || echo "Without prometheus some tests are skipped."
     need "npm nodejs" command -v npm || return 1
     need postgresql test -n "$(ls /usr/lib/postgresql 2>/dev/null)" ||

@@ -4,6 +4,7 @@
 mod check;
 mod health;
 mod run;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ enum Verb {
     Health(ConfigFile),
     /// Serve in the foreground until SIGTERM (drains) or SIGINT (at once)
     Run(ConfigFile),
+    /// Make, list, check and end tokens
+    Token(token::Token),
 }
 
 #[derive(Args, Debug)]
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
         Verb::Check(file) => check::check(&file.config),
         Verb::Health(file) => health::health(&file.config),
         Verb::Run(file) => run::run(&file.config),
+        Verb::Token(token) => token::token(token),
     }
 }
 

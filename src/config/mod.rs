@@ -28,6 +28,7 @@ pub use error::{Finding, Findings, Severity};
 pub use files::Sources;
 pub use identity::Assertion;
 pub use issuers::{IssuerKeys, IssuerSpec};
+pub use read::did_you_mean;
 pub use settings::{AuditTo, LogFormat, Settings, Shutdown};
 pub use tls::Tls;
 pub use upstreams::{Credential, Target, UpstreamSpec};
@@ -51,6 +52,8 @@ pub struct Config {
     pub warnings: Findings,
     /// The path it was read from.
     pub path: PathBuf,
+    /// The files that hold tokens: this one, and those that it includes.
+    pub files: Vec<PathBuf>,
 }
 
 /// What came of reading a configuration.
@@ -67,13 +70,26 @@ pub struct Reading {
 #[must_use]
 pub fn read(path: &Path, bound: &[SocketAddr]) -> Reading {
     let files = Files::new(path.parent().unwrap_or_else(|| Path::new("")));
+    let config = read_with(path, &files, bound);
+    Reading { config, sources: files.into_sources() }
+}
+
+fn read_with(path: &Path, files: &Files, bound: &[SocketAddr]) -> Result<Config, Findings> {
     let text = files.read_path(path).map_err(|error| error.to_string());
     let text = text.and_then(|b| String::from_utf8(b).map_err(|_| "it is not UTF-8".to_owned()));
-    let config = match text {
-        Ok(text) => parse_with(path, text, &files, bound),
+    match text {
+        Ok(text) => parse_with(path, text, files, bound),
         Err(reason) => Err(Findings::unreadable(&path.display().to_string(), &reason)),
-    };
-    Reading { config, sources: files.into_sources() }
+    }
+}
+
+/// The configuration at `path` as it would be if its file `edited` held `text`.
+///
+/// # Errors
+/// [`Findings`] with every fault.
+pub fn check_edit(path: &Path, edited: &Path, text: &str) -> Result<Config, Findings> {
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    read_with(path, &Files::new(base).instead(edited, text), &[])
 }
 
 /// The configuration in the file at `path`.
@@ -129,12 +145,21 @@ fn parse_with(
     let mut findings = report.into_findings();
     findings.extend(reports.into_iter().flat_map(Report::into_findings));
     drop(root);
-    let sources = std::iter::once(main).chain(included).collect();
+    let sources: Vec<Source> = std::iter::once(main).chain(included).collect();
+    let holding = sources.iter().map(|source| PathBuf::from(&source.path)).collect();
     let findings = Findings::new(sources, findings);
     if findings.has_errors() {
         return Err(findings);
     }
-    Ok(Config { settings, policy, issuers, named_tools, warnings: findings, path: path.to_owned() })
+    Ok(Config {
+        settings,
+        policy,
+        issuers,
+        named_tools,
+        warnings: findings,
+        path: path.to_owned(),
+        files: holding,
+    })
 }
 
 fn parse_toml<'t>(text: &'t str, report: &Report) -> Option<toml::Spanned<DeTable<'t>>> {

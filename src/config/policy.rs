@@ -282,7 +282,7 @@ impl Reader<'_> {
             table.report().error(
                 digest.span.clone(),
                 format!("tokens `{other}` and `{name}` have the same digest"),
-                "one secret is one caller; make another with: openssl rand -hex 32",
+                "one secret is one caller; make another with: doorward token new",
             );
         }
         let is_demo = DEMO_DIGESTS.iter().any(|d| values::sha256(d) == Ok(digest.value));

@@ -289,7 +289,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// `did you mean …? ` where one of `known` is near enough.
-pub(super) fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+pub fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
     let near = known
         .iter()
         .map(|k| (strsim::damerau_levenshtein(name, k.as_ref()), k.as_ref()))

@@ -28,6 +28,7 @@ pub mod refusal;
 pub mod resource;
 pub mod revision;
 pub mod seal;
+pub mod secret;
 pub mod sse;
 pub mod tasks;
 pub mod token;

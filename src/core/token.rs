@@ -143,13 +143,52 @@ impl Entry {
 
     /// Why it is not valid at the moment `now`.
     fn failure(&self, now: UnixSeconds) -> Option<AuthFailure> {
-        if self.revoked.is_some_and(|at| at <= now) {
-            Some(AuthFailure::Revoked)
-        } else if self.principal.expires().is_some_and(|at| at <= now) {
-            Some(AuthFailure::Expired)
-        } else {
-            None
-        }
+        failure(self.revoked, self.principal.expires(), now)
+    }
+}
+
+/// An entry as an operator sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'t> {
+    /// Its name.
+    pub name: &'t str,
+    /// Whom it identifies, while it is valid.
+    pub principal: &'t Principal,
+    /// From this moment on it is revoked.
+    pub revoked: Option<UnixSeconds>,
+}
+
+impl<'t> Listed<'t> {
+    fn of(entry: &'t Entry) -> Self {
+        let name = entry.principal.token_name().unwrap_or_default();
+        Self { name, principal: &entry.principal, revoked: entry.revoked }
+    }
+
+    /// From this moment on it is no longer valid; `None` for never.
+    #[must_use]
+    pub fn expires(&self) -> Option<UnixSeconds> {
+        self.principal.expires()
+    }
+
+    /// Why it is not valid at the moment `now`.
+    #[must_use]
+    pub fn failure(&self, now: UnixSeconds) -> Option<AuthFailure> {
+        failure(self.revoked, self.expires(), now)
+    }
+}
+
+/// A token that is both counts as revoked: its use is worth a look.
+fn failure(
+    revoked: Option<UnixSeconds>,
+    expires: Option<UnixSeconds>,
+    now: UnixSeconds,
+) -> Option<AuthFailure> {
+    if revoked.is_some_and(|at| at <= now) {
+        Some(AuthFailure::Revoked)
+    } else if expires.is_some_and(|at| at <= now) {
+        Some(AuthFailure::Expired)
+    } else {
+        None
     }
 }
 
@@ -276,6 +315,18 @@ impl TokenTable {
                 None => Standing::Changed,
             },
         }
+    }
+
+    /// Every entry once, in no order.
+    pub fn list(&self) -> impl Iterator<Item = Listed<'_>> {
+        let all = self.entries.values().chain(self.certificates.values());
+        all.filter(|entry| entry.is_counted).map(Listed::of)
+    }
+
+    /// The entry with this digest.
+    #[must_use]
+    pub fn list_one(&self, digest: &Digest) -> Option<Listed<'_>> {
+        self.find(digest).map(Listed::of)
     }
 
     /// How many tokens there are.

@@ -30,5 +30,6 @@ mod streams;
 mod targets;
 mod tasks;
 mod tls;
+mod token;
 mod transcripts;
 mod wire;

@@ -1,0 +1,97 @@
+//! `doorward token list`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{Complaint, Done, now, written};
+use crate::cli::complain;
+use crate::config;
+use crate::core::token::{AuthFailure, Listed, UnixSeconds};
+
+#[derive(Serialize)]
+struct Row<'t> {
+    name: &'t str,
+    user: &'t str,
+    organization: &'t str,
+    roles: Vec<&'t str>,
+    /// `null` for never.
+    expires: Option<String>,
+    state: String,
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of the verb")]
+pub(super) fn list(path: &Path, expiring: Option<humantime::Duration>, json: bool) -> Done {
+    let config = config::load(path).map_err(|findings| {
+        complain(&findings);
+        Complaint(String::new())
+    })?;
+    let now = now();
+    let until =
+        expiring.map(|time| now.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
+    let mut entries: Vec<Listed<'_>> = config.policy.tokens().list().collect();
+    entries.sort_by_key(|entry| entry.name);
+    let ends = |entry: &&Listed<'_>| {
+        let is_active = entry.failure(now).is_none();
+        until.is_none_or(|until| is_active && entry.expires().is_some_and(|at| at <= until))
+    };
+    let rows: Vec<Row<'_>> = entries.iter().filter(ends).map(|entry| row(entry, now)).collect();
+    if json {
+        println!("{}", serde_json::to_string_pretty(&rows).unwrap_or_default());
+    } else {
+        print!("{}", table(&rows));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row<'t>(entry: &Listed<'t>, now: UnixSeconds) -> Row<'t> {
+    Row {
+        name: entry.name,
+        user: entry.principal.user().as_str(),
+        organization: entry.principal.organization().as_str(),
+        roles: entry.principal.grants().roles.iter().map(|role| role.name.as_str()).collect(),
+        expires: entry.expires().map(written),
+        state: state(entry, now),
+    }
+}
+
+pub(super) fn state(entry: &Listed<'_>, now: UnixSeconds) -> String {
+    match (entry.failure(now), entry.expires()) {
+        (Some(AuthFailure::Revoked), _) => "revoked".to_owned(),
+        (Some(_), _) => "expired".to_owned(),
+        (None, None) => "active".to_owned(),
+        (None, Some(at)) => match (at - now) / 86_400 {
+            0 => "active, ends within a day".to_owned(),
+            1 => "active for 1 day".to_owned(),
+            days => format!("active for {days} days"),
+        },
+    }
+}
+
+/// In columns as wide as they need to be.
+fn table(rows: &[Row<'_>]) -> String {
+    let head = ["NAME", "USER", "ORGANIZATION", "ROLES", "EXPIRES", "STATE"].map(str::to_owned);
+    let cells = rows.iter().map(|row| {
+        [
+            row.name.to_owned(),
+            row.user.to_owned(),
+            row.organization.to_owned(),
+            if row.roles.is_empty() { "-".to_owned() } else { row.roles.join(",") },
+            row.expires.clone().unwrap_or_else(|| "never".to_owned()),
+            row.state.clone(),
+        ]
+    });
+    let lines: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let mut out = String::new();
+    for line in &lines {
+        let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
+        out += padded.collect::<String>().trim_end();
+        out.push('\n');
+    }
+    out
+}
