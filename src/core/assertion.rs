@@ -1,7 +1,7 @@
 //! A signed statement to the upstream that this very request was permitted, so that it need not
 //! believe whoever can reach it.
 //!
-//! It is a JWS in compact form (RFC 7515) with the claims of [`Claims`]. The upstream, or what
+//! It is a JWS in compact form (RFC 7515) with the claims of `Claims`. The upstream, or what
 //! lies behind it, checks it with the public keys that the gateway shows.
 
 use std::fmt;

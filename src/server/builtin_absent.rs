@@ -4,11 +4,10 @@ use super::StartError;
 use crate::config::Settings;
 
 #[derive(Default)]
-pub(super) struct Builtin;
+pub(super) struct Builtin {}
 
 impl Builtin {
     #[expect(clippy::unused_async, reason = "the same signature as with the feature `demo`")]
-    #[expect(clippy::unused_self, reason = "the same signature as with the feature `demo`")]
     pub(super) async fn start(&mut self, _settings: &Settings) -> Result<(), StartError> {
         Ok(())
     }

@@ -173,10 +173,14 @@ async def storm(gateway):
     loaded = len(gateway.events("config.loaded")) - before[0]
     rejected = len(gateway.events("config.rejected")) - before[1]
     told = [line["message"] for line in gateway.events("config.error")]
-    placed = [line for line in told if re.search(r"gateway\.toml:\d+:\d+: unknown key `tolls`", line)]
+    placed = [
+        line for line in told if re.search(r"gateway\.toml:\d+:\d+: unknown key `tolls`", line)
+    ]
     print(f"{len(statuses)} requests, {sum(s != 200 for s in statuses)} failed")
     print(f"{loaded} reloads taken, {rejected} refused, {len(placed)} told with line and column")
-    print(f"{sum(caller.closed is not None for caller in callers)} of {len(callers)} streams closed")
+    print(
+        f"{sum(caller.closed is not None for caller in callers)} of {len(callers)} streams closed"
+    )
     assert set(statuses) == {200}
     assert (loaded, rejected, len(placed)) == (133, 67, 67)
     assert all(caller.closed is None for caller in callers)

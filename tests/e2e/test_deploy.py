@@ -170,9 +170,7 @@ async def test_dashboards_and_alerts_ask_for_metrics_labels_and_values_that_exis
             await client.call_tool("get_ticket", {"ticket_id": "T-1"})
     # Labels and their values, by the name of the sample.
     shown = {}
-    for name, labels in re.findall(
-        r"^(doorward_\w+)(?:{(.*)})? \S+$", gateway.exposition(), re.M
-    ):
+    for name, labels in re.findall(r"^(doorward_\w+)(?:{(.*)})? \S+$", gateway.exposition(), re.M):
         values = shown.setdefault(name, {})
         for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
             values.setdefault(label, set()).add(value)

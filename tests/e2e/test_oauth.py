@@ -152,8 +152,9 @@ async def test_the_sdk_finds_the_issuer_and_steps_up(mode, behind_issuer, issuer
 @pytest.mark.anyio
 async def test_tokens_of_the_table_go_on_beside_an_issuer(behind_issuer, issuer):
     http = create_mcp_http_client(headers={"Authorization": f"Bearer {ALICE}"})
-    async with http, mcp.Client(
-        streamable_http_client(behind_issuer.url, http_client=http)
-    ) as client:
+    async with (
+        http,
+        mcp.Client(streamable_http_client(behind_issuer.url, http_client=http)) as client,
+    ):
         assert not (await client.call_tool("list_tickets", {})).is_error
     assert said(issuer, "authorized") == []
