@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes what deploy/compose.yaml needs and no repository may hold, in deploy/secrets:
-# a database password, the gateway's session key, and its configuration with two new tokens.
+# a database password, and for the gateway a session key, a key that vouches for its requests, and its
+# configuration with two new tokens.
 #
 #   sh deploy/secrets.sh
 #
@@ -27,12 +28,15 @@ digest() {
 umask 022
 rm -rf secrets.new
 mkdir -m 700 secrets.new
+mkdir secrets.new/gateway
 random >secrets.new/postgres_password
-random >secrets.new/session.key
+random >secrets.new/gateway/session.key
+openssl genpkey -algorithm ed25519 -out secrets.new/gateway/assertion.pem
+chmod 644 secrets.new/gateway/assertion.pem
 alice=$(random)
 bob=$(random)
 sed -e "s/ALICE_SHA256/$(digest "$alice")/" -e "s/BOB_SHA256/$(digest "$bob")/" \
-    gateway.compose.toml >secrets.new/gateway.toml
+    gateway.compose.toml >secrets.new/gateway/gateway.toml
 mv secrets.new secrets
 
 cat <<END

@@ -99,13 +99,10 @@ class Service:
         place.parent.mkdir(parents=True, exist_ok=True)
         if not source.startswith("."):
             place.mkdir()
-        elif (DEPLOY / source).is_dir():
-            shutil.copytree(DEPLOY / source, place)
         else:
             secret = source.removeprefix("./secrets/")
-            shutil.copy(
-                DEPLOY / source if secret == source else self.system.secrets / secret, place
-            )
+            path = DEPLOY / source if secret == source else self.system.secrets / secret
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, place)
 
     def command(self) -> list:
         """The entry point of the image, and the command, as they are here."""

@@ -107,18 +107,23 @@ def secrets(tmp_path):
     return tmp_path / "secrets", re.findall(r"  ([0-9a-f]{64})$", printed, re.M)
 
 
+def contents(folder) -> dict:
+    return {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 def test_the_secrets_are_made_once_and_make_a_good_configuration(secrets):
     folder, tokens = secrets
     assert len(set(tokens)) == 2
     assert "good, 1 upstreams, 2 tokens" in run(
-        BINARIES / "doorward", "check", "--config", folder / "gateway.toml"
+        BINARIES / "doorward", "check", "--config", folder / "gateway" / "gateway.toml"
     )
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    files = contents(folder)
+    assert len(files) == 4
     for token in tokens:
         assert not any(token.encode() in content for content in files.values())
     assert "exists" in run("sh", folder.parent / "secrets.sh")
-    assert files == {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert files == contents(folder)
 
 
 def test_promtool_finds_nothing_and_alerts_when_it_should():
@@ -236,6 +241,11 @@ def test_the_whole_system_answers_a_chat_message_and_is_watched(request, secrets
                 json={"content": "create a ticket for testing compose"},
             )
             assert (answer.status_code, answer.json()["requires_escalation"]) == (200, False)
+
+            # The API believes nobody but the gateway.
+            claimed = {"X-User-ID": "alice", "X-Organization-ID": "dev-org"}
+            tickets = f"http://{at['tickets-api', 8000]}/api/v1/tickets"
+            assert http.get(tickets, headers=claimed).status_code == 401
 
             def scraped() -> bool:
                 query = {"query": 'doorward_tool_calls_total{tool="create_ticket",outcome="ok"}'}
