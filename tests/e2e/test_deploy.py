@@ -218,7 +218,8 @@ def test_where_one_service_cannot_start_none_is_left(secrets, tmp_path):
     for process in left:
         os.kill(process, signal.SIGKILL)
     assert (code, left) == (1, []), system.stderr
-    assert system.stderr == f"gateway cannot start: {bin / 'doorward'} is not there\n"
+    # Before it, PostgreSQL may say that it cannot see the folder that the tests run in.
+    assert system.stderr.endswith(f"gateway cannot start: {bin / 'doorward'} is not there\n")
     assert "listening on" in (tmp_path / "logs" / "tickets-mcp.log").read_text()
 
 
