@@ -8,7 +8,7 @@
 //! | [`config`] | from the text of `gateway.toml` to settings and a policy |
 //! | [`gateway`] | pingora on both sides, and the ten steps of a request between them |
 //! | [`telemetry`] | metrics, audit records, logs |
-//! | [`admin`] | `/metrics`, `/livez`, `/readyz` on their own listener |
+//! | [`admin`] | `/metrics`, `/livez`, `/readyz`, `/status` on their own listener |
 //! | [`server`] | wiring, start and end of the process |
 //! | [`cli`] | the verbs of the command line |
 //!
@@ -23,6 +23,7 @@
 //!   the ids of sessions and tasks lose their seals.
 //! * A tool, a prompt, a resource is listed exactly when it may be used: one function answers both.
 //! * A session or a task is reached by whom it was given to, and nobody else.
+//! * A reload takes all of a configuration or nothing of it; a request sees one to its end.
 //! * What is not known is refused; what cannot be read with certainty is refused.
 //! * There is no anonymous principal. Tokens cannot be printed.
 

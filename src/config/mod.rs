@@ -133,11 +133,9 @@ fn parse_with(
     let mut tables: Vec<_> =
         parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
     let settings = settings::read(&mut file, files);
-    let (policy, named_tools, issuers) = {
-        let listening: Vec<_> = settings.listen.iter().chain(bound).collect();
-        let exposed = listening.iter().any(|address| !address.ip().is_loopback());
-        policy::read(&mut file, &mut tables, &settings, exposed, files)
-    };
+    let exposed = settings.listen.iter().chain(bound).any(|address| !address.ip().is_loopback());
+    let (policy, named_tools, issuers) =
+        policy::read(&mut file, &mut tables, &settings, exposed, files);
     file.finish();
     tables.into_iter().for_each(Table::finish);
     drop(parsed);

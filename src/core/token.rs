@@ -125,6 +125,7 @@ impl From<AuthFailure> for Unidentified {
 #[derive(Debug)]
 struct Entry {
     principal: Arc<Principal>,
+    expires: Option<UnixSeconds>,
     revoked: Option<UnixSeconds>,
     /// An entry with a token and a certificate stands in both maps, and counts once.
     is_counted: bool,
@@ -143,7 +144,7 @@ impl Entry {
 
     /// Why it is not valid at the moment `now`.
     fn failure(&self, now: UnixSeconds) -> Option<AuthFailure> {
-        failure(self.revoked, self.principal.expires(), now)
+        failure(self.revoked, self.expires, now)
     }
 }
 
@@ -154,6 +155,8 @@ pub struct Listed<'t> {
     pub name: &'t str,
     /// Whom it identifies, while it is valid.
     pub principal: &'t Principal,
+    /// From this moment on it is no longer valid; `None` for never.
+    pub expires: Option<UnixSeconds>,
     /// From this moment on it is revoked.
     pub revoked: Option<UnixSeconds>,
 }
@@ -161,19 +164,14 @@ pub struct Listed<'t> {
 impl<'t> Listed<'t> {
     fn of(entry: &'t Entry) -> Self {
         let name = entry.principal.token_name().unwrap_or_default();
-        Self { name, principal: &entry.principal, revoked: entry.revoked }
-    }
-
-    /// From this moment on it is no longer valid; `None` for never.
-    #[must_use]
-    pub fn expires(&self) -> Option<UnixSeconds> {
-        self.principal.expires()
+        let Entry { principal, expires, revoked, .. } = entry;
+        Self { name, principal, expires: *expires, revoked: *revoked }
     }
 
     /// Why it is not valid at the moment `now`.
     #[must_use]
     pub fn failure(&self, now: UnixSeconds) -> Option<AuthFailure> {
-        failure(self.revoked, self.expires(), now)
+        failure(self.revoked, self.expires, now)
     }
 }
 
@@ -225,11 +223,13 @@ impl TokenTable {
         for spec in specs {
             let TokenSpec { name, user, organization, expires, revoked, .. } = spec;
             let grants = Arc::new(spec.grants);
+            // What ends first ends the streams, too.
+            let until = [expires, revoked].into_iter().flatten().min();
             let entry = |proof, is_counted| {
                 let (user, organization) = (user.clone(), organization.clone());
                 let principal =
-                    Principal::new(user, organization, proof, Arc::clone(&grants), expires);
-                Entry { principal: Arc::new(principal), revoked, is_counted }
+                    Principal::new(user, organization, proof, Arc::clone(&grants), until);
+                Entry { principal: Arc::new(principal), expires, revoked, is_counted }
             };
             if let Some(digest) = spec.digest {
                 let proof = Proof::Token { entry: Arc::clone(&name), digest };

@@ -50,18 +50,23 @@ impl<'r> Follower<'r> {
                 }
             };
             tokio::select! {
-                () = expired => return Some(AuthFailure::Expired),
+                () = expired => return Some(self.reason()),
                 // The sender lives as long as the gateway, which we hold.
                 _ = self.replaced.changed() => self.has_looked = false,
             }
         }
     }
 
+    /// Why a time that is over is over: a token may be revoked as of a moment to come.
+    fn reason(&self) -> AuthFailure {
+        match self.look() {
+            Standing::Lost(failure) => failure,
+            Standing::Changed | Standing::Same => AuthFailure::Expired,
+        }
+    }
+
     fn look(&self) -> Standing {
         let now = self.context.gateway.snapshot();
-        if Arc::ptr_eq(&now, self.context.snapshot) {
-            return Standing::Same;
-        }
         let upstream = |snapshot: &Snapshot| {
             snapshot.upstreams.get(self.permit.upstream()).map(|u| Arc::clone(&u.connector))
         };

@@ -44,8 +44,8 @@ use self::reload::Reloader;
 use self::stop::Signals;
 use self::tls::{ListenerTls, Prepared};
 
-/// Serves with the configuration at `path` until a signal ends it: SIGTERM after draining, SIGINT
-/// at once. SIGHUP and a changed file reload it.
+/// Serves with `config` until a signal ends it: SIGTERM after draining, SIGINT at once. SIGHUP, and
+/// a change of the files that it was read from, reload it.
 ///
 /// # Errors
 /// [`StartError`] where it cannot start.

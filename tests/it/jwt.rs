@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::support::issuer::{
-    ISSUER, PUBLIC, Signer, Web, claims, claims_with, counted, key_set, message, now, with_issuer,
-    with_keys,
+    ISSUER, PUBLIC, SILENCE, Signer, Web, claims, claims_with, counted, key_set, message, now,
+    with_issuer, with_keys,
 };
 use crate::support::{
     Call, Gateway, LIST, Next, Setup, Upstream, Wire, echo, eventually, modern_call, rpc,
@@ -309,11 +309,16 @@ fn a_set_of_keys_that_is_unfit_opens_nothing_and_stops_no_key_that_is_known() {
         ("huge without a length", format!("HTTP/1.1 200 OK\r\n\r\n{}", " ".repeat(300_000))),
         ("an error", crate::support::json("500 Internal Server Error", "", "{}")),
         ("redirecting", redirect),
+        ("silent", SILENCE.to_owned()),
         ("an error that looks right", key_set(&[other.jwk()]).replace("200 OK", "500 Oh")),
     ] {
         let before = failures();
         web.answers(answer);
-        eventually(what, || failures() > before);
+        eventually(what, || {
+            // Known keys serve while the answer is waited for.
+            assert_eq!(gateway.ask(&with(&signer.sign(&claims()))).status, 200, "{what}");
+            failures() > before
+        });
         assert_eq!(gateway.ask(&with(&signer.sign(&claims()))).status, 200, "{what}");
         assert_eq!(gateway.ask(&with(&other.sign(&claims()))).status, 401, "{what}");
     }

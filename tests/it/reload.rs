@@ -273,6 +273,19 @@ fn the_end_of_a_tokens_time_ends_its_streams() {
 }
 
 #[test]
+fn a_moment_of_revocation_that_is_to_come_ends_streams_when_it_comes() {
+    let upstream = silent();
+    let gateway = Gateway::before(&upstream);
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    assert!(gateway.edit(ALICES_KEY, &format!("{ALICES_KEY}\nrevoked = {soon:.0}")));
+    let mut listener = open(&gateway, &get());
+    assert_eq!(listener.part(), None);
+    let closed = "doorward_streams_closed_total{kind=\"get\",reason=\"revoked\",upstream=\"t\"}";
+    assert_eq!(gateway.metric(closed), 1.0);
+    assert_eq!(gateway.ask(&echo()).status, 401);
+}
+
+#[test]
 fn a_new_upstream_is_served_and_an_old_one_is_no_longer_found() {
     let (upstream, second) = (Upstream::good(), Upstream::good());
     let gateway = Gateway::before(&upstream);

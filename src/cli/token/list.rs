@@ -34,7 +34,7 @@ pub(super) fn list(path: &Path, expiring: Option<humantime::Duration>, json: boo
     entries.sort_by_key(|entry| entry.name);
     let ends = |entry: &&Listed<'_>| {
         let is_active = entry.failure(now).is_none();
-        until.is_none_or(|until| is_active && entry.expires().is_some_and(|at| at <= until))
+        until.is_none_or(|until| is_active && entry.expires.is_some_and(|at| at <= until))
     };
     let rows: Vec<Row<'_>> = entries.iter().filter(ends).map(|entry| row(entry, now)).collect();
     if json {
@@ -51,13 +51,13 @@ fn row<'t>(entry: &Listed<'t>, now: UnixSeconds) -> Row<'t> {
         user: entry.principal.user().as_str(),
         organization: entry.principal.organization().as_str(),
         roles: entry.principal.grants().roles.iter().map(|role| role.name.as_str()).collect(),
-        expires: entry.expires().map(written),
+        expires: entry.expires.map(written),
         state: state(entry, now),
     }
 }
 
 pub(super) fn state(entry: &Listed<'_>, now: UnixSeconds) -> String {
-    match (entry.failure(now), entry.expires()) {
+    match (entry.failure(now), entry.expires) {
         (Some(AuthFailure::Revoked), _) => "revoked".to_owned(),
         (Some(_), _) => "expired".to_owned(),
         (None, None) => "active".to_owned(),

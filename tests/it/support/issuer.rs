@@ -118,6 +118,9 @@ pub(crate) fn claims_with(changes: &Value) -> Value {
     claims
 }
 
+/// In the place of an answer: the connection stays open, and nothing comes.
+pub(crate) const SILENCE: &str = "silence";
+
 /// The JWK set on the web; what it answers can be changed.
 pub(crate) struct Web {
     pub(crate) server: Upstream,
@@ -133,7 +136,10 @@ impl Web {
         let server = Upstream::script(move |_, wire: &mut Wire| {
             count.fetch_add(1, Ordering::SeqCst);
             let answer = now.lock().unwrap().clone();
-            wire.send(answer);
+            match answer.as_str() {
+                SILENCE => wire.wait_closed(),
+                answer => wire.send(answer),
+            }
             Next::Close
         });
         Self { server, answer, fetches }
