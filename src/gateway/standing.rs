@@ -34,7 +34,8 @@ impl<'r> Follower<'r> {
     /// a new stream will be one of the new rights.
     pub(super) async fn ended(&mut self) -> Option<AuthFailure> {
         loop {
-            if !std::mem::replace(&mut self.has_looked, true) {
+            // Nearly every answer ends under the snapshot that it began with.
+            if !std::mem::replace(&mut self.has_looked, true) && self.is_replaced() {
                 match self.look() {
                     Standing::Lost(failure) => return Some(failure),
                     // A call was judged and made; only what has no end begins anew.
@@ -55,6 +56,10 @@ impl<'r> Follower<'r> {
                 _ = self.replaced.changed() => self.has_looked = false,
             }
         }
+    }
+
+    fn is_replaced(&self) -> bool {
+        !Arc::ptr_eq(&self.context.gateway.snapshot.load(), self.context.snapshot)
     }
 
     /// Why a time that is over is over: a token may be revoked as of a moment to come.
