@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Finding, Severity};
+use crate::core::secret::is_name;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -280,12 +281,6 @@ impl<'t> Table<'t> {
             );
         }
     }
-}
-
-/// Names stand in logs, metrics and patterns.
-fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 /// `did you mean …? ` where one of `known` is near enough.

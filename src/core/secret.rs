@@ -67,11 +67,21 @@ pub fn form(text: &str) -> Form<'_> {
     let parts = || {
         let (body, check) = text.rsplit_once('_')?;
         let (name, random) = body.strip_prefix(PREFIX)?.rsplit_once('_')?;
-        Some((name, body, check)).filter(|_| random.len() == RANDOM_DIGITS)
+        let is_whole = random.len() == RANDOM_DIGITS
+            && random.bytes().chain(check.bytes()).all(|digit| DIGITS.contains(&digit));
+        Some((name, body, check)).filter(|_| is_whole && is_name(name))
     };
     let Some((name, body, check)) = parts() else { return Form::Foreign };
     let right = base62(&crc32fast::hash(body.as_bytes()).to_be_bytes(), CHECK_DIGITS);
     if check == right { Form::Sound(name) } else { Form::Mistyped }
+}
+
+/// Whether entries can have this name. Names stand in logs, metrics and patterns, so nothing in
+/// them has a meaning there.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 /// A big-endian number in so many digits.

@@ -1,7 +1,7 @@
 //! `doorward token`, with the real binary.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -124,7 +124,8 @@ fn what_would_not_be_a_good_entry_is_not_made() {
         (new(&["--role", "raeder"]), "role `raeder` does not exist"),
         (new(&["--tool", "x/y"]), "names no upstream"),
         (new(&["--expires", "soon"]), "90d, 2027-06-30, or never"),
-        (vec!["new", "alice", "--user", "a", "--organization", "o"], "duplicate key"),
+        (vec!["new", "alice", "--user", "a", "--organization", "o"], "gateway.toml:12"),
+        (new(&["--expires", "2020-01-01"]), "over already"),
         (vec!["new", "a b", "--user", "a", "--organization", "o"], "is not a name"),
         (vec!["new", "carol", "--user", "a, b", "--organization", "o"], "`user`"),
         (vec!["new", "carol", "--user", "a\r\nX: y", "--organization", "o"], "`user`"),
@@ -171,6 +172,52 @@ fn revoking_leaves_everything_else_as_it_is_written() {
     assert_eq!(site.text(), after);
     let (code, _, err) = site.run(&["revoke", "alcie", "--write"], "");
     assert!(code == Some(1) && err.contains("did you mean `alice`?"), "{err}");
+}
+
+#[test]
+fn a_revocation_that_is_to_come_does_not_hold_off_one_that_is_now() {
+    let site = Site::new();
+    let (code, out, err) = site.run(&["revoke", "bob", "--at", "2999-01-01", "--write"], "");
+    assert!(code == Some(0) && out.contains("revoked = 2999-01-01T00:00:00Z"), "{out}{err}");
+    let (code, out, err) = site.run(&["revoke", "bob", "--write"], "");
+    assert!(code == Some(0) && out.contains("revoked = 20"), "{out}{err}");
+    assert!(!site.text().contains("2999") && site.text().contains("revoked = 20"));
+}
+
+#[test]
+fn edits_at_once_do_not_lose_each_other() {
+    let site = Site::new();
+    let names: Vec<String> = (0..12).map(|n| format!("new-{n}")).collect();
+    std::thread::scope(|scope| {
+        for name in &names {
+            let site = &site;
+            scope.spawn(move || {
+                let more = ["--organization", "acme", "--write", "--out", name];
+                let arguments = [&["new", name, "--user", "u"][..], &more].concat();
+                let (code, _, err) = site.run(&arguments, "");
+                assert_eq!(code, Some(0), "{err}");
+            });
+        }
+    });
+    let text = site.text();
+    assert!(names.iter().all(|name| text.contains(&format!("[tokens.{name}]"))), "{text}");
+}
+
+#[test]
+fn an_edit_keeps_mode_owner_and_line_ends() {
+    let site = Site::with(&Site::new().text().replace('\n', "\r\n"));
+    let path = site.path("gateway.toml");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    // Only root can give files away; for others this changes nothing.
+    let _ = std::os::unix::fs::chown(&path, Some(65_534), Some(65_534));
+    let before = std::fs::metadata(&path).unwrap();
+    let (code, _, err) = site.run(&["revoke", "bob", "--write"], "");
+    assert_eq!(code, Some(0), "{err}");
+    let after = std::fs::metadata(&path).unwrap();
+    let kept = |m: &std::fs::Metadata| (m.mode(), m.uid(), m.gid());
+    assert_eq!(kept(&after), kept(&before));
+    assert!(after.ino() != before.ino(), "it was replaced");
+    assert_eq!(site.text().matches('\n').count(), site.text().matches("\r\n").count());
 }
 
 #[test]

@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Done, hex, read_token};
+use super::{Done, UNUSABLE, can_be_sent, hex, read_token, say};
 
 /// Below this, a token can be guessed.
 const SHORT: usize = 22;
 
-#[expect(clippy::print_stdout, reason = "the answer of the verb")]
 pub(super) fn hash() -> Done {
     let token = read_token()?;
     if token.len() < SHORT {
@@ -17,6 +16,9 @@ pub(super) fn hash() -> Done {
             "doorward: this token is short enough to be guessed; make one with: doorward token new"
         );
     }
-    println!("{}", hex(&Sha256::digest(token.as_bytes()).into()));
+    if !can_be_sent(&token) {
+        eprintln!("doorward: this token is {UNUSABLE}");
+    }
+    say(&format!("{}\n", hex(&Sha256::digest(token.as_bytes()).into())))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Complaint, Done, now, written};
+use super::{Complaint, Done, now, say, written};
 use crate::cli::complain;
 use crate::config;
 use crate::core::token::{AuthFailure, Listed, UnixSeconds};
@@ -18,10 +18,11 @@ struct Row<'t> {
     roles: Vec<&'t str>,
     /// `null` for never.
     expires: Option<String>,
+    /// `null` for not; it can be still to come.
+    revoked: Option<String>,
     state: String,
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of the verb")]
 pub(super) fn list(path: &Path, expiring: Option<humantime::Duration>, json: bool) -> Done {
     let config = config::load(path).map_err(|findings| {
         complain(&findings);
@@ -34,13 +35,13 @@ pub(super) fn list(path: &Path, expiring: Option<humantime::Duration>, json: boo
     entries.sort_by_key(|entry| entry.name);
     let ends = |entry: &&Listed<'_>| {
         let is_active = entry.failure(now).is_none();
-        until.is_none_or(|until| is_active && entry.expires.is_some_and(|at| at <= until))
+        until.is_none_or(|until| is_active && end(entry).is_some_and(|at| at <= until))
     };
     let rows: Vec<Row<'_>> = entries.iter().filter(ends).map(|entry| row(entry, now)).collect();
     if json {
-        println!("{}", serde_json::to_string_pretty(&rows).unwrap_or_default());
+        say(&(serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"))?;
     } else {
-        print!("{}", table(&rows));
+        say(&table(&rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -52,12 +53,18 @@ fn row<'t>(entry: &Listed<'t>, now: UnixSeconds) -> Row<'t> {
         organization: entry.principal.organization().as_str(),
         roles: entry.principal.grants().roles.iter().map(|role| role.name.as_str()).collect(),
         expires: entry.expires.map(written),
+        revoked: entry.revoked.map(written),
         state: state(entry, now),
     }
 }
 
+/// When it stops to be valid, whichever way.
+fn end(entry: &Listed<'_>) -> Option<UnixSeconds> {
+    [entry.expires, entry.revoked].into_iter().flatten().min()
+}
+
 pub(super) fn state(entry: &Listed<'_>, now: UnixSeconds) -> String {
-    match (entry.failure(now), entry.expires) {
+    match (entry.failure(now), end(entry)) {
         (Some(AuthFailure::Revoked), _) => "revoked".to_owned(),
         (Some(_), _) => "expired".to_owned(),
         (None, None) => "active".to_owned(),

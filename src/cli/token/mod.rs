@@ -7,13 +7,13 @@ mod new;
 mod revoke;
 mod verify;
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::{ConfigFile, EXIT_CONFIG};
-use crate::core::principal::Digest;
+use crate::core::principal::{Digest, PresentedToken};
 use crate::core::token::UnixSeconds;
 
 #[derive(Args, Debug)]
@@ -46,6 +46,9 @@ enum Verb {
         /// Write it into the file; comments and order stay
         #[arg(long)]
         write: bool,
+        /// From when on, like 2027-06-30 or 2027-06-30T12:00:00Z; now where it is not said
+        #[arg(long, value_name = "MOMENT", value_parser = moment)]
+        at: Option<UnixSeconds>,
         #[command(flatten)]
         config: ConfigFile,
     },
@@ -58,7 +61,9 @@ pub(super) fn token(token: Token) -> ExitCode {
         Verb::Hash => hash::hash(),
         Verb::List { expiring, json, config } => list::list(&config.config, expiring, json),
         Verb::New(new) => new.run(),
-        Verb::Revoke { name, write, config } => revoke::revoke(&config.config, &name, write),
+        Verb::Revoke { name, write, at, config } => {
+            revoke::revoke(&config.config, &name, write, at)
+        }
         Verb::Verify(config) => verify::verify(&config.config),
     };
     done.unwrap_or_else(|complaint| {
@@ -80,19 +85,41 @@ impl From<String> for Complaint {
 
 type Done = Result<ExitCode, Complaint>;
 
+/// The longest text that is read as a token; nothing is cut off in silence.
+const MAX_INPUT: u64 = 64 << 10;
+
 /// A token from standard input, a line end behind it aside.
 fn read_token() -> Result<String, Complaint> {
     if io::stdin().is_terminal() {
         eprintln!("Paste the token, then a new line and Ctrl-D:");
     }
     let mut text = String::new();
-    let read = io::stdin().take(64 << 10).read_to_string(&mut text);
+    let read = io::stdin().take(MAX_INPUT + 1).read_to_string(&mut text);
     read.map_err(|error| format!("cannot read standard input: {error}"))?;
+    if text.len() as u64 > MAX_INPUT {
+        return Err("standard input is longer than any token".to_owned().into());
+    }
     let token = text.trim_end_matches(['\r', '\n']);
     if token.is_empty() || token.contains(char::is_whitespace) {
         return Err("standard input holds no token: one line without blanks".to_owned().into());
     }
     Ok(token.to_owned())
+}
+
+/// What is wrong with a token that [`can_be_sent`] is not true of.
+const UNUSABLE: &str = "no bearer token, so the gateway refuses it always: at most 8,192 letters, \
+                        digits and -._~+/ can be one";
+
+/// Whether the gateway would look for it at all.
+fn can_be_sent(token: &str) -> bool {
+    PresentedToken::from_authorization(&format!("Bearer {token}")).is_some()
+}
+
+/// The answer of a verb. Unlike `print!` it survives a reader that has left.
+fn say(text: &str) -> Result<(), Complaint> {
+    let mut out = io::stdout().lock();
+    let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    said.map_err(|error| format!("cannot write to standard output: {error}").into())
 }
 
 fn hex(digest: &Digest) -> String {
@@ -102,6 +129,14 @@ fn hex(digest: &Digest) -> String {
 /// A moment as TOML and RFC 3339 write it.
 fn written(moment: UnixSeconds) -> String {
     jiff::Timestamp::from_second(moment).map_or_else(|_| moment.to_string(), |at| at.to_string())
+}
+
+/// A date (its first second in UTC) or a moment, as the configuration takes them.
+fn moment(text: &str) -> Result<UnixSeconds, String> {
+    let date: Result<jiff::Timestamp, _> = format!("{text}T00:00:00Z").parse();
+    let moment = date.or_else(|_| text.parse());
+    let moment = moment.map_err(|_| "write 2027-06-30 or 2027-06-30T12:00:00Z".to_owned())?;
+    Ok(moment.as_second())
 }
 
 fn now() -> UnixSeconds {

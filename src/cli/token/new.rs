@@ -9,8 +9,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Complaint, Done, edit, hex, now, written};
-use crate::cli::ConfigFile;
+use super::revoke::place;
+use super::{Complaint, Done, edit, hex, moment, now, say, written};
+use crate::cli::{ConfigFile, complain};
+use crate::config;
 use crate::core::secret::Secret;
 use crate::core::token::UnixSeconds;
 
@@ -54,19 +56,19 @@ impl Expires {
         if text == "never" {
             return Ok(Self::Never);
         }
-        if let Ok(duration) = humantime::parse_duration(text) {
-            let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-            return Ok(Self::At(now().saturating_add(seconds)));
+        let at = if let Ok(duration) = humantime::parse_duration(text) {
+            now().saturating_add(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX))
+        } else {
+            moment(text).map_err(|_| "write 90d, 2027-06-30, or never".to_owned())?
+        };
+        if at <= now() {
+            return Err("that is over already".to_owned());
         }
-        let date: Result<jiff::Timestamp, _> = format!("{text}T00:00:00Z").parse();
-        let moment = date.or_else(|_| text.parse::<jiff::Timestamp>());
-        let moment = moment.map_err(|_| "write 90d, 2027-06-30, or never".to_owned())?;
-        Ok(Self::At(moment.as_second()))
+        Ok(Self::At(at))
     }
 }
 
 impl New {
-    #[expect(clippy::print_stdout, reason = "the answer of the verb")]
     pub(super) fn run(self) -> Done {
         if self.out.is_none() && !io::stdout().is_terminal() {
             return Err(
@@ -77,16 +79,17 @@ impl New {
             );
         }
         let path = &self.config.config;
+        let _turn = self.write.then(|| edit::turn(path)).transpose()?;
+        self.refuse_a_second(path)?;
         let before = fs::read_to_string(path)
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| format!("there is no randomness: {error}"))?;
         let secret = Secret::new(&self.name, random);
         let block = self.block(&secret);
-        let gap = if before.ends_with("\n\n") { "" } else { "\n" };
-        let after = format!("{before}{gap}{block}");
-        crate::config::check_edit(path, path, &after).map_err(|findings| {
-            crate::cli::complain(&findings);
+        let after = edit::appended(&before, &block);
+        config::check_edit(path, path, &after).map_err(|findings| {
+            complain(&findings);
             Complaint("this entry would not be a good one, so nothing was made".to_owned())
         })?;
 
@@ -94,12 +97,7 @@ impl New {
             keep(out, &secret)?;
         }
         if self.write {
-            edit::replace(path, path, &after).inspect_err(|_| {
-                if let Some(out) = &self.out {
-                    // A secret that opens nothing is of no use to anybody.
-                    let _ = fs::remove_file(out);
-                }
-            })?;
+            edit::replace(path, path, &before, &after).inspect_err(|_| self.forget())?;
         }
         match &self.out {
             Some(out) => {
@@ -107,16 +105,40 @@ impl New {
             }
             None => {
                 eprintln!("The secret, shown once; hand it over through your secret store:");
-                println!("{}", secret.reveal());
+                say(&format!("{}\n", secret.reveal()))?;
             }
         }
         if self.write {
             eprintln!("Its entry is in {}: [tokens.{}]", path.display(), self.name);
         } else {
             eprintln!("Its entry, for {} (or run again with --write):", path.display());
-            print!("{block}");
+            say(&block).inspect_err(|_| self.forget())?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// A name stands for one token in records, for good.
+    fn refuse_a_second(&self, path: &Path) -> Result<(), Complaint> {
+        let config = config::load(path).map_err(|findings| {
+            complain(&findings);
+            Complaint(String::new())
+        })?;
+        match place(&config.files, &self.name)? {
+            None => Ok(()),
+            Some(place) => Err(format!(
+                "there is a token `{}` already, {}; give this one another name",
+                self.name,
+                place.at()
+            )
+            .into()),
+        }
+    }
+
+    /// A secret without an entry opens nothing, and is of no use to anybody.
+    fn forget(&self) {
+        if let Some(out) = &self.out {
+            let _ = fs::remove_file(out);
+        }
     }
 
     fn block(&self, secret: &Secret) -> String {

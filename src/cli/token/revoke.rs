@@ -5,19 +5,27 @@ use std::process::ExitCode;
 
 use toml_edit::{Document, DocumentMut};
 
-use super::{Complaint, Done, edit, now, written};
+use super::{Complaint, Done, edit, now, say, written};
 use crate::cli::{EXIT_NO, complain};
 use crate::config;
+use crate::core::token::UnixSeconds;
 
 /// Where an entry stands.
-struct Place {
+pub(super) struct Place {
     file: PathBuf,
     text: String,
     line: usize,
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of the verb")]
-pub(super) fn revoke(path: &Path, name: &str, write: bool) -> Done {
+impl Place {
+    /// `file:line`, as in findings.
+    pub(super) fn at(&self) -> String {
+        format!("{}:{}", self.file.display(), self.line)
+    }
+}
+
+pub(super) fn revoke(path: &Path, name: &str, write: bool, at: Option<UnixSeconds>) -> Done {
+    let _turn = write.then(|| edit::turn(path)).transpose()?;
     let config = config::load(path).map_err(|findings| {
         complain(&findings);
         Complaint(String::new())
@@ -28,23 +36,25 @@ pub(super) fn revoke(path: &Path, name: &str, write: bool) -> Done {
         eprintln!("doorward: there is no token `{name}`; {}", config::did_you_mean(name, &names));
         return Ok(ExitCode::from(EXIT_NO));
     };
-    let at = format!("{}:{}  [tokens.{name}]", place.file.display(), place.line);
-    if let Some(since) = entry.revoked {
-        println!("{at}  is revoked since {}", written(since));
+    let shown = format!("{}  [tokens.{name}]", place.at());
+    // One that is still to come does not hold off another.
+    if let Some(since) = entry.revoked.filter(|since| *since <= now()) {
+        say(&format!("{shown}  is revoked since {}\n", written(since)))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let moment = written(now());
+    let moment = written(at.unwrap_or_else(now));
     if write {
-        edit::replace(path, &place.file, &revoked(&place, name, &moment)?)?;
-        println!("{at}  revoked = {moment}");
+        edit::replace(path, &place.file, &place.text, &revoked(&place, name, &moment)?)?;
+        say(&format!("{shown}  revoked = {moment}\n"))?;
     } else {
-        println!("Add to {at}, or run again with --write:\n  revoked = {moment}");
+        let what = if entry.revoked.is_some() { "Change in" } else { "Add to" };
+        say(&format!("{what} {shown}, or run again with --write:\n  revoked = {moment}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The file and line in which an entry begins.
-fn place(files: &[PathBuf], name: &str) -> Result<Option<Place>, Complaint> {
+pub(super) fn place(files: &[PathBuf], name: &str) -> Result<Option<Place>, Complaint> {
     for file in files {
         let text = std::fs::read_to_string(file)
             .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
@@ -71,6 +81,11 @@ fn revoked(place: &Place, name: &str, moment: &str) -> Result<String, Complaint>
         .and_then(|tokens| tokens.get_mut(name))
         .and_then(toml_edit::Item::as_table_like_mut)
         .ok_or_else(broken)?;
-    entry.insert("revoked", toml_edit::value(moment));
-    Ok(document.to_string())
+    let mut value = toml_edit::Value::from(moment);
+    if let Some(old) = entry.get("revoked").and_then(toml_edit::Item::as_value) {
+        // The comment behind it.
+        *value.decor_mut() = old.decor().clone();
+    }
+    entry.insert("revoked", toml_edit::Item::Value(value));
+    Ok(edit::with_line_ends(&place.text, &document.to_string()))
 }
