@@ -11,7 +11,7 @@ use http::{Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
-pub use self::status::{LastReload, Status};
+pub use self::status::{LastReload, Status, TriedOut};
 use crate::telemetry::metrics::Metrics;
 
 /// Whether new calls are welcome.

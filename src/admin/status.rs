@@ -15,6 +15,19 @@ struct Page {
     version: &'static str,
     started: Timestamp,
     config: Loaded,
+    /// Rules whose refusals do not count yet.
+    tried_out: Vec<TriedOut>,
+}
+
+/// A rule that is only tried out.
+#[derive(Clone, Debug, Serialize)]
+pub struct TriedOut {
+    /// Its path of keys in the configuration.
+    pub rule: String,
+    /// `file:line`.
+    pub place: String,
+    /// From then on it is enforced.
+    pub until: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -47,17 +60,23 @@ impl LastReload {
 impl Status {
     /// Of a process that has just started with this configuration.
     #[must_use]
-    pub fn new(path: String, revision: String) -> Self {
+    pub fn new(path: String, revision: String, tried_out: Vec<TriedOut>) -> Self {
         let now = Timestamp::now();
         let config =
             Loaded { path, revision, loaded: now, restart_needed: Vec::new(), last_reload: None };
         let version = env!("CARGO_PKG_VERSION");
-        Self(Arc::new(Mutex::new(Page { version, started: now, config })))
+        Self(Arc::new(Mutex::new(Page { version, started: now, config, tried_out })))
     }
 
     /// Another configuration is in use.
-    pub fn loaded(&self, revision: String, restart_needed: Vec<&'static str>) {
+    pub fn loaded(
+        &self,
+        revision: String,
+        restart_needed: Vec<&'static str>,
+        tried_out: Vec<TriedOut>,
+    ) {
         let mut page = self.0.lock();
+        page.tried_out = tried_out;
         let time = Timestamp::now();
         page.config.last_reload = Some(LastReload { time, successful: true, errors: Vec::new() });
         page.config.loaded = time;

@@ -244,14 +244,14 @@ fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Ve
                 let mut granted = reader.roles(&mut inner, "roles");
                 let allow = reader.patterns(&mut inner, &["tools", "prompts", "resources"]);
                 inner.finish();
-                granted.push(Arc::new(Role { name: role, allow, deny: Patterns::default() }));
+                granted.push(Arc::new(Role { allow, ..Role::named(&role) }));
                 granted
             }
             None => {
                 let texts = table.texts("scopes", value);
-                let tools = reader.tools(table, texts);
+                let tools = reader.tools(table, "scopes", texts);
                 let allow = Patterns { tools, ..Patterns::default() };
-                vec![Arc::new(Role { name: role, allow, deny: Patterns::default() })]
+                vec![Arc::new(Role { allow, ..Role::named(&role) })]
             }
         };
         scopes.insert(name.value.to_owned(), granted);

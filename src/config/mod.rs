@@ -4,6 +4,7 @@
 //! reported at once, each with its place. This module knows nothing of the gateway that will use
 //! the result, and it never reads a clock.
 
+mod conditions;
 mod error;
 mod files;
 mod identity;
@@ -34,7 +35,9 @@ pub use tls::Tls;
 pub use upstreams::{Credential, Target, UpstreamSpec};
 pub use values::Hidden;
 
+use crate::core::argument::Shadow;
 use crate::core::policy::Policy;
+use crate::core::rule::Rule;
 
 /// A configuration that is good in every part.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub struct Config {
     /// `(upstream, tool)` pairs that the file names literally; the only tool names that a metric
     /// shows before an upstream has listed them.
     pub named_tools: BTreeSet<(String, String)>,
+    /// Rules that are only tried out.
+    pub shadows: Vec<(Rule, Shadow)>,
     /// What is legal and perhaps not meant.
     pub warnings: Findings,
     /// The path it was read from.
@@ -117,14 +122,15 @@ fn parse_with(
     bound: &[SocketAddr],
 ) -> Result<Config, Findings> {
     let main = Source { path: path.display().to_string(), text };
-    let report = Report::default();
+    let report = Report::on(0, &main);
     let Some(root) = parse_toml(&main.text, &report) else {
         let findings = report.into_findings();
         return Err(Findings::new(vec![main], findings));
     };
     let mut file = Table::root(root.get_ref(), &report);
     let included = included(&mut file, files);
-    let reports: Vec<Report> = (1..=included.len()).map(Report::on).collect();
+    let reports: Vec<Report> =
+        included.iter().zip(1..).map(|(source, file)| Report::on(file, source)).collect();
     let parsed: Vec<_> = included
         .iter()
         .zip(&reports)
@@ -134,8 +140,7 @@ fn parse_with(
         parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
     let settings = settings::read(&mut file, files);
     let exposed = settings.listen.iter().chain(bound).any(|address| !address.ip().is_loopback());
-    let (policy, named_tools, issuers) =
-        policy::read(&mut file, &mut tables, &settings, exposed, files);
+    let decides = policy::read(&mut file, &mut tables, &settings, exposed, files);
     file.finish();
     tables.into_iter().for_each(Table::finish);
     drop(parsed);
@@ -151,9 +156,10 @@ fn parse_with(
     }
     Ok(Config {
         settings,
-        policy,
-        issuers,
-        named_tools,
+        policy: decides.policy,
+        issuers: decides.issuers,
+        named_tools: decides.named_tools,
+        shadows: decides.shadows,
         warnings: findings,
         path: path.to_owned(),
         files: holding,

@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::conditions;
 use super::files::Files;
 use super::issuers::{self, IssuerSpec};
 use super::read::{At, Table, did_you_mean};
 use super::settings::Settings;
 use super::upstreams::UpstreamSpec;
 use super::values;
+use crate::core::argument::{Shadow, When};
 use crate::core::pattern::{BadPattern, Pattern};
 use crate::core::permission::{Grants, Patterns, Role};
 use crate::core::policy::{Policy, Route};
 use crate::core::principal::{Digest, OrganizationId, UserId};
 use crate::core::protected::Protected;
+use crate::core::rule::Rule;
 use crate::core::token::{TokenSpec, TokenTable, UnixSeconds};
 
 /// SHA-256 of the tokens that stand in the README.
@@ -26,7 +29,16 @@ const DEMO_DIGESTS: [&str; 2] = [
 type NamedTools = BTreeSet<(String, String)>;
 type Parse = fn(&str) -> Result<Pattern, BadPattern>;
 
-/// Reads `[roles.NAME]` and `[tokens.NAME]`, these from the included files, too, and joins them
+/// What decides.
+pub(super) struct Decides {
+    pub(super) policy: Policy,
+    pub(super) named_tools: NamedTools,
+    pub(super) issuers: Vec<IssuerSpec>,
+    /// Rules that are only tried out.
+    pub(super) shadows: Vec<(Rule, Shadow)>,
+}
+
+/// Reads `[tools."upstream/tool"]`, `[roles.NAME]` and `[tokens.NAME]`, these from the included files, too, and joins them
 /// with the routes of the upstreams.
 pub(super) fn read<'t>(
     file: &mut Table<'t>,
@@ -34,7 +46,7 @@ pub(super) fn read<'t>(
     settings: &Settings,
     exposed: bool,
     files: &Files,
-) -> (Policy, NamedTools, Vec<IssuerSpec>) {
+) -> Decides {
     let mut reader = Reader {
         files,
         upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
@@ -43,8 +55,10 @@ pub(super) fn read<'t>(
         named_tools: NamedTools::new(),
         digests: HashMap::new(),
         certificates: HashMap::new(),
+        shadows: Vec::new(),
         asks_for_certificates: settings.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
     };
+    let facts = conditions::of_tools(file, &mut reader);
     for (name, table) in file.named_tables("roles") {
         let role = reader.role(name.value, table);
         reader.roles.insert(name.value.to_owned(), Arc::new(role));
@@ -65,14 +79,16 @@ pub(super) fn read<'t>(
         let message = "there are no tokens: every call will be refused".to_owned();
         file.report().warning(0..0, message, "add [tokens.NAME]");
     }
+    let facts: Arc<[When]> = facts.into();
     let routes = settings.upstreams.iter().map(|upstream| {
         let protected = protected(settings.public_url.as_ref(), upstream, &issuers);
         let name = upstream.name.as_str().into();
-        (upstream.path.clone(), Route { upstream: name, tasks: upstream.tasks, protected })
+        let facts = Arc::clone(&facts);
+        (upstream.path.clone(), Route { upstream: name, tasks: upstream.tasks, facts, protected })
     });
     let tokens = TokenTable::new(specs);
     let policy = Policy::new(routes.collect(), tokens, settings.limits.json_depth);
-    (policy, reader.named_tools, issuers)
+    Decides { policy, named_tools: reader.named_tools, issuers, shadows: reader.shadows }
 }
 
 /// How callers of an upstream may come with a JWT, where one of the issuers is for it.
@@ -100,14 +116,19 @@ pub(super) struct Reader<'s> {
     /// The same for names in certificates.
     certificates: HashMap<String, String>,
     asks_for_certificates: bool,
+    /// Rules that are only tried out, so far.
+    pub(super) shadows: Vec<(Rule, Shadow)>,
 }
 
 impl Reader<'_> {
     fn role(&mut self, name: &str, mut table: Table<'_>) -> Role {
         let allow = self.patterns(&mut table, &["tools", "prompts", "resources"]);
         let deny = self.patterns(&mut table, &["deny", "deny_prompts", "deny_resources"]);
+        let when = conditions::of_role(&mut table, self);
+        let shadow = self.shadow(&mut table);
+        let rule = Some(table.rule());
         table.finish();
-        Role { name: name.to_owned(), allow, deny }
+        Role { name: name.to_owned(), allow, deny, when, shadow, rule }
     }
 
     /// Patterns of tools, prompts and resources, under these keys.
@@ -115,7 +136,8 @@ impl Reader<'_> {
         let [tools, prompts, resources] = keys;
         let mut read = |key, parse: Parse| {
             let texts = table.strings(key);
-            let patterns = texts.into_iter().filter_map(|text| self.pattern(table, text, parse));
+            let patterns =
+                texts.into_iter().filter_map(|text| self.pattern(table, key, text, parse));
             patterns.collect::<Vec<_>>()
         };
         let patterns = Patterns {
@@ -128,10 +150,15 @@ impl Reader<'_> {
     }
 
     /// Patterns of tools that stand elsewhere.
-    pub(super) fn tools(&mut self, table: &Table<'_>, texts: Vec<At<&str>>) -> Vec<Pattern> {
+    pub(super) fn tools(
+        &mut self,
+        table: &Table<'_>,
+        key: &str,
+        texts: Vec<At<&str>>,
+    ) -> Vec<Pattern> {
         let parsed = texts.into_iter();
         let patterns: Vec<_> =
-            parsed.filter_map(|text| self.pattern(table, text, Pattern::of_names)).collect();
+            parsed.filter_map(|text| self.pattern(table, key, text, Pattern::of_names)).collect();
         self.note_tools(&patterns);
         patterns
     }
@@ -147,7 +174,14 @@ impl Reader<'_> {
         }
     }
 
-    fn pattern(&self, table: &Table<'_>, text: At<&str>, parse: Parse) -> Option<Pattern> {
+    fn pattern(
+        &self,
+        table: &Table<'_>,
+        key: &str,
+        text: At<&str>,
+        parse: Parse,
+    ) -> Option<Pattern> {
+        let rule = table.rule_at(key, &text.span);
         let pattern = match parse(text.value) {
             Ok(pattern) => pattern,
             Err(why) => {
@@ -169,7 +203,7 @@ impl Reader<'_> {
                 ),
             );
         }
-        Some(pattern)
+        Some(pattern.at(rule))
     }
 
     fn token(&mut self, name: &At<&str>, mut table: Table<'_>) -> Option<TokenSpec> {
@@ -314,7 +348,7 @@ fn expires(table: &mut Table<'_>) -> Option<UnixSeconds> {
     }
 }
 
-fn moment(table: &mut Table<'_>, key: &'static str) -> Option<UnixSeconds> {
+pub(super) fn moment(table: &mut Table<'_>, key: &'static str) -> Option<UnixSeconds> {
     let value = table.value(key)?;
     let parsed = value.get_ref().as_datetime().and_then(values::moment);
     if parsed.is_none() {

@@ -6,11 +6,13 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Finding, Severity};
+use super::error::{Finding, Severity, Source};
+use crate::core::rule::Rule;
 use crate::core::secret::is_name;
 
 /// A value and where it stands.
@@ -20,17 +22,26 @@ pub(super) struct At<T> {
     pub(super) span: Range<usize>,
 }
 
-/// Collects findings about one file.
-#[derive(Debug, Default)]
+/// Collects findings about one file, and knows its lines.
+#[derive(Debug)]
 pub(super) struct Report {
     file: usize,
+    path: Arc<str>,
+    /// Where each line but the first begins.
+    lines: Vec<usize>,
     findings: RefCell<Vec<Finding>>,
 }
 
 impl Report {
     /// About the file with this number; see [`Finding::file`].
-    pub(super) fn on(file: usize) -> Self {
-        Self { file, findings: RefCell::default() }
+    pub(super) fn on(file: usize, source: &Source) -> Self {
+        let lines = source.text.match_indices('\n').map(|(at, _)| at + 1).collect();
+        Self { file, path: source.path.as_str().into(), lines, findings: RefCell::default() }
+    }
+
+    fn rule(&self, name: String, span: &Range<usize>) -> Rule {
+        let line = self.lines.partition_point(|start| *start <= span.start) + 1;
+        Rule::new(name, Arc::clone(&self.path), line)
     }
 
     pub(super) fn error(&self, span: Range<usize>, message: String, help: impl Into<String>) {
@@ -72,6 +83,16 @@ impl<'t> Table<'t> {
 
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()
+    }
+
+    /// The rule that this table is.
+    pub(super) fn rule(&self) -> Rule {
+        self.report.rule(self.name.clone(), &self.span)
+    }
+
+    /// The rule that stands here under `key`.
+    pub(super) fn rule_at(&self, key: &str, span: &Range<usize>) -> Rule {
+        self.report.rule(self.child_name(key), span)
     }
 
     /// The value of `key`, which is thereby a known one.
@@ -180,6 +201,43 @@ impl<'t> Table<'t> {
         number
     }
 
+    /// A switch, which can only be on where it is written.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        let Some(value) = self.value(key) else {
+            return false;
+        };
+        let is_on = value.get_ref().as_bool() == Some(true);
+        if !is_on {
+            self.wrong_kind(key, value, "true, or left out");
+        }
+        is_on
+    }
+
+    /// The tables of an array `[[key]]`.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Self> {
+        let Some(value) = self.value(key) else {
+            return Vec::new();
+        };
+        let items = value.get_ref().as_array();
+        if items.is_none() {
+            self.wrong_kind(key, value, "an array of tables");
+        }
+        let mut found = Vec::new();
+        for (i, item) in items.into_iter().flat_map(|items| items.iter()).enumerate() {
+            if !item.get_ref().is_table() {
+                self.wrong_kind(key, item, "a table");
+            }
+            found.push(Self {
+                name: format!("{}[{i}]", self.child_name(key)),
+                span: item.span(),
+                table: item.get_ref().as_table(),
+                known: Vec::new(),
+                report: self.report,
+            });
+        }
+        found
+    }
+
     /// A table within this one; empty where it is absent.
     pub(super) fn table(&mut self, key: &'static str) -> Self {
         let name = self.child_name(key);
@@ -217,7 +275,7 @@ impl<'t> Table<'t> {
         value: &'t Spanned<DeValue<'t>>,
     ) -> Self {
         Self {
-            name: format!("{}.{}", self.child_name(key), name.value),
+            name: format!("{}.{}", self.child_name(key), quoted(name.value)),
             span: name.span.clone(),
             table: value.get_ref().as_table(),
             known: Vec::new(),
@@ -281,6 +339,12 @@ impl<'t> Table<'t> {
             );
         }
     }
+}
+
+/// A key as TOML wants it.
+fn quoted(key: &str) -> String {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { format!("\"{key}\"") }
 }
 
 /// `did you mean …? ` where one of `known` is near enough.

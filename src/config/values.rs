@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::core::decimal::Decimal;
 use crate::core::principal::Digest;
 use crate::core::token::UnixSeconds;
 
@@ -179,4 +180,17 @@ pub(super) fn moment(value: &toml::value::Datetime) -> Option<UnixSeconds> {
         _ => text,
     };
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
+/// A number of TOML, with its spelling in JSON.
+pub(super) fn number(value: &toml::de::DeValue<'_>) -> Option<(Decimal, String)> {
+    let text = match (value.as_integer(), value.as_float()) {
+        (Some(integer), _) => {
+            let digits = integer.as_str().replace('_', "");
+            i64::from_str_radix(&digits, integer.radix()).ok()?.to_string()
+        }
+        (None, Some(float)) => float.as_str().replace('_', "").trim_start_matches('+').to_owned(),
+        (None, None) => return None,
+    };
+    Some((Decimal::parse(&text)?, text))
 }

@@ -8,15 +8,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::argument::Call;
 use super::edits::Edits;
 use super::message::{Fault, Field, Kind, Message, Unreadable};
 use super::method::{self, Eras, Method, Rule};
-use super::permission::{Permission, Target, TargetKind};
+use super::permission::{Judged, Permission, Question, Target, TargetKind};
 use super::policy::{Route, Tasks};
 use super::principal::{Principal, Proof};
 use super::refusal::Refusal;
 use super::revision::Era;
 use super::seal::SealKey;
+use super::token::UnixSeconds;
+use super::trace::{NoTrace, Trace};
 
 mod permit;
 pub use self::permit::{KnownTask, Permit};
@@ -80,6 +83,8 @@ pub struct Ask<'m> {
     pub want: Want<'m>,
     /// `Mcp-Session-Id` as it was sent; means nothing in the modern era.
     pub session: Option<&'m str>,
+    /// When; rules that are tried out have an end.
+    pub now: UnixSeconds,
 }
 
 /// What [`decide`] says.
@@ -93,9 +98,16 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// Judges one request. Everything that is not known is refused.
+/// Judges one request. Everything that is not known is refused. The same function answers for
+/// traffic and for those who ask how it would, who give a `trace` that takes down the steps.
 #[must_use]
-pub fn decide(seal: &SealKey, principal: &Arc<Principal>, route: &Route, ask: Ask<'_>) -> Verdict {
+pub fn decide<T: Trace>(
+    seal: &SealKey,
+    principal: &Arc<Principal>,
+    route: &Route,
+    ask: Ask<'_>,
+    trace: &mut T,
+) -> Verdict {
     if let Want::Message(message, Era::Modern) = ask.want
         && *message.kind() == Kind::Notification
         && message.method() == method::CANCELLED
@@ -104,10 +116,10 @@ pub fn decide(seal: &SealKey, principal: &Arc<Principal>, route: &Route, ask: As
         // nothing of whose request it was. Clients send it all the same, and servers accept it.
         return Verdict::Ignore;
     }
-    let judge = Judge { seal, principal, route };
+    let judge = Judge { seal, principal, route, now: ask.now };
     let judged = judge.begin(&ask).and_then(|permit| match ask.want {
         Want::EndSession | Want::Stream => Ok(permit),
-        Want::Message(message, _) => judge.message(permit, message),
+        Want::Message(message, _) => judge.message(permit, message, trace),
     });
     judged.map_or_else(Verdict::Refuse, Verdict::Forward)
 }
@@ -139,6 +151,7 @@ struct Judge<'j> {
     seal: &'j SealKey,
     principal: &'j Arc<Principal>,
     route: &'j Route,
+    now: UnixSeconds,
 }
 
 impl Judge<'_> {
@@ -158,6 +171,8 @@ impl Judge<'_> {
             upstream: Arc::clone(&self.route.upstream),
             method: None,
             tool: None,
+            judged: None,
+            now: self.now,
             era,
             session: ask.session.filter(|_| era == Era::Legacy).map(open).transpose()?,
             is_get: matches!(ask.want, Want::Stream),
@@ -167,7 +182,12 @@ impl Judge<'_> {
         })
     }
 
-    fn message(&self, permit: Permit, message: &Message<'_>) -> Result<Permit, Refusal> {
+    fn message<T: Trace>(
+        &self,
+        permit: Permit,
+        message: &Message<'_>,
+        trace: &mut T,
+    ) -> Result<Permit, Refusal> {
         let era = permit.era;
         if *message.kind() == Kind::Response {
             // Servers of the modern era ask nothing of clients that would be answered by a POST.
@@ -180,15 +200,21 @@ impl Judge<'_> {
         if method.is_notification != (*message.kind() == Kind::Notification) {
             return Err(Refusal::Unreadable(Fault::BadId));
         }
-        let mut tool = None;
+        let (mut tool, mut judged) = (None, None);
         match (method.rule, target(message)) {
             (Rule::Authenticated, _) => {}
-            (Rule::Subscriptions, _) => self.subscriptions(message, era)?,
+            (Rule::Subscriptions, _) => judged = self.subscriptions(message, era, trace)?,
             // Whose it is, `tasks` finds out.
             (Rule::Task, _) if matches!(message.param("taskId"), Some(Field::Text(_))) => {}
             (Rule::Reference | Rule::Target(_), Some(target)) => {
-                self.target(target, era)?;
                 tool = Some(target.name).filter(|_| target.kind == TargetKind::Tool);
+                let call = tool.map(|_| Call {
+                    arguments: message.arguments(),
+                    user: self.principal.user().as_str(),
+                    organization: self.principal.organization().as_str(),
+                    facts: &self.route.facts,
+                });
+                judged = Some(self.target(target, call, era, trace)?);
             }
             (Rule::Reference | Rule::Target(_) | Rule::Task, _) => return Err(Refusal::BadTarget),
         }
@@ -197,7 +223,7 @@ impl Judge<'_> {
         if tool.is_some() && permit.tasks == Tasks::Off && wants_task {
             return Err(Refusal::TasksOff);
         }
-        let permit = Permit { method: Some(method), tool: tool.map(Arc::from), ..permit };
+        let permit = Permit { method: Some(method), tool: tool.map(Arc::from), judged, ..permit };
         self.tasks(permit, message)
     }
 
@@ -213,35 +239,60 @@ impl Judge<'_> {
         served.ok_or(Refusal::UnknownMethod(era))
     }
 
-    fn target(&self, target: Target<'_>, era: Era) -> Result<(), Refusal> {
+    fn target<T: Trace>(
+        &self,
+        target: Target<'_>,
+        call: Option<Call<'_>>,
+        era: Era,
+        trace: &mut T,
+    ) -> Result<Judged, Refusal> {
         let grants = self.principal.grants();
-        let permission = grants.judge(&self.route.upstream, target);
+        let upstream = &self.route.upstream;
+        let judged = grants.judge(&Question { upstream, target, now: self.now, call }, trace);
+        if judged.passes() {
+            return Ok(judged);
+        }
         if let (Permission::NoMatch | Permission::NoRole, Proof::Jwt { issuer, scopes }) =
-            (permission, self.principal.proof())
-            && let Some(wanted) = issuer.cure(scopes, grants, &self.route.upstream, target)
+            (judged.permission, self.principal.proof())
+            && let Some(wanted) = issuer.cure(scopes, grants, upstream, target)
         {
             return Err(Refusal::InsufficientScope(wanted));
         }
-        match permission {
-            Permission::Allowed => Ok(()),
-            permission => Err(Refusal::UnknownTarget {
+        let Judged { permission, rule, failure, .. } = judged;
+        match failure {
+            Some(failure) => Err(Refusal::Arguments { failure, rule, era }),
+            None => Err(Refusal::UnknownTarget {
                 kind: target.kind,
                 name: target.name.to_owned(),
                 permission,
+                rule,
                 era,
             }),
         }
     }
 
-    /// Every resource must be permitted; what is not known here may name anything.
-    fn subscriptions(&self, message: &Message<'_>, era: Era) -> Result<(), Refusal> {
+    /// Every resource must be permitted; what is not known here may name anything. What would be
+    /// refused of them, if that counted.
+    fn subscriptions<T: Trace>(
+        &self,
+        message: &Message<'_>,
+        era: Era,
+        trace: &mut T,
+    ) -> Result<Option<Judged>, Refusal> {
         let asked = message.subscriptions();
         let has_tasks = message.task_ids().iter().any(|task| task.is_target);
         if asked.is_unclear || (has_tasks && self.route.tasks == Tasks::Off) {
             return Err(Refusal::BadTarget);
         }
         let kind = TargetKind::Resource;
-        asked.resources.iter().try_for_each(|uri| self.target(Target { kind, name: uri }, era))
+        let mut tried_out = None;
+        for uri in &asked.resources {
+            let judged = self.target(Target { kind, name: uri }, None, era, trace)?;
+            if judged.permission != Permission::Allowed {
+                tried_out.get_or_insert(judged);
+            }
+        }
+        Ok(tried_out)
     }
 
     /// Takes the seals off the ids of tasks. One that the message acts on must be the caller's,
@@ -261,9 +312,11 @@ impl Judge<'_> {
                 continue;
             };
             let tool = Target { kind: TargetKind::Tool, name: &opened.tool };
-            match self.principal.grants().judge(&self.route.upstream, tool) {
-                Permission::Allowed => {}
-                permission => return Err(Refusal::UnknownTask(Some(permission))),
+            let upstream = &self.route.upstream;
+            let question = Question { upstream, target: tool, now: self.now, call: None };
+            let judged = self.principal.grants().judge(&question, &mut NoTrace);
+            if !judged.passes() {
+                return Err(Refusal::UnknownTask(Some(judged.permission)));
             }
             let spelled = serde_json::Value::from(opened.id).to_string();
             permit.edits.replace(task.at.clone(), spelled);

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::jwt::{Claims, Expected, JwtFault, Unverified};
 use super::keys::KeySet;
-use super::permission::{Grants, Patterns, Permission, Role, Target};
+use super::permission::{Grants, Patterns, Permission, Question, Role, Target};
 use super::principal::{OrganizationId, Principal, Proof, UserId};
 use super::token::UnixSeconds;
+use super::trace::NoTrace;
 
 /// Where the organization of a caller is said.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -131,7 +132,9 @@ impl Issuer {
             self.scopes.iter().filter(|(s, _)| !held.contains(s)).find(|(_, more)| {
                 let roles = grants.roles.iter().chain(more.iter()).cloned().collect();
                 let with = Grants { roles, direct: Patterns::default() };
-                with.judge(upstream, target) == Permission::Allowed
+                // What is only tried out cures nothing.
+                let question = Question { upstream, target, now: UnixSeconds::MAX, call: None };
+                with.judge(&question, &mut NoTrace).permission == Permission::Allowed
             })?;
         let all: Vec<&str> = held.iter().chain([missing]).map(String::as_str).collect();
         Some(all.join(" "))

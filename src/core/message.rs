@@ -61,6 +61,7 @@ pub struct Message<'a> {
     reference: Fields<'a>,
     subscriptions: Subscriptions<'a>,
     task_ids: Vec<TaskId<'a>>,
+    arguments: Option<&'a str>,
     claimed_version: Option<Cow<'a, str>>,
 }
 
@@ -187,6 +188,12 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn task_ids(&self) -> &[TaskId<'a>] {
         &self.task_ids
+    }
+
+    /// `params.arguments` as they stand in the body, where there are some.
+    #[must_use]
+    pub fn arguments(&self) -> Option<&'a str> {
+        self.arguments
     }
 
     /// The revision that the message claims in its own `_meta`, present only in the modern era.

@@ -6,9 +6,11 @@
 //!
 //! [`decide`]: decide::decide
 
+pub mod argument;
 pub mod assertion;
 pub mod capabilities;
 pub mod decide;
+pub mod decimal;
 pub mod edits;
 pub mod issuer;
 pub mod json;
@@ -27,8 +29,10 @@ pub mod protected;
 pub mod refusal;
 pub mod resource;
 pub mod revision;
+pub mod rule;
 pub mod seal;
 pub mod secret;
 pub mod sse;
 pub mod tasks;
 pub mod token;
+pub mod trace;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::rule::Rule;
+
 /// Longest name of a tool or prompt that a glob may match (MCP 2026-07-28, "Tool Names").
 const MAX_GLOB_NAME: usize = 128;
 
@@ -108,6 +110,7 @@ pub struct Pattern {
     pub(super) upstream: Half,
     pub(super) name: Half,
     text: String,
+    rule: Option<Rule>,
 }
 
 impl Pattern {
@@ -129,7 +132,26 @@ impl Pattern {
 
     fn parse(text: &str, name: fn(&str) -> Result<Half, BadPattern>) -> Result<Self, BadPattern> {
         let (upstream, rest) = text.split_once('/').ok_or(BadPattern::NoUpstream)?;
-        Ok(Self { upstream: Half::name(upstream)?, name: name(rest)?, text: text.to_owned() })
+        let (upstream, name) = (Half::name(upstream)?, name(rest)?);
+        Ok(Self { upstream, name, text: text.to_owned(), rule: None })
+    }
+
+    /// The same pattern, which stands here in the configuration.
+    #[must_use]
+    pub fn at(self, rule: Rule) -> Self {
+        Self { rule: Some(rule), ..self }
+    }
+
+    /// Where it stands in the configuration.
+    #[must_use]
+    pub fn rule(&self) -> Option<&Rule> {
+        self.rule.as_ref()
+    }
+
+    /// Whether it is about this tool or prompt, in whatever spelling; for patterns that restrict.
+    #[must_use]
+    pub fn covers(&self, upstream: &str, name: &str) -> bool {
+        self.upstream.matches(upstream) && self.name.matches(name)
     }
 
     /// Whether the pattern can cover anything of this upstream.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::argument::When;
 use super::jwt::JwtFault;
 use super::principal::{Principal, Proof};
 use super::protected::Protected;
@@ -25,6 +26,8 @@ pub struct Route {
     pub upstream: Arc<str>,
     /// How its tasks are treated.
     pub tasks: Tasks,
+    /// What must hold for calls of its tools, whoever calls.
+    pub facts: Arc<[When]>,
     /// How callers may come with a JWT, where they may.
     pub protected: Option<Arc<Protected>>,
 }

@@ -5,14 +5,25 @@
 
 use super::message::{Fault, Id};
 use super::outcome::Outcome;
-use super::permission::{Permission, TargetKind};
+use super::permission::{Failure, Permission, TargetKind};
 use super::protected::Protected;
 use super::revision::{Disagreement, Era};
+use super::rule::Rule;
 use super::token::AuthFailure;
 
 /// Why a request is answered by the gateway and not by its upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Refusal {
+    /// A tool that this caller may call, but not with these arguments. It is answered with a tool
+    /// result, which models read.
+    Arguments {
+        /// What does not hold.
+        failure: Failure,
+        /// The rule that says so.
+        rule: Option<Rule>,
+        /// The era of the request; the results differ.
+        era: Era,
+    },
     /// The audit log cannot take the record of it.
     AuditUnavailable,
     /// The head of a request breaks HTTP; holds what.
@@ -66,6 +77,8 @@ pub enum Refusal {
         name: String,
         /// Why.
         permission: Permission,
+        /// The rule that says so, where one does.
+        rule: Option<Rule>,
         /// The era of the request; the codes for resources differ.
         era: Era,
     },
@@ -122,6 +135,10 @@ impl Refusal {
         let upstream =
             |status, text, reason, outcome| row(status, INTERNAL_ERROR, text, reason, outcome);
         match self {
+            Self::Arguments { .. } => {
+                let reason = Permission::Arguments.as_str();
+                row(200, INVALID_PARAMS, "Not permitted with these arguments", reason, Denied)
+            }
             Self::AuditUnavailable => {
                 upstream(503, "Service unavailable", "audit_unavailable", Overloaded)
             }
@@ -178,10 +195,10 @@ impl Refusal {
                     (_, Era::Legacy) => (RESOURCE_NOT_FOUND, "Resource not found"),
                     (_, Era::Modern) => (INVALID_PARAMS, "Resource not found"),
                 };
-                row(200, code, text, denial(*permission), Denied)
+                row(200, code, text, permission.as_str(), Denied)
             }
             Self::UnknownTask(permission) => {
-                let reason = permission.map_or("task", denial);
+                let reason = permission.map_or("task", Permission::as_str);
                 row(200, INVALID_PARAMS, "Task not found", reason, Denied)
             }
             Self::TasksOff => {
@@ -210,10 +227,15 @@ impl Refusal {
         }
     }
 
-    /// The body of the answer: a JSON-RPC error with the caller's own id.
+    /// The body of the answer: a JSON-RPC error with the caller's own id, or where the caller can
+    /// do better a tool result that says so (MCP, "Error Handling" of tools).
     #[must_use]
     pub fn body(&self, id: Option<&Id>) -> String {
         let row = self.row();
+        if let (Self::Arguments { failure, era, .. }, Some(id)) = (self, id) {
+            let text = failure.message.as_deref().unwrap_or(row.text);
+            return tool_error(id, text, *era);
+        }
         let message = match self {
             Self::UnknownTarget { name, .. } => {
                 let echo: String = name.chars().take(MAX_ECHO).collect();
@@ -261,10 +283,20 @@ impl Refusal {
         }
     }
 
+    /// The rule of the configuration that decided; never shown to the caller.
+    #[must_use]
+    pub fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Arguments { rule, .. } | Self::UnknownTarget { rule, .. } => rule.as_ref(),
+            _ => None,
+        }
+    }
+
     /// What the log and the audit record add to the reason; never shown to the caller.
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         match self {
+            Self::Arguments { failure, .. } => Some(failure.pointer.clone()),
             Self::BadHead(what) | Self::UpstreamAnswer(what) => Some((*what).to_owned()),
             Self::OldTransport => {
                 Some("it speaks HTTP+SSE of 2024-11-05, and not Streamable HTTP".to_owned())
@@ -292,6 +324,15 @@ impl Refusal {
     }
 }
 
+/// A result of a tool that was not called. In the modern era a result says that it is complete.
+fn tool_error(id: &Id, text: &str, era: Era) -> String {
+    let (id, text) = (id.as_json(), serde_json::Value::from(text));
+    let complete = if era == Era::Modern { r#""resultType":"complete","# } else { "" };
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{{complete}"content":[{{"type":"text","text":{text}}}],"isError":true}}}}"#
+    )
+}
+
 fn unreadable(fault: Fault) -> Row {
     use super::json::JsonError;
     let (code, text) = match fault {
@@ -306,15 +347,6 @@ fn unreadable(fault: Fault) -> Row {
     Row { status: 400, code, text, reason: "unreadable", outcome: Outcome::Invalid }
 }
 
-fn denial(permission: Permission) -> &'static str {
-    match permission {
-        Permission::Allowed => "allowed",
-        Permission::DeniedByRule => "deny_rule",
-        Permission::NoMatch => "no_match",
-        Permission::NoRole => "no_role",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,7 +359,7 @@ mod tests {
 
     fn unknown(name: &str, permission: Permission) -> Refusal {
         let kind = TargetKind::Tool;
-        Refusal::UnknownTarget { kind, name: name.into(), permission, era: Era::Legacy }
+        Refusal::UnknownTarget { kind, name: name.into(), permission, rule: None, era: Era::Legacy }
     }
 
     #[test]

@@ -11,11 +11,12 @@ use super::Gateway;
 use crate::core::decide::{self, Permit};
 use crate::core::message::{Id, Message};
 use crate::core::outcome::Outcome;
-use crate::core::permission::{Target, TargetKind};
+use crate::core::permission::{Judged, Permission, Target, TargetKind};
 use crate::core::policy::Route;
 use crate::core::principal::Principal;
 use crate::core::protected::Protected;
 use crate::core::refusal::Refusal;
+use crate::core::rule::Rule;
 use crate::telemetry::audit::{Record, Slot, shorten};
 use crate::telemetry::metrics::{NONE, OTHER, method_label};
 
@@ -44,6 +45,10 @@ pub(super) struct Exchange<'g> {
     /// The prompt or resource that the message names.
     sent_target: Option<String>,
     pub(super) is_permitted: bool,
+    /// The rule that permitted it.
+    rule: Option<Rule>,
+    /// Why it would have been refused, if that counted.
+    tried_out: Option<Judged>,
     pub(super) slot: Option<Slot>,
     pub(super) refusal: Option<Refusal>,
     pub(super) outcome: Outcome,
@@ -73,6 +78,8 @@ impl<'g> Exchange<'g> {
             sent_tool: None,
             sent_target: None,
             is_permitted: false,
+            rule: None,
+            tried_out: None,
             slot: None,
             refusal: None,
             outcome: Outcome::Internal,
@@ -125,7 +132,13 @@ impl<'g> Exchange<'g> {
     pub(super) fn permit(&mut self, slot: Slot, permit: &Permit) {
         self.is_permitted = true;
         self.slot = Some(slot);
-        self.gateway.metrics.decision(permit.upstream(), true, "allowed");
+        self.rule = permit.rule().cloned();
+        self.tried_out = permit.would_be_refused().cloned();
+        let (decision, reason) = match &self.tried_out {
+            Some(judged) => ("shadow_deny", judged.permission),
+            None => ("allow", Permission::Allowed),
+        };
+        self.gateway.metrics.decision(permit.upstream(), decision, reason.as_str());
     }
 
     fn record(&mut self) {
@@ -134,7 +147,21 @@ impl<'g> Exchange<'g> {
         self.count(elapsed);
         let refused = self.refusal.as_ref().map(Refusal::row);
         // A preflight is answered here, and well.
-        let is_allowed = self.is_permitted || self.outcome == Outcome::Ok;
+        let is_forwarded = self.is_permitted || self.outcome == Outcome::Ok;
+        let is_allowed = is_forwarded && self.tried_out.is_none();
+        let reason = match (refused, &self.tried_out) {
+            (Some(row), _) => row.reason,
+            (None, Some(judged)) => judged.permission.as_str(),
+            (None, None) => {
+                if is_allowed {
+                    "allowed"
+                } else {
+                    "internal"
+                }
+            }
+        };
+        let rule = self.refusal.as_ref().and_then(Refusal::rule).or(self.rule.as_ref());
+        let pointer = |judged: &Judged| Some(judged.failure.as_ref()?.pointer.clone());
         let principal = self.principal.as_deref();
         let token = principal.and_then(Principal::token_name).or(self.stale_token.as_deref());
         let record = Record {
@@ -152,9 +179,14 @@ impl<'g> Exchange<'g> {
             tool: self.sent_tool.as_deref(),
             target: self.sent_target.as_deref(),
             decision: if is_allowed { "allow" } else { "deny" },
-            reason: refused
-                .map_or(if is_allowed { "allowed" } else { "internal" }, |row| row.reason),
-            detail: self.refusal.as_ref().and_then(Refusal::detail),
+            enforced: self.tried_out.is_none(),
+            reason,
+            rule: rule.map(Rule::name),
+            place: rule.map(Rule::place),
+            detail: match &self.refusal {
+                Some(refusal) => refusal.detail(),
+                None => self.tried_out.as_ref().and_then(pointer),
+            },
             outcome: self.outcome.as_str(),
             status: self.status,
             duration_ms: (elapsed.as_secs_f64() * 1e6).round() / 1e3,

@@ -23,6 +23,7 @@ use crate::core::policy::Route;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::revision::{self, Era};
+use crate::core::trace::NoTrace;
 use crate::telemetry::metrics::Phase;
 
 /// What every step has at hand.
@@ -278,13 +279,14 @@ fn judge(
     metrics.overhead(Phase::Parse, began.elapsed());
     let began = Instant::now();
     let seal = &context.options().seal;
-    let verdict = decide(seal, asked.principal, asked.route, Ask { want, session });
+    let ask = Ask { want, session, now: exchange.now() };
+    let verdict = decide(seal, asked.principal, asked.route, ask, &mut NoTrace);
     metrics.overhead(Phase::Policy, began.elapsed());
     match verdict {
         Verdict::Forward(permit) => Ok(Some(permit)),
         Verdict::Ignore => Ok(None),
         Verdict::Refuse(refusal) => {
-            metrics.decision(&asked.route.upstream, false, refusal.row().reason);
+            metrics.decision(&asked.route.upstream, "deny", refusal.row().reason);
             Err(refusal)
         }
     }

@@ -31,8 +31,10 @@ use tokio::task::JoinSet;
 
 pub use error::StartError;
 
-use crate::admin::{Admin, Readiness, Status};
+use crate::admin::{Admin, Readiness, Status, TriedOut};
 use crate::config::{AuditTo, Config, LogFormat, Settings, Sources};
+use crate::core::argument::Shadow;
+use crate::core::rule::Rule;
 use crate::gateway::{Bounded, Gateway, Keys, Snapshot};
 use crate::telemetry::audit::{Audit, Writer};
 use crate::telemetry::log::{self, Dial};
@@ -95,7 +97,7 @@ async fn serve(
     // First of all, so that no signal finds its default action.
     let mut signals = Signals::new().map_err(StartError::System)?;
     let hangup = signal(SignalKind::hangup()).map_err(StartError::System)?;
-    let Config { settings, policy, issuers, named_tools, path, .. } = config;
+    let Config { settings, policy, issuers, named_tools, shadows, path, .. } = config;
     let public = Sockets::bind(&settings.listen)?;
     let admin = Sockets::bind(&[settings.admin_listen])?;
     announce(&settings, &public, &admin);
@@ -104,7 +106,7 @@ async fn serve(
     let metrics = Arc::new(Metrics::new().map_err(internal)?);
     let revision = sources.revision();
     show(&metrics, &settings, &named_tools, &revision);
-    let status = Status::new(path.display().to_string(), revision);
+    let status = Status::new(path.display().to_string(), revision, tried_out(&shadows));
     let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
     let tls = prepared.map(ListenerTls::new);
     // Lives as long as this function, and the built-in server with it.
@@ -179,6 +181,21 @@ fn show(
         revision,
     };
     metrics.show(&shown, jiff::Timestamp::now().as_second());
+}
+
+/// Warns of the rules that are only tried out, so that none is forgotten.
+fn tried_out(shadows: &[(Rule, Shadow)]) -> Vec<TriedOut> {
+    let each = shadows.iter().map(|(rule, shadow)| {
+        let until = jiff::Timestamp::from_second(shadow.until).ok();
+        TriedOut { rule: rule.name().to_owned(), place: rule.place(), until }
+    });
+    let still = |tried: &TriedOut| tried.until.is_none_or(|until| until > jiff::Timestamp::now());
+    let tried_out: Vec<TriedOut> = each.filter(still).collect();
+    for TriedOut { rule, place, until } in &tried_out {
+        let until = until.map(|until| until.to_string());
+        tracing::warn!(event = "rule.tried_out", rule, place, until, "what it refuses passes");
+    }
+    tried_out
 }
 
 /// Names the issuers whose callers cannot be served; the others can.

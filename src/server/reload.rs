@@ -10,7 +10,7 @@ use super::build::Builder;
 use super::tls::{ListenerTls, Prepared};
 use super::watch::Watch;
 use super::{StartError, show};
-use crate::admin::{LastReload, Status};
+use crate::admin::{LastReload, Status, TriedOut};
 use crate::config::{self, Config, Reading, Settings, Sources};
 use crate::gateway::Gateway;
 use crate::telemetry::log::Dial;
@@ -66,7 +66,7 @@ impl Reloader {
         };
         self.metrics.reload(applied.is_ok());
         match applied {
-            Ok(needs_restart) => {
+            Ok((needs_restart, tried_out)) => {
                 for key in &needs_restart {
                     tracing::warn!(
                         event = "config.restart_needed",
@@ -75,7 +75,7 @@ impl Reloader {
                     );
                 }
                 tracing::info!(event = "config.loaded", revision);
-                self.status.loaded(revision, needs_restart);
+                self.status.loaded(revision, needs_restart, tried_out);
             }
             Err(errors) => {
                 for line in &errors {
@@ -97,8 +97,8 @@ impl Reloader {
         &mut self,
         config: Config,
         revision: &str,
-    ) -> Result<Vec<&'static str>, StartError> {
-        let Config { settings, policy, issuers, named_tools, warnings, .. } = config;
+    ) -> Result<(Vec<&'static str>, Vec<TriedOut>), StartError> {
+        let Config { settings, policy, issuers, named_tools, shadows, warnings, .. } = config;
         let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
         let before = self.gateway.snapshot();
         let snapshot = self.builder.snapshot(&settings, policy, &issuers, Some(&before)).await?;
@@ -116,6 +116,6 @@ impl Reloader {
         }
         self.dial.set(settings.log_level);
         show(&self.metrics, &settings, &named_tools, revision);
-        Ok(settings.needing_restart(&self.started))
+        Ok((settings.needing_restart(&self.started), super::tried_out(&shadows)))
     }
 }

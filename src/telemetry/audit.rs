@@ -51,8 +51,14 @@ pub struct Record<'a> {
     pub target: Option<&'a str>,
     /// `allow` or `deny`.
     pub decision: &'static str,
+    /// Whether the decision counted; false where a rule is only tried out, and the request passed.
+    pub enforced: bool,
     /// Why; operators alert on these words.
     pub reason: &'static str,
+    /// The rule of the configuration that decided, where one did.
+    pub rule: Option<&'a str>,
+    /// `file:line` of the rule.
+    pub place: Option<String>,
     /// More about the reason.
     pub detail: Option<String>,
     /// How it ended, in the words of the metrics.
@@ -95,9 +101,10 @@ impl Record<'_> {
         let what: Vec<&str> = what.into_iter().flatten().collect();
         let status = self.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
         let text = format!(
-            "{:.3} {} {who} {} {} ({}) {status} {:.1} ms {}",
+            "{:.3} {}{} {who} {} {} ({}) {status} {:.1} ms {}",
             self.time,
             self.decision,
+            if self.enforced { "" } else { " (not enforced)" },
             what.join(" "),
             self.outcome,
             self.reason,
@@ -288,7 +295,10 @@ mod tests {
             tool: None,
             target: None,
             decision: "deny",
+            enforced: true,
             reason: "method",
+            rule: None,
+            place: None,
             detail: None,
             outcome: "denied",
             status: Some(200),

@@ -223,9 +223,8 @@ impl Metrics {
         self.request_duration.with_label_values(&labels).observe(time.as_secs_f64());
     }
 
-    /// Counts a decision.
-    pub fn decision(&self, upstream: &str, allowed: bool, reason: &str) {
-        let decision = if allowed { "allow" } else { "deny" };
+    /// Counts a decision: `allow`, `deny`, or `shadow_deny` where it did not count.
+    pub fn decision(&self, upstream: &str, decision: &str, reason: &str) {
         self.policy_decisions.with_label_values(&[upstream, decision, reason]).inc();
     }
 

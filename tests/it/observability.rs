@@ -132,13 +132,16 @@ fn every_request_leaves_one_record_with_the_same_fields() {
         "decision",
         "detail",
         "duration_ms",
+        "enforced",
         "issuer",
         "kind",
         "method",
         "organization",
         "outcome",
+        "place",
         "reason",
         "request_id",
+        "rule",
         "status",
         "target",
         "time",
@@ -168,11 +171,16 @@ fn every_request_leaves_one_record_with_the_same_fields() {
     assert_eq!(record["status"], 200);
     assert_eq!(record["bytes_in"], tool_call("echo").len());
     assert_eq!(record["bytes_out"], answer.body.len());
+}
 
+#[test]
+fn a_record_says_why_a_request_was_refused() {
+    let upstream = Upstream::good();
+    let gateway = Gateway::before(&upstream);
     gateway.ask(&Call::post(tool_call(r"del\r\n\u001b[31mete")));
     gateway.ask(&Call::post("[]"));
     gateway.ask_raw(b"GARBAGE\r\n\r\n");
-    let records = gateway.audit(4);
+    let records = gateway.audit(3);
     let by = |reason: &str| records.iter().find(|r| r["reason"] == reason).expect(reason).clone();
     let denied = by("no_match");
     assert_eq!((&denied["decision"], &denied["status"]), (&"deny".into(), &200.into()));

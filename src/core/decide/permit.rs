@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use crate::core::edits::Edits;
 use crate::core::method::{self, Filter, Method, Rule};
-use crate::core::permission::{Permission, Target};
+use crate::core::permission::{Judged, Permission, Question, Target};
 use crate::core::policy::Tasks;
 use crate::core::principal::Principal;
 use crate::core::revision::Era;
+use crate::core::rule::Rule as ConfigRule;
+use crate::core::token::UnixSeconds;
+use crate::core::trace::NoTrace;
 
 /// Proof that a request was judged and may be forwarded. Only [`decide`](super::decide) makes one.
 #[derive(Clone, Debug)]
@@ -16,6 +19,8 @@ pub struct Permit {
     pub(super) upstream: Arc<str>,
     pub(super) method: Option<&'static Method>,
     pub(super) tool: Option<Arc<str>>,
+    pub(super) judged: Option<Judged>,
+    pub(super) now: UnixSeconds,
     pub(super) era: Era,
     pub(super) session: Option<String>,
     pub(super) is_get: bool,
@@ -139,6 +144,19 @@ impl Permit {
     /// Whether the caller may see this in a list: the same judgement as for its use.
     #[must_use]
     pub fn may_see(&self, target: Target<'_>) -> bool {
-        self.principal.grants().judge(&self.upstream, target) == Permission::Allowed
+        let question = Question { upstream: &self.upstream, target, now: self.now, call: None };
+        self.principal.grants().judge(&question, &mut NoTrace).passes()
+    }
+
+    /// The rule that permits what the request acts on.
+    #[must_use]
+    pub fn rule(&self) -> Option<&ConfigRule> {
+        self.judged.as_ref().and_then(|judged| judged.rule.as_ref())
+    }
+
+    /// Why it would have been refused, if the rule were not only tried out.
+    #[must_use]
+    pub fn would_be_refused(&self) -> Option<&Judged> {
+        self.judged.as_ref().filter(|judged| judged.permission != Permission::Allowed)
     }
 }

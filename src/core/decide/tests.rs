@@ -5,7 +5,7 @@ use crate::core::principal::{OrganizationId, Proof, UserId};
 use crate::core::seal::MIN_SECRET;
 
 fn named(user: &str, allow: Patterns, deny: Patterns) -> Arc<Principal> {
-    let role = Role { name: "r".into(), allow, deny };
+    let role = Role { allow, deny, ..Role::named("r") };
     Arc::new(Principal::new(
         UserId::parse(user).unwrap(),
         OrganizationId::parse("org").unwrap(),
@@ -39,7 +39,7 @@ fn seal() -> SealKey {
 }
 
 fn route(tasks: Tasks) -> Route {
-    Route { upstream: "t".into(), tasks, protected: None }
+    Route { upstream: "t".into(), tasks, facts: Arc::new([]), protected: None }
 }
 
 fn judge(principal: &Arc<Principal>, era: Era, body: &str) -> Verdict {
@@ -48,8 +48,8 @@ fn judge(principal: &Arc<Principal>, era: Era, body: &str) -> Verdict {
 
 fn judge_with(principal: &Arc<Principal>, tasks: Tasks, era: Era, body: &str) -> Verdict {
     let message = Message::read(body.as_bytes(), 64).unwrap();
-    let ask = Ask { want: Want::Message(&message, era), session: None };
-    decide(&seal(), principal, &route(tasks), ask)
+    let ask = Ask { want: Want::Message(&message, era), session: None, now: 0 };
+    decide(&seal(), principal, &route(tasks), ask, &mut NoTrace)
 }
 
 fn refusal(principal: &Arc<Principal>, era: Era, body: &str) -> Refusal {
@@ -264,20 +264,21 @@ fn a_session_is_its_owners_alone() {
     let message = Message::read(ping.as_bytes(), 64).unwrap();
     let legacy = Want::Message(&message, Era::Legacy);
     for want in [legacy, Want::Stream, Want::EndSession] {
-        let ask = |session| Ask { want, session: Some(session) };
-        match decide(&seal(), &alice, &route(Tasks::Off), ask(&sealed)) {
+        let ask = |session| Ask { want, session: Some(session), now: 0 };
+        match decide(&seal(), &alice, &route(Tasks::Off), ask(&sealed), &mut NoTrace) {
             Verdict::Forward(permit) => assert_eq!(permit.session(), Some("s-1")),
             verdict => panic!("{verdict:?}"),
         }
         for (caller, session) in [(&bob, sealed.as_str()), (&alice, "s-1"), (&alice, "")] {
-            let verdict = decide(&seal(), caller, &route(Tasks::Off), ask(session));
+            let verdict = decide(&seal(), caller, &route(Tasks::Off), ask(session), &mut NoTrace);
             assert!(matches!(verdict, Verdict::Refuse(Refusal::UnknownSession)), "{verdict:?}");
         }
     }
     let modern = request("tools/list", "{}");
     let message = Message::read(modern.as_bytes(), 64).unwrap();
-    let ask = Ask { want: Want::Message(&message, Era::Modern), session: Some("s-1") };
-    let Verdict::Forward(permit) = decide(&seal(), &alice, &route(Tasks::Off), ask) else {
+    let ask = Ask { want: Want::Message(&message, Era::Modern), session: Some("s-1"), now: 0 };
+    let Verdict::Forward(permit) = decide(&seal(), &alice, &route(Tasks::Off), ask, &mut NoTrace)
+    else {
         panic!("a session means nothing in the modern era");
     };
     assert_eq!(permit.session(), None);

@@ -71,6 +71,9 @@ pub(super) struct Reading<'a> {
     reference: Fields<'a>,
     subscriptions: Subscriptions<'a>,
     task_ids: Vec<TaskId<'a>>,
+    /// Where `params.arguments` begin, as long as their end is not found.
+    arguments_from: Option<usize>,
+    arguments: Option<&'a str>,
     claimed_version: Option<Cow<'a, str>>,
     inside_params: bool,
     inside_result: bool,
@@ -89,8 +92,21 @@ impl<'a> Reading<'a> {
             },
             (1, None) => (self.inside_params, self.inside_result) = (false, false),
             (1, Some(key)) => self.envelope(&key, event.token, text.get(at)),
-            (2, None) => self.section = Section::Other,
-            (2, Some(key)) if self.inside_params => self.parameter(key, event.token, at),
+            (2, None) => {
+                self.section = Section::Other;
+                if let Some(from) = self.arguments_from.take() {
+                    self.arguments = text.get(from..at.end);
+                }
+            }
+            (2, Some(key)) if self.inside_params => {
+                if key == "arguments" {
+                    self.arguments_from =
+                        matches!(event.token, Token::ObjectStart | Token::ArrayStart)
+                            .then_some(at.start);
+                    self.arguments = text.get(at.clone());
+                }
+                self.parameter(key, event.token, at);
+            }
             (2, Some(key)) if self.inside_result && key == "_meta" => {
                 self.section = Section::Meta;
             }
@@ -256,6 +272,7 @@ impl<'a> Reading<'a> {
             reference: self.reference,
             subscriptions: self.subscriptions,
             task_ids: self.task_ids,
+            arguments: self.arguments,
             claimed_version: self.claimed_version,
         })
     }

@@ -1,0 +1,183 @@
+//! `[[roles.NAME.when]]` and `[tools."upstream/tool"]`: conditions on arguments.
+
+use toml::Spanned;
+use toml::de::{DeArray, DeValue};
+
+use super::policy::Reader;
+use super::read::{At, Table};
+use super::values;
+use crate::core::argument::{BadTest, Condition, Literal, Pointer, Shadow, Test, When};
+use crate::core::decimal::Decimal;
+
+/// Longest `message` in characters.
+const MAX_MESSAGE: usize = 1000;
+
+/// `[[roles.NAME.when]]`: what must hold for calls that the role allows.
+pub(super) fn of_role(role: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<When> {
+    let mut whens = Vec::new();
+    for mut table in role.tables("when") {
+        let texts = table.strings("tools");
+        if texts.is_empty() {
+            let message = "`tools` is missing, so no call is meant".to_owned();
+            table.report().error(table.span(), message, "add tools = [\"upstream/tool\"]");
+        }
+        let tools = reader.tools(&table, "tools", texts);
+        whens.push(when(table, tools, reader));
+    }
+    whens
+}
+
+/// `[tools."upstream/tool"]`: what must hold for calls of a tool, whoever calls.
+pub(super) fn of_tools(file: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<When> {
+    let mut whens = Vec::new();
+    for (name, value) in file.entries("tools") {
+        if !value.get_ref().is_table() {
+            file.wrong_kind("tools", value, "a table");
+            continue;
+        }
+        let table = file.within("tools", &name, value);
+        let tools = reader.tools(&table, "tools", vec![name]);
+        whens.push(when(table, tools, reader));
+    }
+    whens
+}
+
+fn when(
+    mut table: Table<'_>,
+    tools: Vec<crate::core::pattern::Pattern>,
+    reader: &mut Reader<'_>,
+) -> When {
+    let mut conditions = Vec::new();
+    for (name, value) in table.entries("arguments") {
+        if !value.get_ref().is_table() {
+            table.wrong_kind(name.value, value, "a table like { in = [\"low\", \"normal\"] }");
+            continue;
+        }
+        let inner = table.within("arguments", &name, value);
+        conditions.extend(condition(&name, inner, reader));
+    }
+    if conditions.is_empty() {
+        let message = "there are no conditions in `arguments`".to_owned();
+        let help = "add arguments.\"/name\" = { in = [\"a\", \"b\"] }";
+        table.report().error(table.span(), message, help);
+    }
+    let message = table.parsed("message", |text| match text.chars().count() {
+        1..=MAX_MESSAGE => Ok(text.to_owned()),
+        _ => Err(format!("must have 1 to {MAX_MESSAGE} characters")),
+    });
+    let shadow = reader.shadow(&mut table);
+    let rule = table.rule();
+    table.finish();
+    When { tools, conditions, message: message.map(|at| at.value), shadow, rule }
+}
+
+fn condition(name: &At<&str>, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<Condition> {
+    let pointer =
+        table.check("arguments", At { value: name.value, span: name.span.clone() }, |text| {
+            let wanted = || "must name a value by a JSON pointer, like \"/priority\"".to_owned();
+            Pointer::parse(text).ok_or_else(wanted)
+        });
+    let tests = tests(&mut table);
+    let is_optional = table.flag("optional");
+    if tests.is_empty() {
+        let message = format!("nothing is asked of `{}`", name.value.escape_debug());
+        table.report().error(name.span.clone(), message, "add one of equals, in, max, …");
+    }
+    if tests.contains(&Test::Absent) && (tests.len() > 1 || is_optional) {
+        let message = "`absent` says all, and leaves nothing to ask".to_owned();
+        table.report().error(name.span.clone(), message, "remove `absent`, or the others");
+    }
+    let shadow = reader.shadow(&mut table);
+    let rule = table.rule();
+    table.finish();
+    Some(Condition { pointer: pointer?.value, tests, is_optional, shadow, rule })
+}
+
+fn tests(table: &mut Table<'_>) -> Vec<Test> {
+    let mut tests = Vec::new();
+    if table.flag("absent") {
+        tests.push(Test::Absent);
+    }
+    if table.flag("equals_organization") {
+        tests.push(Test::EqualsOrganization);
+    }
+    if table.flag("equals_user") {
+        tests.push(Test::EqualsUser);
+    }
+    tests.extend(table.value("equals").and_then(|v| literal(table, "equals", v)).map(Test::Equals));
+    tests.extend(literals(table, "in").map(Test::In));
+    tests.extend(literals(table, "not_in").map(Test::NotIn));
+    tests.extend(number(table, "min").map(|(number, text)| Test::Min(number, text)));
+    tests.extend(number(table, "max").map(|(number, text)| Test::Max(number, text)));
+    tests.extend(table.integer("max_length", 0..=usize::MAX >> 1).map(Test::MaxLength));
+    tests.extend(table.integer("max_items", 0..=usize::MAX >> 1).map(Test::MaxItems));
+    let built = |test: Result<Test, BadTest>| test.map_err(|BadTest(why)| why);
+    tests.extend(table.parsed("glob", |text| built(Test::glob(text))).map(|at| at.value));
+    tests.extend(table.parsed("regex", |text| built(Test::regex(text))).map(|at| at.value));
+    tests
+}
+
+fn literals(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Literal>> {
+    let value = table.value(key)?;
+    let Some(array) = value.get_ref().as_array().filter(|array: &&DeArray<'_>| !array.is_empty())
+    else {
+        table.wrong_kind(key, value, "an array with something in it");
+        return None;
+    };
+    Some(array.iter().filter_map(|item| literal(table, key, item)).collect())
+}
+
+fn literal(table: &Table<'_>, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Literal> {
+    let inner = value.get_ref();
+    if let Some(text) = inner.as_str() {
+        return Some(Literal::Text(text.to_owned()));
+    }
+    if let Some(flag) = inner.as_bool() {
+        return Some(Literal::Bool(flag));
+    }
+    let number = values::number(inner).map(|(number, text)| Literal::Number(number, text));
+    if number.is_none() {
+        table.wrong_kind(key, value, "a string, a number or a boolean");
+    }
+    number
+}
+
+fn number(table: &mut Table<'_>, key: &'static str) -> Option<(Decimal, String)> {
+    let value = table.value(key)?;
+    let number = values::number(value.get_ref());
+    if number.is_none() {
+        table.wrong_kind(key, value, "a number");
+    }
+    number
+}
+
+impl Reader<'_> {
+    /// `mode = "shadow"` with its `until`: the rule is only tried out.
+    pub(super) fn shadow(&mut self, table: &mut Table<'_>) -> Option<Shadow> {
+        let mode = table.parsed("mode", |text| match text {
+            "enforce" => Ok(false),
+            "shadow" => Ok(true),
+            _ => Err("must be \"enforce\" or \"shadow\"".to_owned()),
+        });
+        let until = super::policy::moment(table, "until");
+        let is_shadow = mode.as_ref().is_some_and(|at| at.value);
+        match (is_shadow, until, mode) {
+            (true, Some(until), _) => {
+                let shadow = Shadow { until };
+                self.shadows.push((table.rule(), shadow));
+                Some(shadow)
+            }
+            (true, None, Some(mode)) => {
+                let message = "a rule that is only tried out needs an end".to_owned();
+                table.report().error(mode.span, message, "add until = 2027-06-30");
+                None
+            }
+            (false, Some(_), _) => {
+                let message = "`until` means nothing without mode = \"shadow\"".to_owned();
+                table.report().error(table.span(), message, "add it, or remove `until`");
+                None
+            }
+            _ => None,
+        }
+    }
+}

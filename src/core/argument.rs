@@ -1,0 +1,200 @@
+//! Conditions on the arguments of a call: a closed vocabulary, without an expression language.
+//!
+//! A condition that cannot be evaluated with certainty does not hold: a value that is missing, of
+//! another type, in a place that servers may find differently, or too long.
+
+mod find;
+mod test;
+
+use std::fmt;
+
+pub use self::test::{BadTest, Literal, Test};
+
+use self::find::{Found, find};
+use super::pattern::Pattern;
+use super::rule::Rule;
+use super::token::UnixSeconds;
+
+/// The way to one value within the arguments: a JSON pointer (RFC 6901).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pointer {
+    text: String,
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Segment {
+    name: String,
+    /// The position in an array that it can be.
+    index: Option<usize>,
+}
+
+impl Pointer {
+    /// Reads a pointer below the arguments themselves; `None` where it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let segment = |raw: &str| {
+            let is_escaped_well =
+                raw.split('~').skip(1).all(|rest| rest.starts_with('0') || rest.starts_with('1'));
+            let name = raw.replace("~1", "/").replace("~0", "~");
+            let is_index = name == "0"
+                || (!name.starts_with('0') && name.bytes().all(|digit| digit.is_ascii_digit()));
+            let index = name.parse().ok().filter(|_| is_index);
+            is_escaped_well.then_some(Segment { name, index })
+        };
+        let segments = text.strip_prefix('/')?.split('/').map(segment).collect::<Option<_>>()?;
+        Some(Self { text: text.to_owned(), segments })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Until when a rule is only tried out: what it would refuse passes, and is recorded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shadow {
+    /// From this moment on it is enforced.
+    pub until: UnixSeconds,
+}
+
+impl Shadow {
+    /// Whether a rule with this mode is only tried out at the moment `now`.
+    #[must_use]
+    pub fn holds(shadow: Option<Self>, now: UnixSeconds) -> bool {
+        shadow.is_some_and(|shadow| now < shadow.until)
+    }
+}
+
+/// What must hold for one value of the arguments.
+#[derive(Debug, PartialEq)]
+pub struct Condition {
+    /// Where the value stands.
+    pub pointer: Pointer,
+    /// What must hold for it, all of it.
+    pub tests: Vec<Test>,
+    /// Whether it may be missing.
+    pub is_optional: bool,
+    /// Whether it is only tried out.
+    pub shadow: Option<Shadow>,
+    /// Where it stands in the configuration.
+    pub rule: Rule,
+}
+
+/// Conditions on the calls of some tools.
+#[derive(Debug, PartialEq)]
+pub struct When {
+    /// The tools whose calls it is about.
+    pub tools: Vec<Pattern>,
+    /// What must hold, all of it.
+    pub conditions: Vec<Condition>,
+    /// What a caller is told whose call is refused.
+    pub message: Option<String>,
+    /// Whether it is only tried out.
+    pub shadow: Option<Shadow>,
+    /// Where it stands in the configuration.
+    pub rule: Rule,
+}
+
+/// A call whose arguments are judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'c> {
+    /// The arguments: JSON that was read strictly. `None` where there are none.
+    pub arguments: Option<&'c str>,
+    /// Who calls.
+    pub user: &'c str,
+    /// The caller's organization.
+    pub organization: &'c str,
+    /// What holds for every caller.
+    pub facts: &'c [When],
+}
+
+/// One condition, evaluated.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked<'w> {
+    /// What it belongs to.
+    pub when: &'w When,
+    /// The condition.
+    pub condition: &'w Condition,
+    /// Whether it holds.
+    pub holds: bool,
+    found: Found<'w>,
+}
+
+impl Checked<'_> {
+    /// Whether a call is refused where it does not hold.
+    #[must_use]
+    pub fn is_enforced(&self, now: UnixSeconds) -> bool {
+        !Shadow::holds(self.condition.shadow, now) && !Shadow::holds(self.when.shadow, now)
+    }
+}
+
+impl<'w> When {
+    /// Whether it is about this tool.
+    #[must_use]
+    pub fn covers(&self, upstream: &str, tool: &str) -> bool {
+        self.tools.iter().any(|pattern| pattern.covers(upstream, tool))
+    }
+
+    /// Every condition of `all`, evaluated in one pass over the arguments.
+    pub(super) fn check(all: &[&'w Self], call: &Call<'w>) -> Vec<Checked<'w>> {
+        let each = || all.iter().flat_map(|when| when.conditions.iter().map(move |c| (*when, c)));
+        let pointers: Vec<&Pointer> = each().map(|(_, condition)| &condition.pointer).collect();
+        let found = find(call.arguments, &pointers);
+        let check = |((when, condition), found): ((&'w Self, &'w Condition), Found<'w>)| Checked {
+            when,
+            condition,
+            holds: condition.holds(found, call),
+            found,
+        };
+        each().zip(found).map(check).collect()
+    }
+}
+
+impl Condition {
+    fn holds(&self, found: Found<'_>, call: &Call<'_>) -> bool {
+        match found {
+            Found::Absent => self.is_optional || self.tests.contains(&Test::Absent),
+            Found::Unclear | Found::Null => false,
+            found => {
+                !self.tests.is_empty() && self.tests.iter().all(|test| test.holds(found, call))
+            }
+        }
+    }
+}
+
+/// For people: `/priority in ["low", "normal"]`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.pointer.as_str())?;
+        for (i, test) in self.tests.iter().enumerate() {
+            write!(f, "{} {test}", if i == 0 { "" } else { "," })?;
+        }
+        if self.is_optional { f.write_str(", or missing") } else { Ok(()) }
+    }
+}
+
+/// What was found, for people, at most this many characters of it.
+const MAX_SHOWN: usize = 64;
+
+impl Checked<'_> {
+    /// What stood there, for an operator who may see it.
+    #[must_use]
+    pub fn got(&self) -> String {
+        match self.found {
+            Found::Absent => "nothing".to_owned(),
+            Found::Array { items } => format!("an array of {items}"),
+            Found::Bool(value) => value.to_string(),
+            Found::Null => "null".to_owned(),
+            Found::Number(text) => text.chars().take(MAX_SHOWN).collect(),
+            Found::Object => "an object".to_owned(),
+            Found::Text(text) => {
+                let shown: String = text.decode().chars().take(MAX_SHOWN).collect();
+                format!("\"{}\"", shown.escape_debug())
+            }
+            Found::Unclear => "something that is not clear".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Numbers as they are written, compared without rounding.
+
+use std::cmp::Ordering;
+
+/// A number of JSON (RFC 8259 6), exactly: `0.d₁d₂d₃… × 10^exponent`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Decimal {
+    is_negative: bool,
+    /// Without zeros at either end; empty for zero.
+    digits: Vec<u8>,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// The number that `text`, a number of JSON, spells. `None` where it is none, or where its
+    /// exponent is beyond all reason.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (is_negative, text) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+            None => (text, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+        if whole.is_empty() || !all.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let leading = all.iter().take_while(|digit| **digit == b'0').count();
+        let trailing = all.iter().rev().take_while(|digit| **digit == b'0').count();
+        let digits = all.get(leading..all.len() - trailing).unwrap_or_default().to_vec();
+        if digits.is_empty() {
+            return Some(Self { is_negative: false, digits, exponent: 0 });
+        }
+        let point = i64::try_from(whole.len()).ok()? - i64::try_from(leading).ok()?;
+        Some(Self { is_negative, digits, exponent: exponent.checked_add(point)? })
+    }
+
+    /// What remains of the number where a reader takes it for a double (RFC 8259 6); `None` where
+    /// that is infinite.
+    #[must_use]
+    pub fn rounded(text: &str) -> Option<Self> {
+        let double: f64 = text.parse().ok().filter(|double: &f64| double.is_finite())?;
+        Self::parse(&format!("{double:e}"))
+    }
+
+    fn magnitude(&self, other: &Self) -> Ordering {
+        match (self.digits.is_empty(), other.digits.is_empty()) {
+            (false, false) => {
+                self.exponent.cmp(&other.exponent).then_with(|| self.digits.cmp(&other.digits))
+            }
+            (is_zero, other_is_zero) => other_is_zero.cmp(&is_zero),
+        }
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.is_negative, other.is_negative) {
+            (false, false) => self.magnitude(other),
+            (true, true) => other.magnitude(self),
+            (false, true) => Ordering::Greater,
+            (true, false) => Ordering::Less,
+        }
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Decimal {
+        Decimal::parse(text).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_what_they_are_worth() {
+        let ascending = [
+            "-1e400",
+            "-100",
+            "-99.5",
+            "-10",
+            "-9",
+            "-0.1",
+            "-0.01",
+            "0",
+            "1e-400",
+            "0.01",
+            "0.1",
+            "0.11",
+            "0.9",
+            "1",
+            "1.0000000000000000000001",
+            "9",
+            "10",
+            "99",
+            "100.5",
+            "101",
+            "9007199254740992",
+            "9007199254740993",
+            "1e17",
+            "1e400",
+        ];
+        for pair in ascending.windows(2) {
+            assert!(number(pair[0]) < number(pair[1]), "{pair:?}");
+            assert!(number(pair[1]) > number(pair[0]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_number_are_equal() {
+        for same in [
+            &["0", "-0", "0.0", "0e9", "-0.0e-9"][..],
+            &["1", "1.0", "1e0", "10e-1", "0.1e1", "1E+0"],
+            &["-1200", "-1.2e3", "-1200.00"],
+        ] {
+            for text in same {
+                assert_eq!(number(text), number(same[0]), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_none() {
+        for text in ["", "-", ".5", "1e", "abc", "1e99999999999999999999", "0x1", "1_0"] {
+            assert_eq!(Decimal::parse(text), None, "{text}");
+        }
+        assert_eq!(Decimal::rounded("1e400"), None);
+    }
+
+    #[test]
+    fn a_double_loses_what_it_cannot_hold() {
+        for (text, kept) in
+            [("1e-400", "0"), ("9007199254740993", "9007199254740992"), ("0.3", "0.3")]
+        {
+            assert_eq!(Decimal::rounded(text), Some(number(kept)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! From grants and a question to an answer: denials first, then what allows it, then conditions.
+
+use super::{Failure, Grants, Judged, Permission, Question, Role, TargetKind};
+use crate::core::argument::{Call, Checked, Shadow, When};
+use crate::core::pattern::{Half, Pattern, is_plain_name};
+use crate::core::resource;
+use crate::core::rule::Rule;
+use crate::core::token::UnixSeconds;
+use crate::core::trace::{Step, Trace};
+
+/// Stands for the expressions of a URI template: only a wildcard matches it.
+const EXPRESSION: &str = "\u{fffc}";
+
+/// A target in the forms that patterns are compared with.
+struct Compared<'t> {
+    /// What an allowing pattern must match.
+    name: &'t str,
+    /// Whether a glob may do that.
+    is_plain: bool,
+    /// What no denying pattern may match.
+    forms: &'t [&'t str],
+}
+
+impl Grants {
+    /// Judges one target of one upstream. Every question about permissions ends here, whoever
+    /// asks it.
+    #[must_use]
+    pub fn judge<T: Trace>(&self, question: &Question<'_>, trace: &mut T) -> Judged {
+        let name = question.target.name;
+        let mut weigh = |name, is_plain, forms: &[&str]| {
+            let compared = Compared { name, is_plain, forms };
+            Weighing { grants: self, question, compared: &compared }.weigh(trace)
+        };
+        match question.target.kind {
+            TargetKind::Tool | TargetKind::Prompt => weigh(name, is_plain_name(name), &[name]),
+            TargetKind::Template if name.contains('{') => {
+                let is_plain = resource::fill(name, "x").is_some_and(|t| resource::is_plain(&t));
+                let filled = resource::fill(name, EXPRESSION).unwrap_or_default();
+                weigh(&filled, is_plain, &[&filled])
+            }
+            TargetKind::Resource | TargetKind::Template => {
+                let forms = resource::forms(name);
+                let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+                weigh(name, resource::is_plain(name), &forms)
+            }
+        }
+    }
+}
+
+struct Weighing<'w> {
+    grants: &'w Grants,
+    question: &'w Question<'w>,
+    compared: &'w Compared<'w>,
+}
+
+impl<'w> Weighing<'w> {
+    fn weigh<T: Trace>(&self, trace: &mut T) -> Judged {
+        trace.step(|| Step::roles(self.grants));
+        let denied = self.denied();
+        trace.step(|| Step::denied(denied.as_ref()));
+        let judged = match denied {
+            Some(denied) if denied.is_enforced => return denied,
+            // What is only tried out does not hide what is not.
+            denied => [denied, Some(self.allowed(trace)), self.facts(trace)],
+        };
+        let of = |is_wanted: fn(&Judged) -> bool| judged.iter().flatten().find(|j| is_wanted(j));
+        let refused = of(|judged| !judged.passes());
+        let found = refused.or_else(|| of(|judged| judged.permission != Permission::Allowed));
+        found.or_else(|| of(|_| true)).cloned().unwrap_or_else(|| refusal(Permission::NoMatch))
+    }
+
+    /// The first of these patterns that is about the target.
+    fn first(
+        &self,
+        patterns: &'w [Pattern],
+        matches: impl Fn(&Half) -> bool,
+    ) -> Option<&'w Pattern> {
+        let upstream = self.question.upstream;
+        patterns.iter().find(|p| p.upstream.matches(upstream) && matches(&p.name))
+    }
+
+    /// A denial that is enforced, or else one that is not.
+    fn denied(&self) -> Option<Judged> {
+        let denies = |half: &Half| self.compared.forms.iter().any(|form| half.matches(form));
+        let mut tried_out = None;
+        for role in &self.grants.roles {
+            let Some(pattern) = self.first(role.deny.of(self.question.target.kind), denies) else {
+                continue;
+            };
+            let is_enforced = !role.is_tried_out(self.question.now);
+            let rule = pattern.rule().cloned();
+            let denied = Judged { is_enforced, rule, ..refusal(Permission::DeniedByRule) };
+            if is_enforced {
+                return Some(denied);
+            }
+            tried_out.get_or_insert(denied);
+        }
+        tried_out
+    }
+
+    /// What allows it: without conditions, else with conditions that hold, else with conditions
+    /// that do not count.
+    fn allowed<T: Trace>(&self, trace: &mut T) -> Judged {
+        let kind = self.question.target.kind;
+        let allows = |half: &Half| half.reaches(self.compared.name, self.compared.is_plain);
+        let direct = self.first(self.grants.direct.of(kind), allows);
+        let by_roles = || {
+            let roles = self.grants.roles.iter().map(|role| &**role);
+            roles.filter_map(|role| Some((role, self.first(role.allow.of(kind), allows)?)))
+        };
+        let call = self.question.call.as_ref();
+        let free = direct.or_else(|| {
+            let is_free = |role: &Role| call.is_none() || !self.any_covers(&role.when);
+            by_roles().find(|(role, _)| is_free(role)).map(|(_, pattern)| pattern)
+        });
+        if let Some(pattern) = free {
+            trace.step(|| Step::allowed(pattern));
+            return allowance(pattern);
+        }
+        // That it may be called at all says more than that it may not.
+        let rank = |judged: &Judged| (judged.passes(), judged.permission == Permission::Arguments);
+        let mut best = self.without(trace);
+        for (role, pattern) in by_roles() {
+            trace.step(|| Step::allowed(pattern));
+            let judged = call.and_then(|call| self.conditions(&role.when, call, Some(role), trace));
+            let Some(judged) = judged else {
+                return allowance(pattern);
+            };
+            if rank(&judged) > rank(&best) {
+                best = judged;
+            }
+        }
+        best
+    }
+
+    /// What holds where nothing allows it.
+    fn without<T: Trace>(&self, trace: &mut T) -> Judged {
+        let grants = self.grants;
+        let permission = match grants.roles.is_empty() && grants.direct.is_empty() {
+            true => Permission::NoRole,
+            false => Permission::NoMatch,
+        };
+        let upstream = self.question.upstream;
+        let mut roles = grants.roles.iter();
+        let tried_out =
+            roles.find(|role| role.is_tried_out(self.question.now) && role.concerns(upstream));
+        trace.step(|| Step::NotAllowed { tried_out: tried_out.and_then(|role| role.rule.clone()) });
+        let rule = tried_out.and_then(|role| role.rule.clone());
+        Judged { is_enforced: tried_out.is_none(), rule, ..refusal(permission) }
+    }
+
+    /// What holds for every caller.
+    fn facts<T: Trace>(&self, trace: &mut T) -> Option<Judged> {
+        let call = self.question.call.as_ref()?;
+        self.conditions(call.facts, call, None, trace)
+    }
+
+    fn any_covers(&self, whens: &[When]) -> bool {
+        whens.iter().any(|when| when.covers(self.question.upstream, self.question.target.name))
+    }
+
+    /// The refusal that follows from these conditions, if one does.
+    fn conditions<T: Trace>(
+        &self,
+        whens: &'w [When],
+        call: &Call<'w>,
+        role: Option<&Role>,
+        trace: &mut T,
+    ) -> Option<Judged> {
+        let (upstream, now) = (self.question.upstream, self.question.now);
+        let covering = whens.iter().filter(|when| when.covers(upstream, self.question.target.name));
+        let covering: Vec<&When> = covering.collect();
+        if covering.is_empty() {
+            return None;
+        }
+        let is_tried_out = role.is_some_and(|role| role.is_tried_out(now));
+        let is_enforced = |checked: &Checked<'_>| !is_tried_out && checked.is_enforced(now);
+        let checked = When::check(&covering, call);
+        for one in &checked {
+            trace.step(|| Step::condition(one, is_enforced(one)));
+        }
+        let mut failed = checked.iter().filter(|checked| !checked.holds);
+        let first =
+            failed.clone().find(|checked| is_enforced(checked)).or_else(|| failed.next())?;
+        let failure = Failure {
+            pointer: first.condition.pointer.as_str().to_owned(),
+            message: first.when.message.clone(),
+        };
+        Some(Judged {
+            permission: Permission::Arguments,
+            is_enforced: is_enforced(first),
+            rule: Some(first.condition.rule.clone()),
+            failure: Some(failure),
+        })
+    }
+}
+
+impl Role {
+    fn is_tried_out(&self, now: UnixSeconds) -> bool {
+        Shadow::holds(self.shadow, now)
+    }
+
+    /// Whether one of its patterns names this upstream.
+    fn concerns(&self, upstream: &str) -> bool {
+        let mut all = [&self.allow, &self.deny].into_iter().flat_map(|patterns| {
+            patterns.tools.iter().chain(&patterns.prompts).chain(&patterns.resources)
+        });
+        all.any(|pattern| pattern.covers_upstream(upstream))
+    }
+}
+
+fn allowance(pattern: &Pattern) -> Judged {
+    let rule: Option<Rule> = pattern.rule().cloned();
+    Judged { permission: Permission::Allowed, is_enforced: true, rule, failure: None }
+}
+
+fn refusal(permission: Permission) -> Judged {
+    Judged { permission, is_enforced: true, rule: None, failure: None }
+}
