@@ -1,9 +1,14 @@
 //! The command line: one file per verb. Exit codes: 0 good, 1 no, 2 usage or configuration,
 //! 3 cannot start.
 
+mod caller;
+mod can;
 mod check;
 mod health;
 mod run;
+mod steps;
+mod table;
+mod talk;
 mod token;
 
 use std::path::PathBuf;
@@ -21,6 +26,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// May somebody use something, and which line says so? (exit 0 yes, 1 no, 2 error)
+    Can(can::Can),
     /// Check the configuration: every error and warning with its place (exit 2 on errors)
     Check(ConfigFile),
     /// Ask the gateway that runs with this configuration whether it is ready (exit 1 if not)
@@ -45,12 +52,19 @@ const EXIT_START: u8 = 3;
 /// Carries out what the command line asks for.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Arguments::parse().verb {
-        Verb::Check(file) => check::check(&file.config),
-        Verb::Health(file) => health::health(&file.config),
-        Verb::Run(file) => run::run(&file.config),
+    let done = match Arguments::parse().verb {
+        Verb::Can(can) => can.run(),
+        Verb::Check(file) => Ok(check::check(&file.config)),
+        Verb::Health(file) => Ok(health::health(&file.config)),
+        Verb::Run(file) => Ok(run::run(&file.config)),
         Verb::Token(token) => token::token(token),
-    }
+    };
+    done.unwrap_or_else(|complaint| {
+        if !complaint.0.is_empty() {
+            eprintln!("doorward: {}", complaint.0);
+        }
+        ExitCode::from(EXIT_CONFIG)
+    })
 }
 
 /// Prints what is wrong with a configuration, for a person.

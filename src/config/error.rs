@@ -88,7 +88,11 @@ impl Findings {
         let count = |severity| self.findings.iter().filter(|f| f.severity == severity).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let path = self.sources.first().map_or("", |source| &source.path);
-        out += &format!("{path}: {errors} errors, {warnings} warnings\n");
+        let many = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            count => format!("{count} {what}s"),
+        };
+        out += &format!("{path}: {}, {}\n", many(errors, "error"), many(warnings, "warning"));
         out
     }
 

@@ -6,6 +6,7 @@
 
 mod conditions;
 mod error;
+mod expect;
 mod files;
 mod identity;
 mod issuers;
@@ -16,9 +17,10 @@ mod tls;
 mod upstreams;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::de::DeTable;
 
@@ -36,6 +38,7 @@ pub use upstreams::{Credential, Target, UpstreamSpec};
 pub use values::Hidden;
 
 use crate::core::argument::Shadow;
+use crate::core::permission::Role;
 use crate::core::policy::Policy;
 use crate::core::rule::Rule;
 
@@ -51,6 +54,8 @@ pub struct Config {
     /// `(upstream, tool)` pairs that the file names literally; the only tool names that a metric
     /// shows before an upstream has listed them.
     pub named_tools: BTreeSet<(String, String)>,
+    /// The roles, by their names.
+    pub roles: BTreeMap<String, Arc<Role>>,
     /// Rules that are only tried out.
     pub shadows: Vec<(Rule, Shadow)>,
     /// What is legal and perhaps not meant.
@@ -141,6 +146,7 @@ fn parse_with(
     let settings = settings::read(&mut file, files);
     let exposed = settings.listen.iter().chain(bound).any(|address| !address.ip().is_loopback());
     let decides = policy::read(&mut file, &mut tables, &settings, exposed, files);
+    expect::read(&mut file, &decides);
     file.finish();
     tables.into_iter().for_each(Table::finish);
     drop(parsed);
@@ -159,6 +165,7 @@ fn parse_with(
         policy: decides.policy,
         issuers: decides.issuers,
         named_tools: decides.named_tools,
+        roles: decides.roles,
         shadows: decides.shadows,
         warnings: findings,
         path: path.to_owned(),

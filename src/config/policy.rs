@@ -34,6 +34,7 @@ pub(super) struct Decides {
     pub(super) policy: Policy,
     pub(super) named_tools: NamedTools,
     pub(super) issuers: Vec<IssuerSpec>,
+    pub(super) roles: BTreeMap<String, Arc<Role>>,
     /// Rules that are only tried out.
     pub(super) shadows: Vec<(Rule, Shadow)>,
 }
@@ -88,7 +89,8 @@ pub(super) fn read<'t>(
     });
     let tokens = TokenTable::new(specs);
     let policy = Policy::new(routes.collect(), tokens, settings.limits.json_depth);
-    Decides { policy, named_tools: reader.named_tools, issuers, shadows: reader.shadows }
+    let Reader { named_tools, roles, shadows, .. } = reader;
+    Decides { policy, named_tools, issuers, roles, shadows }
 }
 
 /// How callers of an upstream may come with a JWT, where one of the issuers is for it.

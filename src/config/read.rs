@@ -57,6 +57,10 @@ impl Report {
         self.findings.borrow_mut().push(finding);
     }
 
+    pub(super) fn has_errors(&self) -> bool {
+        self.findings.borrow().iter().any(|finding| finding.severity == Severity::Error)
+    }
+
     pub(super) fn into_findings(self) -> Vec<Finding> {
         self.findings.into_inner()
     }

@@ -358,3 +358,101 @@ fn a_credential_of_an_upstream_has_one_source_and_one_line() {
         assert!(shown.contains(said), "{credential}: {shown}");
     }
 }
+
+/// What is said of a good file with these lines behind it.
+fn with(lines: &str) -> String {
+    let role = "[roles.reader]\ntools = [\"t/echo\"]\n";
+    let alice = token("roles = [\"reader\"]\n").replace("tokens.x", "tokens.alice");
+    match read(&format!("{UPSTREAM}{role}{alice}{lines}")) {
+        Ok(config) => format!("good: {}", config.warnings),
+        Err(findings) => findings.to_string(),
+    }
+}
+
+#[test]
+fn a_condition_that_makes_no_sense_is_an_error_with_its_line() {
+    for (lines, said) in [
+        (
+            "[tools.\"t/echo\"]\narguments.priority = { in = [\"a\"] }",
+            "must name a value by a JSON pointer",
+        ),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a~2\" = { in = [\"a\"] }",
+            "must name a value by a JSON pointer",
+        ),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { is = \"a\" }", "unknown key `is`"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = {}", "nothing is asked"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { optional = true }", "nothing is asked"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = \"a\"", "must be a table like"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { in = [] }", "an array with something in it"),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\" = { in = [[1]] }",
+            "a string, a number or a boolean",
+        ),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { max = \"9\" }", "`max` must be a number"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { max = inf }", "`max` must be a number"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { regex = \"(\" }", "is not a regular expression"),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\" = { regex = \"a{9999}{99}\" }",
+            "is not a regular expression",
+        ),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { glob = \"[\" }", "is not a glob"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { absent = false }", "true, or left out"),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\" = { absent = true, max = 1 }",
+            "leaves nothing to ask",
+        ),
+        ("[tools.\"t/echo\"]\nmessage = \"x\"", "there are no conditions"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { max = 1 }\nmode = \"shadow\"", "needs an end"),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\" = { max = 1 }\nuntil = 2027-01-01",
+            "means nothing without",
+        ),
+        ("[tools.\"x/echo\"]\narguments.\"/a\" = { max = 1 }", "names no upstream"),
+        ("[tools]\necho = 1", "must be a table"),
+        ("[[roles.reader.when]]\narguments.\"/a\" = { max = 1 }", "`tools` is missing"),
+        ("[[roles.reader.when]]\ntools = [\"t/echo\"]", "there are no conditions"),
+    ] {
+        let found = with(lines);
+        assert!(found.contains(said), "{lines}: {found}");
+        assert!(!found.contains("gateway.toml:1:1"), "{lines}: {found}");
+    }
+}
+
+#[test]
+fn a_test_of_the_policy_that_fails_is_an_error_that_names_the_rule() {
+    for (lines, said) in [
+        ("token = \"alice\"\nallow = [\"t/echo\"]\ndeny = [\"t/other\"]", "good"),
+        ("roles = [\"reader\"]\nallow = [\"t/echo\"]", "good"),
+        (
+            "token = \"alice\"\ndeny = [\"t/echo\"]",
+            "`t/echo` is allowed for alice (allowed); decided by roles.reader.tools, gateway.toml:",
+        ),
+        (
+            "token = \"alice\"\nallow = [\"t/other\"]",
+            "`t/other` is refused for alice (no_match); no rule is about it",
+        ),
+        ("token = \"alice\"\nallow = [\"u/echo\"]", "names no upstream"),
+        ("token = \"alcie\"\nallow = [\"t/echo\"]", "did you mean `alice`?"),
+        ("roles = [\"raeder\"]\nallow = [\"t/echo\"]", "role `raeder` does not exist"),
+        ("issuer = \"corp\"\nallow = [\"t/echo\"]", "issuer `corp` does not exist"),
+        ("allow = [\"t/echo\"]", "it must say who calls"),
+        ("token = \"alice\"\nroles = []\nallow = [\"t/echo\"]", "it must say who calls"),
+        ("token = \"alice\"", "nothing is expected"),
+        ("token = \"alice\"\nalow = [\"t/echo\"]\ndeny = [\"t/x\"]", "unknown key `alow`"),
+        ("token = \"alice\"\nallow_prompts = [\"t/greet\"]", "`t/greet` is refused"),
+    ] {
+        let found = with(&format!("[[expect]]\n{lines}"));
+        assert!(found.contains(said), "{lines}: {found}");
+    }
+    let rules = "[tools.\"t/echo\"]\narguments.\"/n\" = { max = 9 }\nmode = \"shadow\"\nuntil = 2999-01-01\n\
+        [[expect]]\ntoken = \"alice\"\nallow = [\"t/echo\"]\n\
+        [[expect]]\ntoken = \"alice\"\narguments = { n = 9, x = [1.5, true], at = 2027-01-01 }\nallow = [\"t/echo\"]\n\
+        [[expect]]\ntoken = \"alice\"\narguments.n = 10\n";
+    assert!(with(&format!("{rules}deny = [\"t/echo\"]")).starts_with("good"), "{rules}");
+    let found = with(&format!("{rules}allow = [\"t/echo\"]"));
+    assert!(
+        found.contains("refused for alice (argument at /n)"),
+        "tried out is not permitted: {found}"
+    );
+}

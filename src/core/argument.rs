@@ -25,8 +25,25 @@ pub struct Pointer {
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Segment {
     name: String,
+    /// Alike for all names that readers may take for this one.
+    hint: u64,
     /// The position in an array that it can be.
     index: Option<usize>,
+}
+
+/// A number that is the same for names that differ in case, blanks and marks only (FNV-1a).
+fn hint(name: &str) -> u64 {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+    let start = 0xcbf2_9ce4_8422_2325;
+    if name.is_ascii() {
+        let bytes = name.bytes().filter(u8::is_ascii_alphanumeric);
+        return bytes.fold(start, |hash, byte| mix(hash, byte.to_ascii_lowercase()));
+    }
+    let folded = name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    folded
+        .filter(|c| c.is_alphanumeric())
+        .fold(start, |hash, c| c.encode_utf8(&mut [0; 4]).bytes().fold(hash, mix))
 }
 
 impl Pointer {
@@ -40,7 +57,7 @@ impl Pointer {
             let is_index = name == "0"
                 || (!name.starts_with('0') && name.bytes().all(|digit| digit.is_ascii_digit()));
             let index = name.parse().ok().filter(|_| is_index);
-            is_escaped_well.then_some(Segment { name, index })
+            is_escaped_well.then(|| Segment { hint: hint(&name), name, index })
         };
         let segments = text.strip_prefix('/')?.split('/').map(segment).collect::<Option<_>>()?;
         Some(Self { text: text.to_owned(), segments })

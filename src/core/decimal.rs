@@ -25,13 +25,14 @@ impl Decimal {
             None => (text, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
-        if whole.is_empty() || !all.iter().all(u8::is_ascii_digit) {
+        let mut digits = Vec::with_capacity(whole.len() + fraction.len());
+        digits.extend(whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0'));
+        if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
             return None;
         }
-        let leading = all.iter().take_while(|digit| **digit == b'0').count();
-        let trailing = all.iter().rev().take_while(|digit| **digit == b'0').count();
-        let digits = all.get(leading..all.len() - trailing).unwrap_or_default().to_vec();
+        let leading = whole.len() + fraction.len() - digits.len();
+        let trailing = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+        digits.truncate(digits.len() - trailing);
         if digits.is_empty() {
             return Some(Self { is_negative: false, digits, exponent: 0 });
         }

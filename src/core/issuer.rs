@@ -79,14 +79,19 @@ impl Issuer {
             max_lifetime: self.max_lifetime,
         };
         let claims = token.verify(&expected, keys, now)?;
+        self.principal(&claims).map(Arc::new)
+    }
+
+    /// Who somebody with these claims is.
+    pub(super) fn principal(self: &Arc<Self>, claims: &Claims) -> Result<Principal, JwtFault> {
         let user = claims.get(&self.user_claim).and_then(Value::as_str);
         let user = user.and_then(|text| UserId::parse(text).ok()).ok_or(JwtFault::Claim("user"))?;
-        let organization = self.organization(&claims)?;
-        let scopes = self.known_scopes(&claims);
-        let grants = Grants { roles: self.roles(&claims, &scopes), direct: Patterns::default() };
+        let organization = self.organization(claims)?;
+        let scopes = self.known_scopes(claims);
+        let grants = Grants { roles: self.roles(claims, &scopes), direct: Patterns::default() };
         let expires = claims.expires().map(|at| at.saturating_add(self.leeway));
         let proof = Proof::Jwt { issuer: Arc::clone(self), scopes };
-        Ok(Arc::new(Principal::new(user, organization, proof, Arc::new(grants), expires)))
+        Ok(Principal::new(user, organization, proof, Arc::new(grants), expires))
     }
 
     fn organization(&self, claims: &Claims) -> Result<OrganizationId, JwtFault> {

@@ -110,11 +110,13 @@ pub struct Scanner<'a> {
     max_depth: usize,
     frames: Vec<Frame<'a>>,
     names: Vec<Cow<'a, str>>,
+    /// Whether it is known that no name occurs twice.
+    is_unique: bool,
     expect: Expect,
 }
 
 /// From this many names on, an object's names are looked up in a (seeded) hash set.
-const LINEAR_NAMES: usize = 16;
+const LINEAR_NAMES: usize = 32;
 
 impl<'a> Scanner<'a> {
     /// A scanner over `text` that refuses more than `max_depth` levels of nesting.
@@ -126,8 +128,15 @@ impl<'a> Scanner<'a> {
             max_depth,
             frames: Vec::with_capacity(8),
             names: Vec::with_capacity(32),
+            is_unique: false,
             expect: Expect::Value,
         }
+    }
+
+    /// A scanner over a text, or a value within one, that a scanner has found good before.
+    #[must_use]
+    pub fn again(text: &'a str) -> Self {
+        Self { names: Vec::new(), is_unique: true, ..Self::new(text, usize::MAX) }
     }
 
     /// The next event, or `None` at the end of a text that was good to its last byte.
@@ -197,6 +206,9 @@ impl<'a> Scanner<'a> {
         self.skip_space();
         self.take(b':')?;
         self.skip_space();
+        if self.is_unique {
+            return Ok(name);
+        }
         let Some(frame) = self.frames.last_mut() else {
             return Err(JsonError::Syntax);
         };

@@ -27,6 +27,7 @@ pub mod policy;
 pub mod principal;
 pub mod protected;
 pub mod refusal;
+pub mod rehearsal;
 pub mod resource;
 pub mod revision;
 pub mod rule;

@@ -154,7 +154,7 @@ pub struct Listed<'t> {
     /// Its name.
     pub name: &'t str,
     /// Whom it identifies, while it is valid.
-    pub principal: &'t Principal,
+    pub principal: &'t Arc<Principal>,
     /// From this moment on it is no longer valid; `None` for never.
     pub expires: Option<UnixSeconds>,
     /// From this moment on it is revoked.

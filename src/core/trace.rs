@@ -46,7 +46,7 @@ pub enum Step {
         /// Where it stands.
         rule: Option<Rule>,
     },
-    /// No pattern allows it without conditions.
+    /// No pattern allows it.
     NotAllowed {
         /// A role that is only tried out, for whose holders everything passes.
         tried_out: Option<Rule>,
@@ -81,6 +81,10 @@ impl Step {
 
     pub(super) fn allowed(pattern: &Pattern) -> Self {
         Self::Allowed { pattern: pattern.as_str().to_owned(), rule: pattern.rule().cloned() }
+    }
+
+    pub(super) fn not_allowed(judged: &Judged) -> Self {
+        Self::NotAllowed { tried_out: judged.rule.clone() }
     }
 
     pub(super) fn condition(checked: &Checked<'_>, is_enforced: bool) -> Self {

@@ -14,6 +14,7 @@ mod assertion;
 mod authentication;
 mod bodies;
 mod calls;
+mod commands;
 mod config;
 mod hostile_http;
 mod hostile_json;

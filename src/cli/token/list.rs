@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Complaint, Done, now, say, written};
-use crate::cli::complain;
-use crate::config;
+use super::{Done, loaded, now, say, written};
+use crate::cli::table::columns;
 use crate::core::token::{AuthFailure, Listed, UnixSeconds};
 
 #[derive(Serialize)]
@@ -24,10 +23,7 @@ struct Row<'t> {
 }
 
 pub(super) fn list(path: &Path, expiring: Option<humantime::Duration>, json: bool) -> Done {
-    let config = config::load(path).map_err(|findings| {
-        complain(&findings);
-        Complaint(String::new())
-    })?;
+    let config = loaded(path)?;
     let now = now();
     let until =
         expiring.map(|time| now.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
@@ -76,7 +72,6 @@ pub(super) fn state(entry: &Listed<'_>, now: UnixSeconds) -> String {
     }
 }
 
-/// In columns as wide as they need to be.
 fn table(rows: &[Row<'_>]) -> String {
     let head = ["NAME", "USER", "ORGANIZATION", "ROLES", "EXPIRES", "STATE"].map(str::to_owned);
     let cells = rows.iter().map(|row| {
@@ -89,16 +84,5 @@ fn table(rows: &[Row<'_>]) -> String {
             row.state.clone(),
         ]
     });
-    let lines: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
-    let width = |column: usize| {
-        lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..6).map(width).collect();
-    let mut out = String::new();
-    for line in &lines {
-        let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
-        out += padded.collect::<String>().trim_end();
-        out.push('\n');
-    }
-    out
+    columns(&std::iter::once(head).chain(cells).map(Vec::from).collect::<Vec<_>>())
 }

@@ -7,12 +7,12 @@ mod new;
 mod revoke;
 mod verify;
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
-use std::process::ExitCode;
+use std::io::{self, IsTerminal as _, Read as _};
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigFile, EXIT_CONFIG};
+use super::ConfigFile;
+use super::talk::{Complaint, Done, loaded, now, say, written};
 use crate::core::principal::{Digest, PresentedToken};
 use crate::core::token::UnixSeconds;
 
@@ -56,8 +56,8 @@ enum Verb {
     Verify(ConfigFile),
 }
 
-pub(super) fn token(token: Token) -> ExitCode {
-    let done = match token.verb {
+pub(super) fn token(token: Token) -> Done {
+    match token.verb {
         Verb::Hash => hash::hash(),
         Verb::List { expiring, json, config } => list::list(&config.config, expiring, json),
         Verb::New(new) => new.run(),
@@ -65,25 +65,8 @@ pub(super) fn token(token: Token) -> ExitCode {
             revoke::revoke(&config.config, &name, write, at)
         }
         Verb::Verify(config) => verify::verify(&config.config),
-    };
-    done.unwrap_or_else(|complaint| {
-        if !complaint.0.is_empty() {
-            eprintln!("doorward: {}", complaint.0);
-        }
-        ExitCode::from(EXIT_CONFIG)
-    })
-}
-
-/// Why nothing was done, in a sentence; empty where it has been said.
-struct Complaint(String);
-
-impl From<String> for Complaint {
-    fn from(sentence: String) -> Self {
-        Self(sentence)
     }
 }
-
-type Done = Result<ExitCode, Complaint>;
 
 /// The longest text that is read as a token; nothing is cut off in silence.
 const MAX_INPUT: u64 = 64 << 10;
@@ -115,20 +98,8 @@ fn can_be_sent(token: &str) -> bool {
     PresentedToken::from_authorization(&format!("Bearer {token}")).is_some()
 }
 
-/// The answer of a verb. Unlike `print!` it survives a reader that has left.
-fn say(text: &str) -> Result<(), Complaint> {
-    let mut out = io::stdout().lock();
-    let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    said.map_err(|error| format!("cannot write to standard output: {error}").into())
-}
-
 fn hex(digest: &Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A moment as TOML and RFC 3339 write it.
-fn written(moment: UnixSeconds) -> String {
-    jiff::Timestamp::from_second(moment).map_or_else(|_| moment.to_string(), |at| at.to_string())
 }
 
 /// A date (its first second in UTC) or a moment, as the configuration takes them.
@@ -137,8 +108,4 @@ fn moment(text: &str) -> Result<UnixSeconds, String> {
     let moment = date.or_else(|_| text.parse());
     let moment = moment.map_err(|_| "write 2027-06-30 or 2027-06-30T12:00:00Z".to_owned())?;
     Ok(moment.as_second())
-}
-
-fn now() -> UnixSeconds {
-    jiff::Timestamp::now().as_second()
 }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::revoke::place;
-use super::{Complaint, Done, edit, hex, moment, now, say, written};
+use super::{Complaint, Done, edit, hex, loaded, moment, now, say, written};
 use crate::cli::{ConfigFile, complain};
 use crate::config;
 use crate::core::secret::Secret;
@@ -119,10 +119,7 @@ impl New {
 
     /// A name stands for one token in records, for good.
     fn refuse_a_second(&self, path: &Path) -> Result<(), Complaint> {
-        let config = config::load(path).map_err(|findings| {
-            complain(&findings);
-            Complaint(String::new())
-        })?;
+        let config = loaded(path)?;
         match place(&config.files, &self.name)? {
             None => Ok(()),
             Some(place) => Err(format!(

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use toml_edit::{Document, DocumentMut};
 
-use super::{Complaint, Done, edit, now, say, written};
-use crate::cli::{EXIT_NO, complain};
+use super::{Complaint, Done, edit, loaded, now, say, written};
+use crate::cli::EXIT_NO;
 use crate::config;
 use crate::core::token::UnixSeconds;
 
@@ -26,10 +26,7 @@ impl Place {
 
 pub(super) fn revoke(path: &Path, name: &str, write: bool, at: Option<UnixSeconds>) -> Done {
     let _turn = write.then(|| edit::turn(path)).transpose()?;
-    let config = config::load(path).map_err(|findings| {
-        complain(&findings);
-        Complaint(String::new())
-    })?;
+    let config = loaded(path)?;
     let entry = config.policy.tokens().list().find(|entry| entry.name == name);
     let (Some(entry), Some(place)) = (entry, place(&config.files, name)?) else {
         let names: Vec<&str> = config.policy.tokens().list().map(|entry| entry.name).collect();

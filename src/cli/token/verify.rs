@@ -6,17 +6,13 @@ use std::process::ExitCode;
 use sha2::{Digest as _, Sha256};
 
 use super::list::state;
-use super::{Complaint, Done, UNUSABLE, can_be_sent, now, read_token, say};
-use crate::cli::{EXIT_NO, complain};
-use crate::config;
+use super::{Done, UNUSABLE, can_be_sent, loaded, now, read_token, say};
+use crate::cli::EXIT_NO;
 use crate::core::principal::Digest;
 use crate::core::secret::{Form, form};
 
 pub(super) fn verify(path: &Path) -> Done {
-    let config = config::load(path).map_err(|findings| {
-        complain(&findings);
-        Complaint(String::new())
-    })?;
+    let config = loaded(path)?;
     let token = read_token()?;
     let is_usable = can_be_sent(&token);
     let form = match form(&token) {

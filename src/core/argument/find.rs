@@ -3,7 +3,7 @@
 use crate::core::json::{Event, Scanner, Str, Token};
 use crate::core::message::looks_like;
 
-use super::Pointer;
+use super::{Pointer, hint};
 
 /// What stands where a pointer points.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,8 +37,7 @@ pub(super) fn find<'a>(arguments: Option<&'a str>, pointers: &[&Pointer]) -> Vec
         found: vec![Found::Absent; pointers.len()],
         indices: Vec::with_capacity(8),
     };
-    // It was read before, so there is no fault in it, nor too much depth.
-    let mut scanner = Scanner::new(text, usize::MAX);
+    let mut scanner = Scanner::again(text);
     loop {
         match scanner.next_event() {
             Ok(Some(event)) => search.step(&event),
@@ -68,6 +67,7 @@ impl<'a> Search<'_, 'a> {
             *next += 1;
             *next - 1
         });
+        let hint = event.key.as_deref().map(hint);
         let all = self.pointers.iter().zip(&mut self.reached).zip(&mut self.found);
         for ((pointer, reached), found) in all {
             if depth == 0 {
@@ -90,6 +90,7 @@ impl<'a> Search<'_, 'a> {
                 continue;
             };
             match event.key.as_deref() {
+                Some(_) if hint != Some(segment.hint) => continue,
                 Some(key) if key == segment.name => {}
                 Some(key) => {
                     if looks_like(key, &segment.name) {

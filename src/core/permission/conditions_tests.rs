@@ -187,11 +187,11 @@ fn the_steps_say_what_was_looked_at() {
     assert!(!narrow.judge(&question, &mut steps).passes());
     assert_eq!(steps[0], Step::Roles(vec!["r".into()]));
     assert!(matches!(steps[1], Step::Denied { is_denied: false, .. }));
-    assert_eq!(steps[3], Step::Allowed { pattern: "t/*".into(), rule: None });
+    assert_eq!(steps[2], Step::Allowed { pattern: "t/*".into(), rule: None });
     let condition = r#"/v = "low""#.to_owned();
     let got = r#""urgent""#.to_owned();
     let last = Step::Condition { condition, got, holds: false, is_enforced: true, rule: rule() };
-    assert_eq!(steps[4..], [last]);
+    assert_eq!(steps[3..], [last]);
 }
 
 fn any_pattern() -> impl Strategy<Value = &'static str> {

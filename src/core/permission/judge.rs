@@ -22,6 +22,31 @@ struct Compared<'t> {
 }
 
 impl Grants {
+    /// The conditions of roles that decide about calls of a tool; none where something allows it
+    /// without.
+    pub(in crate::core) fn narrowing<'w>(&'w self, question: &Question<'_>) -> Vec<&'w When> {
+        let Question { upstream, target, .. } = question;
+        let is_plain = is_plain_name(target.name);
+        let allows = |pattern: &&Pattern| {
+            pattern.upstream.matches(upstream) && pattern.name.reaches(target.name, is_plain)
+        };
+        if self.direct.of(target.kind).iter().any(|pattern| allows(&pattern)) {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        for role in &self.roles {
+            if !role.allow.of(target.kind).iter().any(|pattern| allows(&pattern)) {
+                continue;
+            }
+            let before = all.len();
+            all.extend(role.when.iter().filter(|when| when.covers(upstream, target.name)));
+            if all.len() == before {
+                return Vec::new();
+            }
+        }
+        all
+    }
+
     /// Judges one target of one upstream. Every question about permissions ends here, whoever
     /// asks it.
     #[must_use]
@@ -119,7 +144,10 @@ impl<'w> Weighing<'w> {
         }
         // That it may be called at all says more than that it may not.
         let rank = |judged: &Judged| (judged.passes(), judged.permission == Permission::Arguments);
-        let mut best = self.without(trace);
+        let mut best = self.without();
+        if by_roles().next().is_none() {
+            trace.step(|| Step::not_allowed(&best));
+        }
         for (role, pattern) in by_roles() {
             trace.step(|| Step::allowed(pattern));
             let judged = call.and_then(|call| self.conditions(&role.when, call, Some(role), trace));
@@ -134,7 +162,7 @@ impl<'w> Weighing<'w> {
     }
 
     /// What holds where nothing allows it.
-    fn without<T: Trace>(&self, trace: &mut T) -> Judged {
+    fn without(&self) -> Judged {
         let grants = self.grants;
         let permission = match grants.roles.is_empty() && grants.direct.is_empty() {
             true => Permission::NoRole,
@@ -144,7 +172,6 @@ impl<'w> Weighing<'w> {
         let mut roles = grants.roles.iter();
         let tried_out =
             roles.find(|role| role.is_tried_out(self.question.now) && role.concerns(upstream));
-        trace.step(|| Step::NotAllowed { tried_out: tried_out.and_then(|role| role.rule.clone()) });
         let rule = tried_out.and_then(|role| role.rule.clone());
         Judged { is_enforced: tried_out.is_none(), rule, ..refusal(permission) }
     }

@@ -1,0 +1,47 @@
+//! Text in columns that are as wide as they need to be.
+
+/// Lines of cells, two blanks between columns. What a cell holds cannot move the cursor.
+pub(super) fn columns(lines: &[Vec<String>]) -> String {
+    let shown: Vec<Vec<String>> =
+        lines.iter().map(|line| line.iter().map(|cell| visible(cell)).collect()).collect();
+    let count = shown.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = shown.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut out = String::new();
+    for line in &shown {
+        let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
+        out += padded.collect::<String>().trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+/// The text, whatever a caller has put in it, as something that a terminal only shows.
+pub(super) fn visible(text: &str) -> String {
+    let is_harmless = |c: char| !c.is_control() && !is_invisible(c);
+    let each = text.chars().map(|c| match is_harmless(c) {
+        true => c.to_string(),
+        false => c.escape_default().to_string(),
+    });
+    each.collect()
+}
+
+/// Characters that turn the direction of text, or end a line where nobody sees it.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cell_holds_cannot_move_the_cursor() {
+        let line = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let text = columns(&[line(["A", "B"]), line(["é\u{1b}[31m\n", "\u{9b}x\u{202e}"])]);
+        assert_eq!(text, "A              B\né\\u{1b}[31m\\n  \\u{9b}x\\u{202e}\n");
+    }
+}
