@@ -46,11 +46,15 @@ impl Watch {
         Self { noticed, watcher, folders: BTreeSet::new() }
     }
 
-    /// From now on these folders are watched.
+    /// From now on these folders are watched. Whatever has happened in a new one since it was read
+    /// is noticed, too.
     pub(super) fn follow(&mut self, folders: BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
+        if !folders.is_subset(&self.folders) {
+            self.noticed.notify_one();
+        }
         for old in self.folders.difference(&folders) {
             // It may be gone, and its watch with it.
             let _ = watcher.unwatch(old);
