@@ -1,9 +1,11 @@
 //! The command line: one file per verb. Exit codes: 0 good, 1 no, 2 usage or configuration,
 //! 3 cannot start.
 
+mod audit;
 mod caller;
 mod can;
 mod check;
+mod explain;
 mod health;
 mod run;
 mod steps;
@@ -26,10 +28,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Read audit records: who called what, when, and how it ended
+    Audit(audit::Audit),
     /// May somebody use something, and which line says so? (exit 0 yes, 1 no, 2 error)
     Can(can::Can),
     /// Check the configuration: every error and warning with its place (exit 2 on errors)
     Check(ConfigFile),
+    /// Why was a request refused, or let through? What would be decided today? (exit 1 if unknown)
+    Explain(explain::Explain),
     /// Ask the gateway that runs with this configuration whether it is ready (exit 1 if not)
     Health(ConfigFile),
     /// Serve in the foreground until SIGTERM (drains) or SIGINT (at once)
@@ -53,8 +59,10 @@ const EXIT_START: u8 = 3;
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
+        Verb::Audit(audit) => audit.run(),
         Verb::Can(can) => can.run(),
         Verb::Check(file) => Ok(check::check(&file.config)),
+        Verb::Explain(explain) => explain.run(),
         Verb::Health(file) => Ok(health::health(&file.config)),
         Verb::Run(file) => Ok(run::run(&file.config)),
         Verb::Token(token) => token::token(token),

@@ -4,6 +4,7 @@
 //! reported at once, each with its place. This module knows nothing of the gateway that will use
 //! the result, and it never reads a clock.
 
+mod audit;
 mod conditions;
 mod error;
 mod expect;
@@ -27,12 +28,13 @@ use toml::de::DeTable;
 use self::error::Source;
 use self::files::Files;
 use self::read::{Report, Table};
+pub use audit::{AuditSpec, AuditTo, OnFailure};
 pub use error::{Finding, Findings, Severity};
 pub use files::Sources;
 pub use identity::Assertion;
 pub use issuers::{IssuerKeys, IssuerSpec};
 pub use read::did_you_mean;
-pub use settings::{AuditTo, LogFormat, Settings, Shutdown};
+pub use settings::{LogFormat, Settings, Shutdown};
 pub use tls::Tls;
 pub use upstreams::{Credential, Target, UpstreamSpec};
 pub use values::Hidden;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::audit::{self, AuditSpec};
 use super::files::Files;
 use super::identity::{self, Assertion, Identity};
 use super::read::{At, Table};
@@ -49,8 +50,8 @@ pub struct Settings {
     pub log_level: tracing::Level,
     /// Form of the log.
     pub log_format: LogFormat,
-    /// Where audit records go.
-    pub audit: AuditTo,
+    /// What becomes of audit records.
+    pub audit: AuditSpec,
 }
 
 impl Settings {
@@ -64,7 +65,8 @@ impl Settings {
             ("server.shutdown", self.shutdown != started.shutdown),
             ("admin.listen", self.admin_listen != started.admin_listen),
             ("log.format", self.log_format != started.log_format),
-            ("audit.to", self.audit != started.audit),
+            ("audit.to", self.audit.to != started.audit.to),
+            ("audit.on_failure", self.audit.on_failure != started.audit.on_failure),
         ];
         differences.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
@@ -88,15 +90,6 @@ pub enum LogFormat {
     Json,
     /// For people.
     Pretty,
-}
-
-/// Where audit records go.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum AuditTo {
-    /// Nowhere.
-    Off,
-    /// Standard output.
-    Stdout,
 }
 
 const DEFAULT_LISTEN: SocketAddr = loopback(8080);
@@ -128,7 +121,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     check_credentials(file, &upstreams, &identity);
     let limits = limits(file.table("limits"));
     let (log_level, log_format) = log(file.table("log"));
-    let audit = audit(file.table("audit"));
+    let audit = audit::read(file.table("audit"), files);
     let listen = listen.into_iter().map(|at| at.value).collect();
     Settings {
         listen,
@@ -287,14 +280,4 @@ fn log(mut table: Table<'_>) -> (tracing::Level, LogFormat) {
     table.finish();
     let level = level.map_or(tracing::Level::INFO, |at| at.value);
     (level, format.map_or(LogFormat::Auto, |at| at.value))
-}
-
-fn audit(mut table: Table<'_>) -> AuditTo {
-    let to = table.parsed("to", |text| match text {
-        "off" => Ok(AuditTo::Off),
-        "stdout" => Ok(AuditTo::Stdout),
-        _ => Err("must be \"stdout\" or \"off\"".to_owned()),
-    });
-    table.finish();
-    to.map_or(AuditTo::Stdout, |at| at.value)
 }

@@ -4,6 +4,7 @@
 //! another type, in a place that servers may find differently, or too long.
 
 mod find;
+pub mod shown;
 mod test;
 
 use std::fmt;

@@ -9,6 +9,7 @@
 pub mod argument;
 pub mod assertion;
 pub mod capabilities;
+pub mod chain;
 pub mod decide;
 pub mod decimal;
 pub mod edits;

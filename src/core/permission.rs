@@ -95,6 +95,14 @@ pub struct Grants {
     pub direct: Patterns,
 }
 
+impl Grants {
+    /// The names of the roles.
+    #[must_use]
+    pub fn role_names(&self) -> Vec<&str> {
+        self.roles.iter().map(|role| role.name.as_str()).collect()
+    }
+}
+
 /// "May this principal use this?"
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'q> {

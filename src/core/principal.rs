@@ -85,6 +85,18 @@ pub enum Proof {
     },
 }
 
+impl Proof {
+    /// The word for it in metrics and audit.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "token",
+            Self::Certificate { .. } => "mtls",
+            Self::Jwt { .. } => "jwt",
+        }
+    }
+}
+
 /// An authenticated caller. Only the token table and issuers of JWTs make one; there is no
 /// anonymous principal.
 #[derive(Debug, PartialEq)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use pingora::protocols::http::ServerSession;
 
-use super::Gateway;
+use super::{Gateway, Snapshot};
 use crate::core::decide::{self, Permit};
 use crate::core::message::{Id, Message};
 use crate::core::outcome::Outcome;
@@ -17,13 +17,14 @@ use crate::core::principal::Principal;
 use crate::core::protected::Protected;
 use crate::core::refusal::Refusal;
 use crate::core::rule::Rule;
-use crate::telemetry::audit::{Record, Slot, shorten};
+use crate::telemetry::audit::{Args, Record, Slot, shorten};
 use crate::telemetry::metrics::{NONE, OTHER, method_label};
 
 /// One request. Whatever happens to it, a panic included, it is counted and recorded when this
 /// is dropped.
 pub(super) struct Exchange<'g> {
     gateway: &'g Gateway,
+    snapshot: Arc<Snapshot>,
     pub(super) request_id: String,
     time: jiff::Timestamp,
     started: Instant,
@@ -44,6 +45,8 @@ pub(super) struct Exchange<'g> {
     sent_tool: Option<String>,
     /// The prompt or resource that the message names.
     sent_target: Option<String>,
+    /// The arguments of a call, as far as they are recorded.
+    args: Option<Args>,
     pub(super) is_permitted: bool,
     /// The rule that permitted it.
     rule: Option<Rule>,
@@ -59,10 +62,15 @@ pub(super) struct Exchange<'g> {
 
 impl<'g> Exchange<'g> {
     /// Begins with the head in hand.
-    pub(super) fn begin(gateway: &'g Gateway, session: &ServerSession) -> Self {
+    pub(super) fn begin(
+        gateway: &'g Gateway,
+        snapshot: &Arc<Snapshot>,
+        session: &ServerSession,
+    ) -> Self {
         let client = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
         Self {
             gateway,
+            snapshot: Arc::clone(snapshot),
             request_id: uuid::Uuid::now_v7().to_string(),
             time: jiff::Timestamp::now(),
             started: Instant::now(),
@@ -77,6 +85,7 @@ impl<'g> Exchange<'g> {
             unknown_method: None,
             sent_tool: None,
             sent_target: None,
+            args: None,
             is_permitted: false,
             rule: None,
             tried_out: None,
@@ -105,7 +114,11 @@ impl<'g> Exchange<'g> {
         self.method = Some(label);
         self.unknown_method = (label == OTHER).then(|| shorten(message.method()));
         match decide::target(message) {
-            Some(Target { kind: TargetKind::Tool, name }) => self.sent_tool = Some(shorten(name)),
+            Some(Target { kind: TargetKind::Tool, name }) => {
+                self.sent_tool = Some(shorten(name));
+                let recorded = &self.snapshot.options.recorded;
+                self.args = message.arguments().and_then(|text| Args::of(text, recorded));
+            }
             Some(target) => self.sent_target = Some(shorten(target.name)),
             None => {}
         }
@@ -129,9 +142,9 @@ impl<'g> Exchange<'g> {
     }
 
     /// The call may go out; its record has its place.
-    pub(super) fn permit(&mut self, slot: Slot, permit: &Permit) {
+    pub(super) fn permit(&mut self, slot: Option<Slot>, permit: &Permit) {
         self.is_permitted = true;
-        self.slot = Some(slot);
+        self.slot = slot;
         self.rule = permit.rule().cloned();
         self.tried_out = permit.would_be_refused().cloned();
         let (decision, reason) = match &self.tried_out {
@@ -143,7 +156,7 @@ impl<'g> Exchange<'g> {
 
     fn record(&mut self) {
         let elapsed = self.started.elapsed();
-        let slot = self.slot.take();
+        let (slot, args) = (self.slot.take(), self.args.take());
         self.count(elapsed);
         let refused = self.refusal.as_ref().map(Refusal::row);
         // A preflight is answered here, and well.
@@ -169,15 +182,18 @@ impl<'g> Exchange<'g> {
             time: self.time,
             kind: "request",
             request_id: &self.request_id,
+            auth: principal.map(|principal| principal.proof().as_str()),
             user: principal.map(|p| p.user().as_str()),
             organization: principal.map(|p| p.organization().as_str()),
             token,
             client_ip: self.client,
             issuer: principal.and_then(Principal::issuer_name),
+            roles: principal.map_or_else(Vec::new, |principal| principal.grants().role_names()),
             upstream: self.upstream(),
             method: self.unknown_method.as_deref().or(self.method),
             tool: self.sent_tool.as_deref(),
             target: self.sent_target.as_deref(),
+            args,
             decision: if is_allowed { "allow" } else { "deny" },
             enforced: self.tried_out.is_none(),
             reason,
@@ -192,8 +208,10 @@ impl<'g> Exchange<'g> {
             duration_ms: (elapsed.as_secs_f64() * 1e6).round() / 1e3,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
+            config: &self.snapshot.revision,
         };
-        match slot.or_else(|| self.gateway.audit.reserve()) {
+        let recorded = &self.snapshot.options.recorded;
+        match slot.or_else(|| self.gateway.audit.reserve(recorded)) {
             Some(slot) => slot.write(&record),
             None => self.gateway.metrics.audit_dropped.inc(),
         }

@@ -39,6 +39,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use tokio::sync::watch;
 
+use crate::core::argument::shown::Wanted;
 use crate::core::assertion::Asserter;
 use crate::core::limits::Limits;
 use crate::core::policy::Policy;
@@ -55,6 +56,8 @@ pub use upstream::{Upstream, UpstreamOptions, UpstreamTls};
 /// Everything that one load of the configuration decides. A request sees one snapshot to its end.
 #[derive(Debug)]
 pub struct Snapshot {
+    /// The first digits of a digest of the configuration, for records.
+    pub revision: Arc<str>,
     /// Who may do what.
     pub policy: Policy,
     /// Where requests go, by the names that the policy uses.
@@ -80,6 +83,8 @@ pub struct Options {
     pub organization_header: HeaderName,
     /// Header that carries an assertion, and who signs it.
     pub assertion: Option<(HeaderName, Asserter)>,
+    /// What records hold of the arguments of calls.
+    pub recorded: Wanted,
     /// Bounds.
     pub limits: Limits,
     /// Key of the seals on session and task ids.
@@ -116,6 +121,12 @@ impl Gateway {
             audit,
             http,
         }
+    }
+
+    /// Where records go.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// The snapshot that new requests see.

@@ -24,6 +24,7 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::revision::{self, Era};
 use crate::core::trace::NoTrace;
+use crate::telemetry::audit::NoRoom;
 use crate::telemetry::metrics::Phase;
 
 /// What every step has at hand.
@@ -78,8 +79,9 @@ pub(super) async fn run(
     if !read_head(gateway, session, shutdown).await {
         return End::Close;
     }
-    let mut exchange = Exchange::begin(gateway, session);
-    let context = Context { gateway, snapshot: &gateway.snapshot(), shutdown };
+    let snapshot = gateway.snapshot();
+    let mut exchange = Exchange::begin(gateway, &snapshot, session);
+    let context = Context { gateway, snapshot: &snapshot, shutdown };
     match tell(context, session, &mut exchange).await {
         Ok(()) => End::Reusable,
         Err(Break::Refuse(refusal)) => {
@@ -134,7 +136,7 @@ async fn read_head(
 /// A head that the parser did not accept is answered and counted like every other refusal. The
 /// parser's own words are not repeated: they hold what the caller sent.
 async fn refuse_unparsed(gateway: &Gateway, session: &mut ServerSession) {
-    let mut exchange = Exchange::begin(gateway, session);
+    let mut exchange = Exchange::begin(gateway, &gateway.snapshot(), session);
     // Whether the caller still reads this is no concern of ours.
     let _ = respond::refuse(session, &mut exchange, Refusal::BadHead("not parsed")).await;
 }
@@ -169,9 +171,8 @@ async fn tell(
     if permit.is_endless() {
         place.keep_as_stream(context)?;
     }
-    let audit = &context.gateway.audit;
-    let slot = audit.reserve().filter(|_| !audit.is_broken());
-    exchange.permit(slot.ok_or(Refusal::AuditUnavailable)?, &permit);
+    let slot = context.gateway.audit.admit(&context.options().recorded);
+    exchange.permit(slot.map_err(|NoRoom| Refusal::AuditUnavailable)?, &permit);
 
     let upstream = context.snapshot.upstreams.get(permit.upstream()).ok_or(Refusal::Internal)?;
     let answered =

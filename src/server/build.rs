@@ -40,6 +40,7 @@ impl Builder {
         settings: &Settings,
         policy: Policy,
         issuers: &[IssuerSpec],
+        revision: &str,
         before: Option<&Snapshot>,
     ) -> Result<Snapshot, StartError> {
         self.builtin.start(settings).await?;
@@ -60,7 +61,8 @@ impl Builder {
             None => policy,
         };
         let documents = documents(&policy, settings.assertion.as_ref());
-        Ok(Snapshot { policy, upstreams, keys, documents, options })
+        let revision = revision.into();
+        Ok(Snapshot { revision, policy, upstreams, keys, documents, options })
     }
 
     /// The keys of issuers. Those that are fetched are fetched anew only where it is another
@@ -198,6 +200,7 @@ fn options(settings: &Settings, listening: &[SocketAddr], seal: SealKey) -> Opti
         user_header: settings.user_header.clone(),
         organization_header: settings.organization_header.clone(),
         assertion: settings.assertion.as_ref().map(|assertion| asserter(settings, assertion)),
+        recorded: settings.audit.arguments.clone(),
         limits: settings.limits,
         seal,
     }

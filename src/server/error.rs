@@ -9,6 +9,8 @@ use tokio::task::JoinError;
 /// Why the process could not start, or did not go on.
 #[derive(Debug)]
 pub enum StartError {
+    /// The file for audit records cannot be opened.
+    Audit(String, io::Error),
     /// An address cannot be listened on.
     Bind(SocketAddr, io::Error),
     /// The built-in upstream does not start.
@@ -28,6 +30,12 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Audit(path, error) => {
+                write!(
+                    f,
+                    "the audit file {path} cannot be opened: {error}; name another in [audit]"
+                )
+            }
             Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(
                     f,

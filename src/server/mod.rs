@@ -32,11 +32,11 @@ use tokio::task::JoinSet;
 pub use error::StartError;
 
 use crate::admin::{Admin, Readiness, Status, TriedOut};
-use crate::config::{AuditTo, Config, LogFormat, Settings, Sources};
+use crate::config::{self, AuditTo, Config, LogFormat, Settings, Sources};
 use crate::core::argument::Shadow;
 use crate::core::rule::Rule;
 use crate::gateway::{Bounded, Gateway, Keys, Snapshot};
-use crate::telemetry::audit::{Audit, Writer};
+use crate::telemetry::audit::{Audit, Note, OnFailure, Writer};
 use crate::telemetry::log::{self, Dial};
 use crate::telemetry::metrics::{Metrics, Shown};
 
@@ -79,11 +79,19 @@ fn is_json(format: LogFormat, is_terminal: bool) -> bool {
 }
 
 fn start_audit(settings: &Settings) -> Result<(Audit, Writer), StartError> {
-    match settings.audit {
+    let on_failure = match settings.audit.on_failure {
+        config::OnFailure::Count => OnFailure::Count,
+        config::OnFailure::Deny => OnFailure::Deny,
+    };
+    match &settings.audit.to {
         AuditTo::Off => Ok(Audit::off()),
+        AuditTo::File(path) => {
+            let failed = |error| StartError::Audit(path.display().to_string(), error);
+            Audit::to_file(path.clone(), on_failure).map_err(failed)
+        }
         AuditTo::Stdout => {
             let json = is_json(settings.log_format, io::stdout().is_terminal());
-            Audit::start(io::stdout(), json).map_err(StartError::System)
+            Audit::to_stream(io::stdout(), json, on_failure).map_err(StartError::System)
         }
     }
 }
@@ -106,12 +114,12 @@ async fn serve(
     let metrics = Arc::new(Metrics::new().map_err(internal)?);
     let revision = sources.revision();
     show(&metrics, &settings, &named_tools, &revision);
-    let status = Status::new(path.display().to_string(), revision, tried_out(&shadows));
+    let status = Status::new(path.display().to_string(), revision.clone(), tried_out(&shadows));
     let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
     let tls = prepared.map(ListenerTls::new);
     // Lives as long as this function, and the built-in server with it.
     let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics));
-    let snapshot = builder.snapshot(&settings, policy, &issuers, None).await?;
+    let snapshot = builder.snapshot(&settings, policy, &issuers, &revision, None).await?;
     fetch_keys(&snapshot, None);
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), audit));
     let bounded = Bounded::new(Arc::clone(&gateway));
@@ -131,6 +139,7 @@ async fn serve(
         readiness: readiness.clone(),
     };
     admin.serve("admin", admin_app, None, stopping_admin, &mut services)?;
+    gateway.audit().note(&Note::new("start", &revision));
     readiness.ready();
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(event = "server.ready", version, config = %path.display());

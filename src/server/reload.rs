@@ -13,6 +13,7 @@ use super::{StartError, show};
 use crate::admin::{LastReload, Status, TriedOut};
 use crate::config::{self, Config, Reading, Settings, Sources};
 use crate::gateway::Gateway;
+use crate::telemetry::audit::Note;
 use crate::telemetry::log::Dial;
 use crate::telemetry::metrics::Metrics;
 
@@ -40,6 +41,9 @@ impl Reloader {
                 () = watch.noticed() => false,
                 _ = hangup.recv() => true,
             };
+            if is_forced {
+                self.gateway.audit().reopen();
+            }
             let (path, sources) = (self.path.clone(), self.sources.clone());
             let bound = self.started.listen.clone();
             // Reading takes its time, which requests must not wait for.
@@ -101,7 +105,8 @@ impl Reloader {
         let Config { settings, policy, issuers, named_tools, shadows, warnings, .. } = config;
         let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
         let before = self.gateway.snapshot();
-        let snapshot = self.builder.snapshot(&settings, policy, &issuers, Some(&before)).await?;
+        let snapshot =
+            self.builder.snapshot(&settings, policy, &issuers, revision, Some(&before)).await?;
 
         for line in warnings.to_string().lines() {
             tracing::warn!(event = "config.warning", "{line}");
@@ -111,6 +116,7 @@ impl Reloader {
             self.metrics.forget_issuer(issuer);
         }
         self.gateway.replace(snapshot);
+        self.gateway.audit().note(&Note::new("reload", revision));
         if let (Some(tls), Some(prepared)) = (&self.tls, prepared) {
             tls.replace(prepared);
         }

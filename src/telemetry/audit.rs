@@ -1,14 +1,24 @@
-//! The audit trail: one record per request, allowed or refused. The names of its fields live here.
+//! The audit trail: one record per request, allowed or refused, in a chain that shows what was
+//! changed later.
+
+mod record;
+mod sink;
 
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use serde::{Serialize, Serializer};
+
+pub use self::record::{Args, Note, Record, shorten};
+
+use self::record::harmless;
+use self::sink::{AuditFile, Sink};
+use crate::core::argument::shown::Wanted;
+use crate::core::chain::Chain;
 
 /// How many records may wait to be written.
 const CAPACITY: usize = 8192;
@@ -16,103 +26,22 @@ const CAPACITY: usize = 8192;
 /// How long the writer gathers records before it writes them.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// Longest text from a caller in a record, in characters.
-const MAX_TEXT: usize = 256;
+/// How long the writer waits after a failure before it tries again.
+const RETRY: Duration = Duration::from_millis(250);
 
-/// One request and what became of it. `None` is written as null: it is not known.
-#[derive(Clone, Debug, Serialize)]
-pub struct Record<'a> {
-    /// Version of this schema.
-    pub v: u8,
-    /// When the request's head had been read; RFC 3339, UTC.
-    #[serde(serialize_with = "to_milliseconds")]
-    pub time: jiff::Timestamp,
-    /// Sets audit records apart from log lines.
-    pub kind: &'static str,
-    /// The id that the caller got as `X-Request-Id`.
-    pub request_id: &'a str,
-    /// Who called.
-    pub user: Option<&'a str>,
-    /// The caller's organization.
-    pub organization: Option<&'a str>,
-    /// The name of the token that proved it, or of the expired or revoked one that did not.
-    pub token: Option<&'a str>,
-    /// The name of the issuer of the JWT that proved it.
-    pub issuer: Option<&'a str>,
-    /// The address of the TCP peer.
-    pub client_ip: Option<IpAddr>,
-    /// Where the request was meant to go.
-    pub upstream: Option<&'a str>,
-    /// JSON-RPC method; `GET` or `DELETE` where there is none; as the caller sent it, shortened.
-    pub method: Option<&'a str>,
-    /// The tool that a call names; as the caller sent it, shortened.
-    pub tool: Option<&'a str>,
-    /// The prompt or resource that the request names; as the caller sent it, shortened.
-    pub target: Option<&'a str>,
-    /// `allow` or `deny`.
-    pub decision: &'static str,
-    /// Whether the decision counted; false where a rule is only tried out, and the request passed.
-    pub enforced: bool,
-    /// Why; operators alert on these words.
-    pub reason: &'static str,
-    /// The rule of the configuration that decided, where one did.
-    pub rule: Option<&'a str>,
-    /// `file:line` of the rule.
-    pub place: Option<String>,
-    /// More about the reason.
-    pub detail: Option<String>,
-    /// How it ended, in the words of the metrics.
-    pub outcome: &'static str,
-    /// HTTP status that the caller got; null where the connection ended before.
-    pub status: Option<u16>,
-    /// From the request's head to the end of the answer.
-    pub duration_ms: f64,
-    /// Length of the request body.
-    pub bytes_in: usize,
-    /// Length of the answer's body.
-    pub bytes_out: usize,
-}
+/// The room that is kept for a record, in bytes: more than one without arguments can be long.
+const RECORD: i64 = 8 << 10;
 
-/// Shortens what a caller sent to what a record may hold.
-#[must_use]
-pub fn shorten(text: &str) -> String {
-    if text.len() <= MAX_TEXT { text.to_owned() } else { text.chars().take(MAX_TEXT).collect() }
-}
+/// The room for arguments in full, in bytes.
+const ARGUMENTS: i64 = 16 << 10;
 
-fn to_milliseconds<S: Serializer>(time: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&format_args!("{time:.3}"))
-}
-
-impl Record<'_> {
-    fn append_to(&self, lines: &mut Vec<u8>, json: bool) {
-        if json {
-            // A vector takes everything, and a record has nothing that JSON could not say.
-            let _ = serde_json::to_writer(&mut *lines, self);
-        } else {
-            lines.extend_from_slice(self.to_text().as_bytes());
-        }
-        lines.push(b'\n');
-    }
-
-    /// For a terminal. What a caller sent is escaped, so that it cannot move the cursor.
-    fn to_text(&self) -> String {
-        let who = self.user.unwrap_or("-");
-        let what = [self.upstream, self.method, self.tool, self.target];
-        let what: Vec<&str> = what.into_iter().flatten().collect();
-        let status = self.status.map_or_else(|| "-".to_owned(), |s| s.to_string());
-        let text = format!(
-            "{:.3} {}{} {who} {} {} ({}) {status} {:.1} ms {}",
-            self.time,
-            self.decision,
-            if self.enforced { "" } else { " (not enforced)" },
-            what.join(" "),
-            self.outcome,
-            self.reason,
-            self.duration_ms,
-            self.request_id,
-        );
-        text.escape_debug().to_string()
-    }
+/// What is done where records cannot be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnFailure {
+    /// Calls are made all the same, and what is lost is counted.
+    Count,
+    /// A call whose record has no place is not made.
+    Deny,
 }
 
 /// Takes records and writes them one after another on a thread of its own, so that a slow reader
@@ -121,23 +50,33 @@ impl Record<'_> {
 pub struct Audit {
     queue: Option<Arc<Queue>>,
     json: bool,
+    on_failure: OnFailure,
 }
 
 /// Waits until the records in the queue are written.
 #[derive(Debug)]
 pub struct Writer(Option<JoinHandle<()>>);
 
-/// Room for one record. A call that has none is not made.
+/// Room for one record.
 #[derive(Debug)]
 pub struct Slot {
     queue: Option<Arc<Queue>>,
     json: bool,
+    size: i64,
 }
+
+/// There is no room for the record of a call, and it must not be made without.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoRoom;
 
 #[derive(Debug, Default)]
 struct Queue {
     /// Records that wait, and slots that are out.
     taken: AtomicUsize,
+    /// Bytes that these may need at most.
+    claimed: AtomicI64,
+    /// Bytes that there is room for.
+    room: AtomicI64,
     lines: Mutex<Lines>,
     filled: Condvar,
     /// Whether the last records could not be written.
@@ -148,7 +87,9 @@ struct Queue {
 struct Lines {
     text: Vec<u8>,
     records: usize,
+    claimed: i64,
     closed: bool,
+    reopen: bool,
 }
 
 impl Audit {
@@ -156,37 +97,77 @@ impl Audit {
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub fn start(sink: impl Write + Send + 'static, json: bool) -> io::Result<(Self, Writer)> {
+    pub fn to_stream(
+        sink: impl Write + Send + 'static,
+        json: bool,
+        on_failure: OnFailure,
+    ) -> io::Result<(Self, Writer)> {
+        Self::start(Sink::Stream(Box::new(sink)), json, on_failure)
+    }
+
+    /// Writes to the end of the file at `path`, as JSON.
+    ///
+    /// # Errors
+    /// Where it cannot be opened, or no thread can be started.
+    pub fn to_file(path: PathBuf, on_failure: OnFailure) -> io::Result<(Self, Writer)> {
+        Self::start(Sink::File(AuditFile::open(path)?), true, on_failure)
+    }
+
+    fn start(mut sink: Sink, json: bool, on_failure: OnFailure) -> io::Result<(Self, Writer)> {
         let queue = Arc::new(Queue::default());
+        queue.room.store(sink.room(), Ordering::Relaxed);
         let reader = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("audit".to_owned());
-        let thread = thread.spawn(move || reader.write_to(sink))?;
-        Ok((Self { queue: Some(queue), json }, Writer(Some(thread))))
+        let thread = thread.spawn(move || {
+            Writing { queue: &reader, sink, chain: json.then(|| Chain::new(instance())) }.run();
+        })?;
+        Ok((Self { queue: Some(queue), json, on_failure }, Writer(Some(thread))))
     }
 
     /// Records nothing, because the configuration says so.
     #[must_use]
     pub fn off() -> (Self, Writer) {
-        (Self { queue: None, json: true }, Writer(None))
+        (Self { queue: None, json: true, on_failure: OnFailure::Count }, Writer(None))
     }
 
-    /// Room for the record of one request; `None` where too many wait to be written.
+    /// Room for the record of a call that is about to be made. `None` where it is made without.
+    ///
+    /// # Errors
+    /// [`NoRoom`] where it must not be made.
+    pub fn admit(&self, wanted: &Wanted) -> Result<Option<Slot>, NoRoom> {
+        let is_well = !self.queue.as_ref().is_some_and(|q| q.broken.load(Ordering::Relaxed));
+        match (self.reserve(wanted).filter(|_| is_well), self.on_failure) {
+            (None, OnFailure::Deny) => Err(NoRoom),
+            (slot, _) => Ok(slot),
+        }
+    }
+
+    /// Room for the record of one request; `None` where too many wait to be written, or the disk
+    /// has none.
     #[must_use]
-    pub fn reserve(&self) -> Option<Slot> {
+    pub fn reserve(&self, wanted: &Wanted) -> Option<Slot> {
+        let size = RECORD + if matches!(wanted, Wanted::Full { .. }) { ARGUMENTS } else { 0 };
         if let Some(queue) = &self.queue
-            && queue.taken.fetch_add(1, Ordering::Relaxed) >= CAPACITY
+            && !queue.claim(size)
         {
-            queue.taken.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        Some(Slot { queue: self.queue.clone(), json: self.json })
+        Some(Slot { queue: self.queue.clone(), json: self.json, size })
     }
 
-    /// Whether the last records could not be written. Refusals are still offered to the writer
-    /// then, so that it notices when the sink is well again.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.broken.load(Ordering::Relaxed))
+    /// Writes down something that is not a request. For people it is in the log.
+    pub fn note(&self, note: &Note<'_>) {
+        if let Some(slot) = self.reserve(&Wanted::None).filter(|_| self.json) {
+            slot.put(&serde_json::to_string(note).unwrap_or_default());
+        }
+    }
+
+    /// Opens the file by its name again: somebody has moved the old one away.
+    pub fn reopen(&self) {
+        if let Some(queue) = &self.queue {
+            queue.lines.lock().reopen = true;
+            queue.filled.notify_one();
+        }
     }
 }
 
@@ -200,44 +181,129 @@ impl Drop for Audit {
 }
 
 impl Queue {
-    fn write_to(&self, mut sink: impl Write) {
-        let mut text = Vec::new();
-        loop {
-            text.clear();
-            let records = {
-                let mut lines = self.lines.lock();
-                while lines.records == 0 {
-                    if lines.closed {
-                        return;
-                    }
-                    self.filled.wait(&mut lines);
-                }
-                if !lines.closed {
-                    // One wake and one write for what a busy moment brings, not one for each.
-                    self.filled.wait_while_for(&mut lines, |lines| !lines.closed, GATHER);
-                }
-                std::mem::swap(&mut lines.text, &mut text);
-                std::mem::take(&mut lines.records)
-            };
-            let written = sink.write_all(&text).and_then(|()| sink.flush());
-            self.taken.fetch_sub(records, Ordering::Relaxed);
-            let was_broken = self.broken.swap(written.is_err(), Ordering::Relaxed);
-            if let (Err(error), false) = (written, was_broken) {
-                tracing::error!(event = "audit.write_failed", %error);
+    fn claim(&self, size: i64) -> bool {
+        let is_full = self.taken.fetch_add(1, Ordering::Relaxed) >= CAPACITY;
+        let claimed = self.claimed.fetch_add(size, Ordering::Relaxed);
+        if is_full || claimed.saturating_add(size) > self.room.load(Ordering::Relaxed) {
+            self.release(1, size);
+            return false;
+        }
+        true
+    }
+
+    fn release(&self, records: usize, size: i64) {
+        self.claimed.fetch_sub(size, Ordering::Relaxed);
+        self.taken.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    /// What has come in, at the latest after `patience`.
+    fn next(&self, patience: Option<Duration>) -> Lines {
+        let mut lines = self.lines.lock();
+        let is_quiet = |lines: &mut Lines| lines.records == 0 && !lines.closed && !lines.reopen;
+        match patience {
+            None => self.filled.wait_while(&mut lines, is_quiet),
+            Some(patience) => {
+                self.filled.wait_while_for(&mut lines, |lines| !lines.closed, patience);
             }
+        }
+        if !lines.closed && !lines.reopen {
+            // One wake and one write for what a busy moment brings, not one for each.
+            self.filled.wait_while_for(&mut lines, |lines| !lines.closed, GATHER);
+        }
+        let taken = std::mem::take(&mut *lines);
+        // It is never opened again.
+        lines.closed = taken.closed;
+        taken
+    }
+}
+
+/// The thread that writes.
+struct Writing<'q> {
+    queue: &'q Queue,
+    sink: Sink,
+    /// Absent for people.
+    chain: Option<Chain>,
+}
+
+impl Writing<'_> {
+    fn run(mut self) {
+        // What could not be written stays here, and keeps its place in the queue.
+        let (mut waiting, mut records, mut claimed) = (Vec::new(), 0, 0);
+        let mut is_broken = false;
+        loop {
+            let lines = self.queue.next(is_broken.then_some(RETRY));
+            if lines.closed && lines.records == 0 && self.chain.is_some() {
+                self.seal(stop().as_bytes(), &mut waiting);
+            }
+            self.seal(&lines.text, &mut waiting);
+            records += lines.records;
+            claimed += lines.claimed;
+            let mut written = if lines.reopen { self.sink.reopen() } else { Ok(()) };
+            written = written.and_then(|()| self.sink.write(&waiting));
+            self.queue.room.store(self.sink.room(), Ordering::Relaxed);
+            if written.is_ok() {
+                waiting.clear();
+                self.queue.release(std::mem::take(&mut records), std::mem::take(&mut claimed));
+            }
+            let was_broken = std::mem::replace(&mut is_broken, written.is_err());
+            self.queue.broken.store(is_broken, Ordering::Relaxed);
+            match written {
+                Err(error) if !was_broken => tracing::error!(event = "audit.write_failed", %error),
+                Ok(()) if was_broken => tracing::info!(event = "audit.written_again"),
+                _ => {}
+            }
+            if lines.closed && lines.records == 0 {
+                if records > 0 {
+                    tracing::error!(event = "audit.lost", records);
+                }
+                self.queue.release(records, claimed);
+                self.sink.close();
+                return;
+            }
+        }
+    }
+
+    /// Puts the records of `text` into the chain, and what becomes of them behind `out`.
+    fn seal(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        let Some(chain) = &mut self.chain else {
+            out.extend_from_slice(text);
+            return;
+        };
+        let records = text.split(|byte| *byte == b'\n').filter(|record| !record.is_empty());
+        for record in records.filter_map(|record| std::str::from_utf8(record).ok()) {
+            chain.append(record, out);
         }
     }
 }
 
+fn stop() -> String {
+    serde_json::to_string(&Note::new("stop", "")).unwrap_or_default()
+}
+
+/// A name for this process that no other has.
+fn instance() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+    let host: String = host.trim().chars().filter(is_plain).take(63).collect();
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    format!("{host}-{}", id.get(..8).unwrap_or_default())
+}
+
 impl Slot {
     /// Hands the record to the writer.
-    pub fn write(mut self, record: &Record<'_>) {
+    pub fn write(self, record: &Record<'_>) {
+        let text = if self.json { record.to_json() } else { record.to_text() };
+        self.put(&text);
+    }
+
+    fn put(mut self, text: &str) {
         let Some(queue) = self.queue.take() else { return };
-        let mut line = Vec::with_capacity(1024);
-        record.append_to(&mut line, self.json);
+        let line = if self.json { harmless(text) } else { text.into() };
         let mut lines = queue.lines.lock();
-        lines.text.extend_from_slice(&line);
+        lines.text.extend_from_slice(line.as_bytes());
+        lines.text.push(b'\n');
         lines.records += 1;
+        lines.claimed += self.size;
         // While records are being gathered, the writer wakes by itself.
         if lines.records == 1 {
             queue.filled.notify_one();
@@ -248,7 +314,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(queue) = &self.queue {
-            queue.taken.fetch_sub(1, Ordering::Relaxed);
+            queue.release(1, self.size);
         }
     }
 }
@@ -285,15 +351,18 @@ mod tests {
             time: jiff::Timestamp::UNIX_EPOCH,
             kind: "request",
             request_id: "r1",
+            auth: Some("token"),
             user: Some("alice"),
             organization: None,
             token: None,
             client_ip: None,
             issuer: None,
+            roles: vec!["agent"],
             upstream: Some("t"),
             method: Some(method),
             tool: None,
             target: None,
+            args: None,
             decision: "deny",
             enforced: true,
             reason: "method",
@@ -305,13 +374,14 @@ mod tests {
             duration_ms: 0.5,
             bytes_in: 0,
             bytes_out: 0,
+            config: "51be07aa",
         }
     }
 
     fn written(json: bool, method: &str) -> String {
         let sink = Sink::default();
-        let (audit, writer) = Audit::start(sink.clone(), json).unwrap();
-        audit.reserve().unwrap().write(&record(&shorten(method)));
+        let (audit, writer) = Audit::to_stream(sink.clone(), json, OnFailure::Deny).unwrap();
+        audit.reserve(&Wanted::Keys).unwrap().write(&record(&shorten(method)));
         drop(audit);
         writer.wait();
         String::from_utf8(sink.0.lock().clone()).unwrap()
@@ -320,11 +390,13 @@ mod tests {
     #[test]
     fn a_record_is_one_line_whatever_the_caller_sent() {
         for json in [true, false] {
-            let text = written(json, "x\r\n\u{1b}[31m\u{202e}forged");
-            assert_eq!(text.matches('\n').count(), 1, "{text:?}");
-            assert!(!text.contains('\u{1b}'), "{text:?}");
+            let text = written(json, "x\r\n\u{1b}[31m\u{9b}1m\u{2028}\u{202e}forged");
+            assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{2028}']), "{text:?}");
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), if json { 2 } else { 1 }, "{text:?}");
+            assert!(!json || lines[1].contains(r#""kind":"stop""#), "{text:?}");
         }
-        assert!(written(true, &"y".repeat(10_000)).len() < 1000);
+        assert!(written(true, &"y".repeat(10_000)).len() < 1500);
     }
 
     #[test]
@@ -340,9 +412,9 @@ mod tests {
             }
         }
         let (release, gate) = std::sync::mpsc::channel();
-        let (audit, writer) = Audit::start(Stuck(gate), true).unwrap();
+        let (audit, writer) = Audit::to_stream(Stuck(gate), true, OnFailure::Deny).unwrap();
         let mut taken = 0;
-        while let Some(slot) = audit.reserve() {
+        while let Some(slot) = audit.reserve(&Wanted::Keys) {
             slot.write(&record("m"));
             taken += 1;
             assert!(taken <= CAPACITY);
@@ -370,9 +442,9 @@ mod tests {
             }
         }
         let (done, finished) = std::sync::mpsc::channel();
-        let (audit, writer) = Audit::start(Full(done), true).unwrap();
+        let (audit, writer) = Audit::to_stream(Full(done), true, OnFailure::Deny).unwrap();
         let queue = audit.queue.clone().unwrap();
-        audit.reserve().unwrap().write(&record("m"));
+        audit.reserve(&Wanted::Keys).unwrap().write(&record("m"));
         drop(audit);
         finished.recv().unwrap();
         assert!(queue.broken.load(Ordering::Relaxed));

@@ -79,7 +79,8 @@ class Gateway:
 
     def records(self) -> list:
         """The audit records, one for each line of standard output; complete after `end`."""
-        return [json.loads(line) for line in self.child.stdout.splitlines()]
+        lines = [json.loads(line) for line in self.child.stdout.splitlines()]
+        return [record for record in lines if record["kind"] == "request"]
 
     def end(self):
         """SIGTERM, as an operator would; draining must end well."""

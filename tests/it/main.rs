@@ -11,6 +11,7 @@ mod arguments;
 mod support;
 
 mod assertion;
+mod audit;
 mod authentication;
 mod bodies;
 mod calls;

@@ -240,12 +240,13 @@ impl Lines {
         self.lines.lock().unwrap().join("\n")
     }
 
-    fn wait_for(&self, count: usize) -> Vec<String> {
+    fn wait_for(&self, count: usize, is_wanted: impl Fn(&String) -> bool) -> Vec<String> {
         let guard = self.lines.lock().unwrap();
-        let is_short = |lines: &mut Vec<String>| lines.len() < count;
+        let found = |lines: &Vec<String>| lines.iter().filter(|line| is_wanted(line)).count();
+        let is_short = |lines: &mut Vec<String>| found(lines) < count;
         let (guard, _) = self.grown.wait_timeout_while(guard, PATIENCE, is_short).unwrap();
-        assert!(guard.len() >= count, "{count} lines, and not {:#?}", *guard);
-        guard.clone()
+        assert!(found(&guard) >= count, "{count} lines, and not {:#?}", *guard);
+        guard.iter().filter(|line| is_wanted(line)).cloned().collect()
     }
 }
 
@@ -399,7 +400,8 @@ impl Gateway {
 
     /// Waits for `count` audit records; there must not be more.
     pub(crate) fn audit(&self, count: usize) -> Vec<Value> {
-        let lines = self.stdout.wait_for(count);
+        let is_request = |line: &String| line.contains(r#""kind":"request""#);
+        let lines = self.stdout.wait_for(count, is_request);
         assert_eq!(lines.len(), count, "{lines:#?}");
         lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -1,0 +1,152 @@
+//! Records, line by line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::cli::table::visible;
+use crate::cli::talk::Complaint;
+
+/// How often a file that is followed is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The lines of a file, and with `follow` those that will be written.
+pub(in crate::cli) struct Lines {
+    path: PathBuf,
+    input: Box<dyn BufRead>,
+    /// The file that is read, to notice when another one has its name.
+    file: Option<File>,
+    follow: bool,
+    /// The beginning of a line whose end is not written yet.
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    pub(in crate::cli) fn open(path: &Path, follow: bool) -> Result<Self, Complaint> {
+        let complain =
+            |error: io::Error| Complaint(format!("{} cannot be read: {error}", path.display()));
+        let (input, file): (Box<dyn BufRead>, _) = if path == Path::new("-") {
+            (Box::new(BufReader::new(io::stdin())), None)
+        } else {
+            let file = File::open(path).map_err(complain)?;
+            let same = file.try_clone().map_err(complain)?;
+            (Box::new(BufReader::new(file)), Some(same))
+        };
+        Ok(Self { path: path.to_owned(), input, file, follow, begun: Vec::new() })
+    }
+
+    /// The next line, without its end; what is not UTF-8 is replaced.
+    pub(in crate::cli) fn next(&mut self) -> Result<Option<String>, Complaint> {
+        loop {
+            let read = self.input.read_until(b'\n', &mut self.begun);
+            read.map_err(|error| format!("{} cannot be read: {error}", self.path.display()))?;
+            let is_whole = self.begun.last() == Some(&b'\n');
+            if is_whole || (!self.follow && !self.begun.is_empty()) {
+                let line = std::mem::take(&mut self.begun);
+                return Ok(Some(String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned()));
+            }
+            if !self.follow {
+                return Ok(None);
+            }
+            self.reopen_where_moved();
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
+    /// A file that was moved away, or emptied, goes on under the old name.
+    fn reopen_where_moved(&mut self) {
+        let Some(file) = &mut self.file else { return };
+        let (Ok(named), Ok(read)) = (std::fs::metadata(&self.path), file.metadata()) else {
+            return;
+        };
+        let is_same = named.ino() == read.ino() && named.dev() == read.dev();
+        let is_cut = file.stream_position().is_ok_and(|at| named.len() < at);
+        if (!is_same || is_cut)
+            && let Ok(new) = Self::open(&self.path, true)
+        {
+            *self = new;
+        }
+    }
+}
+
+/// One record.
+pub(in crate::cli) struct Row(Map<String, Value>);
+
+impl Row {
+    pub(in crate::cli) const HEAD: [&str; 8] =
+        ["TIME", "USER", "TOKEN", "FROM", "OUTCOME", "MS", "WHAT", "WHY OR ARGUMENTS"];
+
+    /// `None` where the line is no record.
+    pub(in crate::cli) fn parse(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok().map(Self)
+    }
+
+    pub(in crate::cli) fn get(&self, field: &str) -> Option<&Value> {
+        self.0.get(field).filter(|value| !value.is_null())
+    }
+
+    pub(in crate::cli) fn text(&self, field: &str) -> Option<&str> {
+        self.get(field)?.as_str()
+    }
+
+    pub(in crate::cli) fn moment(&self) -> Option<Timestamp> {
+        self.text("time")?.parse().ok()
+    }
+
+    pub(in crate::cli) fn is_denied(&self) -> bool {
+        self.text("decision") == Some("deny")
+    }
+
+    /// A field for people.
+    pub(in crate::cli) fn shown(&self, field: &str) -> String {
+        match self.get(field) {
+            None => "-".to_owned(),
+            Some(Value::String(text)) => visible(text),
+            Some(other) => visible(&other.to_string()),
+        }
+    }
+
+    /// What it was about: `upstream/tool`, or the method.
+    pub(in crate::cli) fn what(&self) -> String {
+        let named = self.text("tool").or_else(|| self.text("target"));
+        match (self.text("upstream"), named, self.text("method")) {
+            (Some(upstream), Some(name), _) => visible(&format!("{upstream}/{name}")),
+            (Some(upstream), None, Some(method)) => visible(&format!("{upstream} {method}")),
+            (_, _, method) => visible(method.unwrap_or("-")),
+        }
+    }
+
+    /// Why it was refused, or the arguments.
+    fn why(&self) -> String {
+        if self.is_denied() {
+            let enforced = self.get("enforced") != Some(&Value::Bool(false));
+            let mark = if enforced { "" } else { " (only tried out)" };
+            let detail =
+                self.text("detail").map_or_else(String::new, |d| format!(" {}", visible(d)));
+            return format!("{}{detail}{mark}", self.shown("reason"));
+        }
+        let keys = self.get("args").and_then(|args| args.get("keys")).and_then(Value::as_array);
+        if let Some(keys) = keys {
+            let keys: Vec<&str> = keys.iter().filter_map(Value::as_str).collect();
+            return visible(&keys.join(" "));
+        }
+        let values = self.get("args").and_then(|args| args.get("values"));
+        values.map_or_else(String::new, |values| visible(&values.to_string()))
+    }
+
+    pub(in crate::cli) fn cells(&self) -> Vec<String> {
+        let time = self.moment().map_or_else(|| self.shown("time"), |at| format!("{at:.0}"));
+        let ms = self
+            .get("duration_ms")
+            .and_then(Value::as_f64)
+            .map_or_else(String::new, |ms| format!("{ms:.1}"));
+        let [user, token, from, outcome] =
+            ["user", "token", "client_ip", "outcome"].map(|field| self.shown(field));
+        vec![time, user, token, from, outcome, ms, self.what(), self.why()]
+    }
+}

@@ -1,0 +1,243 @@
+//! `doorward explain`: a recorded request, and what the configuration of today would say to it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::audit::files;
+use super::audit::read::{Lines, Row};
+use super::caller::{self, Asked};
+use super::talk::{Complaint, Done, input, loaded, now, say, written};
+use super::{ConfigFile, EXIT_NO, steps};
+use crate::config::Config;
+use crate::core::permission::{Target, TargetKind};
+use crate::core::policy::Route;
+use crate::core::rehearsal::{self, Rehearsed};
+use crate::core::token::AuthFailure;
+
+/// The shortest beginning of a request id that is looked for.
+const MIN_ID: usize = 8;
+
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// The X-Request-Id of the answer, or its beginning
+    #[arg(value_name = "REQUEST_ID")]
+    id: String,
+    /// Files with records, or -; the configuration's where none is named
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The arguments of the call, where they are not recorded: a JSON object, @FILE, or -
+    #[arg(long, value_name = "JSON")]
+    args: Option<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Explain {
+    pub(super) fn run(self) -> Done {
+        if self.id.len() < MIN_ID {
+            return Err(format!("{MIN_ID} characters of the id are needed at least").into());
+        }
+        let Some(row) = self.find()? else {
+            eprintln!("doorward: there is no record of the request {}", self.id);
+            return Ok(ExitCode::from(EXIT_NO));
+        };
+        let config = loaded(&self.config.config)?;
+        let arguments = self.args.as_deref().map(input).transpose()?;
+        let arguments = arguments.or_else(|| recorded(&row));
+        let mut out = String::new();
+        match replay(&config, &row, arguments.as_deref()) {
+            Ok(replayed) => {
+                out += &head(&row, Some(replayed.verdict()));
+                out += &replayed.text(&row);
+            }
+            Err(why) => {
+                out += &head(&row, None);
+                out += &format!("  {}\n", why.0);
+            }
+        }
+        say(&out)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn find(&self) -> Result<Option<Row>, Complaint> {
+        for file in files(&self.files, &self.config)? {
+            let mut lines = Lines::open(&file, false)?;
+            while let Some(line) = lines.next()? {
+                // Most lines need no parsing.
+                let row = line.contains(&self.id).then(|| Row::parse(&line)).flatten();
+                let is_it =
+                    |row: &Row| row.text("request_id").is_some_and(|id| id.starts_with(&self.id));
+                if let Some(row) = row.filter(is_it) {
+                    return Ok(Some(row));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The arguments, where they were recorded in full.
+fn recorded(row: &Row) -> Option<String> {
+    Some(row.get("args")?.get("values")?.to_string())
+}
+
+/// When, who, what, and how it was decided then and is now.
+fn head(row: &Row, now: Option<&str>) -> String {
+    let who = match (row.text("token"), row.text("issuer")) {
+        (Some(_), _) => format!("{} (token {})", row.shown("user"), row.shown("token")),
+        (None, Some(_)) => format!("{} (JWT of {})", row.shown("user"), row.shown("issuer")),
+        (None, None) => row.shown("user"),
+    };
+    let then = match (row.is_denied(), row.get("enforced")) {
+        (true, Some(Value::Bool(false))) => "PASSED then (a refusal that was only tried out)",
+        (true, _) => "DENIED then",
+        (false, _) => "ALLOWED then",
+    };
+    let now = now.map_or_else(String::new, |now| format!(", {now} now"));
+    let detail =
+        row.get("detail").map_or_else(String::new, |_| format!(" {}", row.shown("detail")));
+    let rule = row
+        .get("rule")
+        .map_or_else(String::new, |_| format!(", {} ({})", row.shown("rule"), row.shown("place")));
+    format!(
+        "{}  {who}  {}  {then}{now}\n  then: {}{detail}{rule}; outcome {}, status {}\n",
+        row.shown("time"),
+        row.what(),
+        row.shown("reason"),
+        row.shown("outcome"),
+        row.shown("status"),
+    )
+}
+
+/// What would be decided today.
+struct Replayed {
+    asked: Asked,
+    /// The end of the token, where it comes from the table.
+    validity: String,
+    got: Rehearsed,
+    /// Whether conditions could not be evaluated, because the arguments are not known.
+    is_open: bool,
+}
+
+fn replay(config: &Config, row: &Row, arguments: Option<&str>) -> Result<Replayed, Complaint> {
+    let (asked, validity) = who(config, row)?;
+    let upstream = row.text("upstream").unwrap_or_default();
+    let mut routes = config.policy.routes().map(|(_, route)| route);
+    let route = routes.find(|route| &*route.upstream == upstream);
+    let route = route.ok_or_else(|| format!("there is no upstream `{upstream}` any more"))?;
+    let (got, is_open) = rehearse(route, &asked, row, arguments)?;
+    Ok(Replayed { asked, validity, got, is_open })
+}
+
+fn who(config: &Config, row: &Row) -> Result<(Asked, String), Complaint> {
+    if let Some(name) = row.text("token") {
+        let listed = config.policy.tokens().list().find(|listed| listed.name == name);
+        let listed =
+            listed.ok_or_else(|| format!("the token `{name}` is not in the file any more"))?;
+        let validity = match (listed.revoked, listed.expires) {
+            (Some(at), _) => format!("revoked {}", written(at)),
+            (None, Some(at)) => format!("valid until {}", written(at)),
+            (None, None) => "valid for ever".to_owned(),
+        };
+        return Ok((Asked::of_token(&listed, now()), validity));
+    }
+    let user = row.text("user").ok_or_else(|| {
+        Complaint(
+            "nobody known was calling; the reason above is all that there is to it".to_owned(),
+        )
+    })?;
+    let held = row.get("roles").and_then(Value::as_array).into_iter().flatten();
+    let held: Vec<String> = held.filter_map(Value::as_str).map(str::to_owned).collect();
+    // What a scope gave is no role of the file.
+    let (roles, others): (Vec<_>, Vec<_>) =
+        held.into_iter().partition(|role| config.roles.contains_key(role));
+    let organization = row.text("organization").unwrap_or("organization");
+    let caller = caller::with_roles(config, &roles, user, organization)?;
+    let validity = match others.is_empty() {
+        true => "with the roles of then".to_owned(),
+        false => format!("with the roles of then, but for {}", others.join(", ")),
+    };
+    Ok((Asked { name: user.to_owned(), caller, failure: None }, validity))
+}
+
+fn rehearse(
+    route: &Route,
+    asked: &Asked,
+    row: &Row,
+    arguments: Option<&str>,
+) -> Result<(Rehearsed, bool), Complaint> {
+    if let Some(tool) = row.text("tool") {
+        let is_conditional = !rehearsal::conditions(route, &asked.caller, tool, now()).is_empty();
+        return Ok(match (arguments, row.get("args")) {
+            (Some(arguments), _) => {
+                (rehearsal::call(route, &asked.caller, tool, arguments, now()), false)
+            }
+            (None, _) => {
+                let target = Target { kind: TargetKind::Tool, name: tool };
+                (rehearsal::may_see(route, &asked.caller, target, now()), is_conditional)
+            }
+        });
+    }
+    let name = row.text("target").ok_or_else(|| {
+        Complaint(
+            "it names nothing that is permitted one by one, so there is nothing to replay"
+                .to_owned(),
+        )
+    })?;
+    let is_prompt = row.text("method").is_some_and(|method| method.starts_with("prompts/"));
+    let kind = if is_prompt { TargetKind::Prompt } else { TargetKind::Resource };
+    Ok((rehearsal::may_see(route, &asked.caller, Target { kind, name }, now()), false))
+}
+
+impl Replayed {
+    fn verdict(&self) -> &'static str {
+        match (self.asked.failure, self.got.passes(), self.is_open) {
+            (Some(_), ..) | (None, false, _) => "DENIED",
+            (None, true, false) => "ALLOWED",
+            (None, true, true) => "ALLOWED if its conditions hold",
+        }
+    }
+
+    fn text(&self, row: &Row) -> String {
+        let verdict = self.asked.failure.map_or("ok", AuthFailure::as_str).to_owned();
+        let proof = match row.text("token") {
+            Some(name) => format!("token {name}"),
+            None => "JWT".to_owned(),
+        };
+        let mut out = steps::numbered(&[[proof, self.validity.clone(), verdict]], &self.got.steps);
+        if self.is_open {
+            out += "The arguments are not in the record; give them with --args, or set audit.arguments = \"full\".\n";
+        }
+        if let Some(cure) = self.cure() {
+            out += &format!("To allow it: {cure}.\n");
+        }
+        out
+    }
+
+    /// What would have to change.
+    fn cure(&self) -> Option<String> {
+        use crate::core::permission::Permission;
+        if let Some(failure) = self.asked.failure {
+            return Some(format!("make another token; this one is {}", failure.as_str()));
+        }
+        if self.got.passes() {
+            return None;
+        }
+        let roles = &self.asked.principal().grants().roles;
+        let role = roles.iter().find_map(|role| role.rule.as_ref());
+        let at = |rule: &crate::core::rule::Rule| format!("{} ({})", rule.name(), rule.place());
+        Some(match (self.got.permission?, &self.got.rule, role) {
+            (Permission::Arguments, Some(rule), _) => {
+                format!("change {}, or give the caller a role without that condition", at(rule))
+            }
+            (Permission::DeniedByRule, Some(rule), _) => format!("change {}", at(rule)),
+            (_, _, Some(rule)) => {
+                format!("add it to {}, or give the caller another role", at(rule))
+            }
+            (..) => "give the caller a role, or a grant of its own".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! `[audit]`: where records go, and what is in them.
+
+use std::path::PathBuf;
+
+use super::files::Files;
+use super::read::Table;
+use crate::core::argument::shown::Wanted;
+
+/// What becomes of audit records.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuditSpec {
+    /// Where they go.
+    pub to: AuditTo,
+    /// What happens to calls where they cannot be written.
+    pub on_failure: OnFailure,
+    /// What they hold of the arguments of calls.
+    pub arguments: Wanted,
+}
+
+/// Where audit records go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AuditTo {
+    /// To the end of a file.
+    File(PathBuf),
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+}
+
+/// What happens to calls whose records cannot be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnFailure {
+    /// They are made, and the lost records are counted.
+    Count,
+    /// They are not made.
+    Deny,
+}
+
+/// Parts of names under which arguments are not recorded, unless the configuration says which.
+const REDACTED: [&str; 6] = ["api_key", "apikey", "authorization", "password", "secret", "token"];
+
+pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
+    let to = table.parsed("to", |text| match text {
+        "file" | "off" | "stdout" => Ok(text.to_owned()),
+        _ => Err("must be \"stdout\", \"file\" or \"off\"".to_owned()),
+    });
+    let file = table.string("file");
+    let to = match (to.as_ref().map(|at| at.value.as_str()), file) {
+        (Some("off"), _) => AuditTo::Off,
+        (Some("file"), Some(file)) => AuditTo::File(files.path(file.value)),
+        (Some("file"), None) => {
+            let message = "`file` is missing in [audit]".to_owned();
+            table.report().error(table.span(), message, "add file = \"audit.jsonl\"");
+            AuditTo::Stdout
+        }
+        (_, Some(file)) => {
+            let message = "`file` means nothing without to = \"file\"".to_owned();
+            table.report().error(file.span, message, "add it, or remove `file`");
+            AuditTo::Stdout
+        }
+        (_, None) => AuditTo::Stdout,
+    };
+    let on_failure = table.parsed("on_failure", |text| match text {
+        "count" => Ok(OnFailure::Count),
+        "deny" => Ok(OnFailure::Deny),
+        _ => Err("must be \"deny\" or \"count\"".to_owned()),
+    });
+    let arguments = arguments(&mut table);
+    table.finish();
+    AuditSpec { to, on_failure: on_failure.map_or(OnFailure::Deny, |at| at.value), arguments }
+}
+
+fn arguments(table: &mut Table<'_>) -> Wanted {
+    let mut redact: Vec<String> =
+        table.strings("redact").iter().map(|word| word.value.to_lowercase()).collect();
+    if table.value("redact").is_none() {
+        redact = REDACTED.map(str::to_owned).to_vec();
+    }
+    let wanted = table.parsed("arguments", |text| match text {
+        "none" => Ok(Wanted::None),
+        "keys" => Ok(Wanted::Keys),
+        "full" => Ok(Wanted::Full { redact }),
+        _ => Err("must be \"none\", \"keys\" or \"full\"".to_owned()),
+    });
+    wanted.map_or(Wanted::Keys, |at| at.value)
+}
