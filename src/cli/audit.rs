@@ -12,7 +12,7 @@ use clap::Args;
 use self::read::{Lines, Row};
 use self::when::Moment;
 use super::table::columns;
-use super::talk::{Complaint, Done, loaded, say};
+use super::talk::{Complaint, Done, loaded, many, say};
 use super::{ConfigFile, EXIT_NO};
 use crate::config::AuditTo;
 use crate::core::chain::Verifier;
@@ -98,7 +98,7 @@ impl Audit {
             let head = Row::HEAD.map(str::to_owned).to_vec();
             let lines: Vec<Vec<String>> = std::iter::once(head).chain(shown).collect();
             say(&columns(&lines))?;
-            eprintln!("{count} records, {denied} denied");
+            eprintln!("{}, {denied} denied", many(count, "record"));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -166,9 +166,9 @@ fn verify(files: &[PathBuf]) -> Done {
     }
     let verdict = match faults {
         0 => "no gap, nothing changed".to_owned(),
-        faults => format!("{faults} faults"),
+        faults => many(faults, "fault"),
     };
-    say(&format!("{count} records, {verdict}\n"))?;
+    say(&format!("{}, {verdict}\n", many(count, "record")))?;
     Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) })
 }
 

@@ -118,8 +118,8 @@ struct Replayed {
     /// The end of the token, where it comes from the table.
     validity: String,
     got: Rehearsed,
-    /// Whether conditions could not be evaluated, because the arguments are not known.
-    is_open: bool,
+    /// What could not be evaluated, because the arguments are not known.
+    open: Vec<String>,
 }
 
 fn replay(config: &Config, row: &Row, arguments: Option<&str>) -> Result<Replayed, Complaint> {
@@ -128,8 +128,8 @@ fn replay(config: &Config, row: &Row, arguments: Option<&str>) -> Result<Replaye
     let mut routes = config.policy.routes().map(|(_, route)| route);
     let route = routes.find(|route| &*route.upstream == upstream);
     let route = route.ok_or_else(|| format!("there is no upstream `{upstream}` any more"))?;
-    let (got, is_open) = rehearse(route, &asked, row, arguments)?;
-    Ok(Replayed { asked, validity, got, is_open })
+    let (got, open) = rehearse(route, &asked, row, arguments)?;
+    Ok(Replayed { asked, validity, got, open })
 }
 
 fn who(config: &Config, row: &Row) -> Result<(Asked, String), Complaint> {
@@ -168,18 +168,16 @@ fn rehearse(
     asked: &Asked,
     row: &Row,
     arguments: Option<&str>,
-) -> Result<(Rehearsed, bool), Complaint> {
+) -> Result<(Rehearsed, Vec<String>), Complaint> {
     if let Some(tool) = row.text("tool") {
-        let is_conditional = !rehearsal::conditions(route, &asked.caller, tool, now()).is_empty();
-        return Ok(match (arguments, row.get("args")) {
-            (Some(arguments), _) => {
-                (rehearsal::call(route, &asked.caller, tool, arguments, now()), false)
-            }
-            (None, _) => {
-                let target = Target { kind: TargetKind::Tool, name: tool };
-                (rehearsal::may_see(route, &asked.caller, target, now()), is_conditional)
-            }
-        });
+        if let Some(arguments) = arguments {
+            return Ok((rehearsal::call(route, &asked.caller, tool, arguments, now()), Vec::new()));
+        }
+        let whens = rehearsal::conditions(route, &asked.caller, tool, now());
+        let conditions = whens.iter().flat_map(|when| &when.conditions);
+        let open = conditions.map(|c| format!("{c} ({})", c.rule.place())).collect();
+        let target = Target { kind: TargetKind::Tool, name: tool };
+        return Ok((rehearsal::may_see(route, &asked.caller, target, now()), open));
     }
     let name = row.text("target").ok_or_else(|| {
         Complaint(
@@ -189,15 +187,15 @@ fn rehearse(
     })?;
     let is_prompt = row.text("method").is_some_and(|method| method.starts_with("prompts/"));
     let kind = if is_prompt { TargetKind::Prompt } else { TargetKind::Resource };
-    Ok((rehearsal::may_see(route, &asked.caller, Target { kind, name }, now()), false))
+    Ok((rehearsal::may_see(route, &asked.caller, Target { kind, name }, now()), Vec::new()))
 }
 
 impl Replayed {
     fn verdict(&self) -> &'static str {
-        match (self.asked.failure, self.got.passes(), self.is_open) {
+        match (self.asked.failure, self.got.passes(), self.open.is_empty()) {
             (Some(_), ..) | (None, false, _) => "DENIED",
-            (None, true, false) => "ALLOWED",
-            (None, true, true) => "ALLOWED if its conditions hold",
+            (None, true, true) => "ALLOWED",
+            (None, true, false) => "ALLOWED if its conditions hold",
         }
     }
 
@@ -208,8 +206,11 @@ impl Replayed {
             None => "JWT".to_owned(),
         };
         let mut out = steps::numbered(&[[proof, self.validity.clone(), verdict]], &self.got.steps);
-        if self.is_open {
-            out += "The arguments are not in the record; give them with --args, or set audit.arguments = \"full\".\n";
+        for condition in &self.open {
+            out += &format!("     if {condition}\n");
+        }
+        if !self.open.is_empty() {
+            out += "The arguments are not in the record: give them with --args.\n";
         }
         if let Some(cure) = self.cure() {
             out += &format!("To allow it: {cure}.\n");

@@ -57,6 +57,11 @@ pub(super) fn written(moment: UnixSeconds) -> String {
     jiff::Timestamp::from_second(moment).map_or_else(|_| moment.to_string(), |at| at.to_string())
 }
 
+/// `1 record`, `2 records`.
+pub(super) fn many(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 pub(super) fn now() -> UnixSeconds {
     jiff::Timestamp::now().as_second()
 }

@@ -456,3 +456,29 @@ fn a_test_of_the_policy_that_fails_is_an_error_that_names_the_rule() {
         "tried out is not permitted: {found}"
     );
 }
+
+/// The lines of a block of the shipped file that is commented out, from `first` to an empty line.
+#[cfg(feature = "demo")]
+fn commented(first: &str) -> String {
+    let shipped = include_str!("../../gateway.toml");
+    let from = shipped.find(first).expect(first);
+    let block = shipped[from..].split("\n\n").next().unwrap();
+    block.lines().map(|line| line.strip_prefix("# ").unwrap().to_owned() + "\n").collect()
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_rules_and_tests_in_the_shipped_file_are_good_ones() {
+    let shipped = include_str!("../../gateway.toml");
+    let rules = ["# [[roles.agent.when]]", "# [tools.", "# [[expect]]"].map(commented).concat();
+    let config = read(&format!("{shipped}\n{rules}")).unwrap();
+    assert!(config.warnings.findings().is_empty(), "{}", config.warnings);
+    let role = &config.roles["agent"];
+    assert_eq!((role.when.len(), role.when[0].conditions.len()), (1, 2));
+    let (_, route) = config.policy.routes().next().unwrap();
+    assert_eq!(route.facts.len(), 1);
+    let refused = read(
+        &format!("{shipped}\n{rules}").replace("deny      = [", "deny = [\"tickets/whoami\", "),
+    );
+    assert!(refused.unwrap_err().to_string().contains("`tickets/whoami` is allowed"));
+}
