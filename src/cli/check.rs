@@ -1,26 +1,119 @@
 //! `doorward check`
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use super::{EXIT_CONFIG, complain};
-use crate::config;
+use clap::{Args, ValueEnum};
 
-#[expect(clippy::print_stdout, reason = "the answer of the verb")]
-pub(super) fn check(path: &Path) -> ExitCode {
-    match config::load(path) {
-        Ok(config) => {
-            if !config.warnings.findings().is_empty() {
-                complain(&config.warnings);
-            }
-            let (upstreams, tokens) =
-                (config.settings.upstreams.len(), config.policy.tokens().len());
-            println!("{}: good, {upstreams} upstreams, {tokens} tokens", path.display());
-            ExitCode::SUCCESS
+use super::talk::{Complaint, Done, many, now, say};
+use super::{ConfigFile, EXIT_CONFIG, complain};
+use crate::config::{self, Code, Config, Findings, Severity};
+use crate::core::token::UnixSeconds;
+
+/// Tokens whose end is nearer than this are worth a word, in days.
+const SOON: i64 = 14;
+
+/// How many names a warning lists.
+const NAMED: usize = 5;
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Warnings count as errors
+    #[arg(long)]
+    deny_warnings: bool,
+    /// How findings are shown
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Say what a code means, like DW0012, and check nothing
+    #[arg(long, value_name = "CODE")]
+    explain: Option<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One object
+    Json,
+    /// Commands of GitHub Actions
+    Github,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Done {
+        if let Some(code) = &self.explain {
+            return explain(code);
         }
-        Err(findings) => {
-            complain(&findings);
+        let path = &self.config.config;
+        let (findings, good) = match config::load(path) {
+            Ok(mut config) => {
+                add_expiring(&mut config, now());
+                let (upstreams, tokens) =
+                    (config.settings.upstreams.len(), config.policy.tokens().len());
+                let (upstreams, tokens) = (many(upstreams, "upstream"), many(tokens, "token"));
+                let good = format!("{}: good, {upstreams}, {tokens}\n", path.display());
+                (config.warnings, Some(good))
+            }
+            Err(findings) => (findings, None),
+        };
+        self.show(&findings, good.as_deref())?;
+        let is_denied = self.deny_warnings && findings.counts().1 > 0;
+        Ok(if good.is_none() || is_denied {
             ExitCode::from(EXIT_CONFIG)
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn show(&self, findings: &Findings, good: Option<&str>) -> Result<(), Complaint> {
+        match if self.json { Format::Json } else { self.format } {
+            Format::Json => {
+                say(&(serde_json::to_string_pretty(&findings.json()).unwrap_or_default() + "\n"))
+            }
+            Format::Github => say(&findings.github()),
+            Format::Text => {
+                if !findings.findings().is_empty() {
+                    complain(findings);
+                }
+                say(good.unwrap_or_default())
+            }
         }
     }
+}
+
+fn explain(code: &str) -> Done {
+    let Some(code) = Code::find(code) else {
+        let first = Code::ALL.iter().map(|code| format!("  {}  {}\n", code.as_str(), code.title()));
+        return Err(format!("there is no code `{code}`:\n{}", first.collect::<String>()).into());
+    };
+    say(&format!("{}: {}\n\n{}\n", code.as_str(), code.title(), code.text()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What only a clock can tell.
+fn add_expiring(config: &mut Config, now: UnixSeconds) {
+    const DAY: i64 = 86_400;
+    let tokens = config.policy.tokens().list().filter(|listed| listed.failure(now).is_none());
+    let left = |at: UnixSeconds| (at - now) / DAY;
+    let soon = tokens.filter_map(|listed| Some((left(listed.expires?), listed.name.to_owned())));
+    let mut soon: Vec<(i64, String)> = soon.filter(|(days, _)| *days < SOON).collect();
+    soon.sort();
+    if soon.is_empty() {
+        return;
+    }
+    let named: Vec<String> = soon
+        .iter()
+        .take(NAMED)
+        .map(|(days, name)| {
+            format!("{name} in {}", many(usize::try_from(*days).unwrap_or(0), "day"))
+        })
+        .collect();
+    let more = if soon.len() > NAMED { ", …" } else { "" };
+    let message = format!("{} will expire: {}{more}", many(soon.len(), "token"), named.join(", "));
+    let help = format!("see doorward token list --expiring {SOON}d");
+    config.warnings.add(Severity::Warning, Code::ExpiresSoon, message, help);
 }

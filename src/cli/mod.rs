@@ -33,7 +33,7 @@ enum Verb {
     /// May somebody use something, and which line says so? (exit 0 yes, 1 no, 2 error)
     Can(can::Can),
     /// Check the configuration: every error and warning with its place (exit 2 on errors)
-    Check(ConfigFile),
+    Check(check::Check),
     /// Why was a request refused, or let through? What would be decided today? (exit 1 if unknown)
     Explain(explain::Explain),
     /// Ask the gateway that runs with this configuration whether it is ready (exit 1 if not)
@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Audit(audit) => audit.run(),
         Verb::Can(can) => can.run(),
-        Verb::Check(file) => Ok(check::check(&file.config)),
+        Verb::Check(check) => check.run(),
         Verb::Explain(explain) => explain.run(),
         Verb::Health(file) => Ok(health::health(&file.config)),
         Verb::Run(file) => Ok(run::run(&file.config)),

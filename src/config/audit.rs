@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::code::Code;
 use super::files::Files;
 use super::read::Table;
 use crate::core::argument::shown::Wanted;
@@ -51,12 +52,17 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
         (Some("file"), Some(file)) => AuditTo::File(files.path(file.value)),
         (Some("file"), None) => {
             let message = "`file` is missing in [audit]".to_owned();
-            table.report().error(table.span(), message, "add file = \"audit.jsonl\"");
+            table.report().error(
+                Code::Missing,
+                table.span(),
+                message,
+                "add file = \"audit.jsonl\"",
+            );
             AuditTo::Stdout
         }
         (_, Some(file)) => {
             let message = "`file` means nothing without to = \"file\"".to_owned();
-            table.report().error(file.span, message, "add it, or remove `file`");
+            table.report().error(Code::Conflict, file.span, message, "add it, or remove `file`");
             AuditTo::Stdout
         }
         (_, None) => AuditTo::Stdout,

@@ -3,6 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeValue};
 
+use super::code::Code;
 use super::policy::Reader;
 use super::read::{At, Table};
 use super::values;
@@ -19,7 +20,12 @@ pub(super) fn of_role(role: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<When
         let texts = table.strings("tools");
         if texts.is_empty() {
             let message = "`tools` is missing, so no call is meant".to_owned();
-            table.report().error(table.span(), message, "add tools = [\"upstream/tool\"]");
+            table.report().error(
+                Code::Missing,
+                table.span(),
+                message,
+                "add tools = [\"upstream/tool\"]",
+            );
         }
         let tools = reader.tools(&table, "tools", texts);
         whens.push(when(table, tools, reader));
@@ -59,7 +65,7 @@ fn when(
     if conditions.is_empty() {
         let message = "there are no conditions in `arguments`".to_owned();
         let help = "add arguments.\"/name\" = { in = [\"a\", \"b\"] }";
-        table.report().error(table.span(), message, help);
+        table.report().error(Code::Condition, table.span(), message, help);
     }
     let message = table.parsed("message", |text| match text.chars().count() {
         1..=MAX_MESSAGE => Ok(text.to_owned()),
@@ -81,11 +87,21 @@ fn condition(name: &At<&str>, mut table: Table<'_>, reader: &mut Reader<'_>) -> 
     let is_optional = table.flag("optional");
     if tests.is_empty() {
         let message = format!("nothing is asked of `{}`", name.value.escape_debug());
-        table.report().error(name.span.clone(), message, "add one of equals, in, max, …");
+        table.report().error(
+            Code::Condition,
+            name.span.clone(),
+            message,
+            "add one of equals, in, max, …",
+        );
     }
     if tests.contains(&Test::Absent) && (tests.len() > 1 || is_optional) {
         let message = "`absent` says all, and leaves nothing to ask".to_owned();
-        table.report().error(name.span.clone(), message, "remove `absent`, or the others");
+        table.report().error(
+            Code::Condition,
+            name.span.clone(),
+            message,
+            "remove `absent`, or the others",
+        );
     }
     let shadow = reader.shadow(&mut table);
     let rule = table.rule();
@@ -169,12 +185,17 @@ impl Reader<'_> {
             }
             (true, None, Some(mode)) => {
                 let message = "a rule that is only tried out needs an end".to_owned();
-                table.report().error(mode.span, message, "add until = 2027-06-30");
+                table.report().error(Code::Shadow, mode.span, message, "add until = 2027-06-30");
                 None
             }
             (false, Some(_), _) => {
                 let message = "`until` means nothing without mode = \"shadow\"".to_owned();
-                table.report().error(table.span(), message, "add it, or remove `until`");
+                table.report().error(
+                    Code::Shadow,
+                    table.span(),
+                    message,
+                    "add it, or remove `until`",
+                );
                 None
             }
             _ => None,

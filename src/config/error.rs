@@ -4,6 +4,9 @@ use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use super::code::Code;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,11 +17,24 @@ pub enum Severity {
     Warning,
 }
 
+impl Severity {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
     /// Error or warning.
     pub severity: Severity,
+    /// What kind of fault.
+    pub code: Code,
     /// The file that it is about: 0 for the configuration itself, then what it includes.
     pub file: usize,
     /// The bytes of the file that it is about.
@@ -58,6 +74,7 @@ impl Findings {
     pub(super) fn unreadable(path: &str, reason: &str) -> Self {
         let finding = Finding {
             severity: Severity::Error,
+            code: Code::Unreadable,
             file: 0,
             span: 0..0,
             message: format!("cannot read the configuration: {reason}"),
@@ -79,14 +96,70 @@ impl Findings {
         self.findings.iter().any(|f| f.severity == Severity::Error)
     }
 
+    /// The findings without those that are advice only; see [`Code::is_advice`].
+    #[must_use]
+    pub fn without_advice(&self) -> Self {
+        let mut findings = self.findings.clone();
+        findings.retain(|finding| !finding.code.is_advice());
+        Self { sources: self.sources.clone(), findings }
+    }
+
+    /// Adds a finding about the configuration as a whole.
+    pub fn add(&mut self, severity: Severity, code: Code, message: String, help: String) {
+        self.findings.push(Finding { severity, code, file: 0, span: 0..0, message, help });
+    }
+
+    /// How many errors and warnings there are.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let count = |severity| self.findings.iter().filter(|f| f.severity == severity).count();
+        (count(Severity::Error), count(Severity::Warning))
+    }
+
+    /// The findings for scripts.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let finding = |finding: &Finding| {
+            let (line, column) = self.position(finding);
+            json!({
+                "severity": finding.severity.as_str(),
+                "code": finding.code.as_str(),
+                "file": self.source(finding.file).0,
+                "line": line,
+                "column": column,
+                "message": finding.message,
+                "help": finding.help,
+            })
+        };
+        let (errors, warnings) = self.counts();
+        let findings: Vec<Value> = self.findings.iter().map(finding).collect();
+        json!({"errors": errors, "warnings": warnings, "findings": findings})
+    }
+
+    /// The findings as commands that GitHub Actions shows beside the lines of a change.
+    #[must_use]
+    pub fn github(&self) -> String {
+        let escaped =
+            |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
+        let line = |finding: &Finding| {
+            let (line, column) = self.position(finding);
+            let file = property(self.source(finding.file).0);
+            let gap = if finding.help.is_empty() { "" } else { "; " };
+            let text = escaped(&format!("{}{gap}{}", finding.message, finding.help));
+            let (severity, code) = (finding.severity.as_str(), finding.code.as_str());
+            format!("::{severity} file={file},line={line},col={column},title={code}::{text}\n")
+        };
+        self.findings.iter().map(line).collect()
+    }
+
     /// The findings with the lines that they are about, for a person. `colours` is for terminals.
     #[must_use]
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
         let shown = self.findings.iter().map(|f| renderer.render(&self.report(f)));
         let mut out: String = shown.map(|text| text + "\n").collect();
-        let count = |severity| self.findings.iter().filter(|f| f.severity == severity).count();
-        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let (errors, warnings) = self.counts();
         let path = self.sources.first().map_or("", |source| &source.path);
         let many = |count: usize, what: &str| match count {
             1 => format!("1 {what}"),
@@ -107,7 +180,8 @@ impl Findings {
         let snippet = Snippet::source(text)
             .path(path)
             .annotation(AnnotationKind::Primary.span(span).label(&finding.help));
-        vec![level.primary_title(&finding.message).element(snippet)]
+        let title = level.primary_title(&finding.message).id(finding.code.as_str());
+        vec![title.element(snippet)]
     }
 
     /// Path and text of a file.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
+use super::code::Code;
 use super::policy::Decides;
 use super::read::{At, Table, did_you_mean};
 use super::values;
@@ -49,7 +50,7 @@ pub(super) fn read(file: &mut Table<'_>, decides: &Decides) {
         if count == 0 {
             let message = "nothing is expected".to_owned();
             let help = "add allow = [\"upstream/tool\"] or deny = […]";
-            table.report().error(table.span(), message, help);
+            table.report().error(Code::Missing, table.span(), message, help);
         }
         table.finish();
     }
@@ -73,7 +74,7 @@ fn check(
     let Some(route) = routes.iter().find(|route| &*route.upstream == upstream) else {
         let names: Vec<&str> = routes.iter().map(|route| &*route.upstream).collect();
         let message = format!("`{}` names no upstream of this file", text.value.escape_debug());
-        table.report().error(text.span, message, did_you_mean(upstream, &names));
+        table.report().error(Code::Unknown, text.span, message, did_you_mean(upstream, &names));
         return;
     };
     let target = Target { kind: expected.kind, name };
@@ -98,7 +99,7 @@ fn fail(table: &Table<'_>, span: Range<usize>, what: &str, caller: &Caller, got:
         None => "no rule is about it".to_owned(),
     };
     let message = format!("`{}` is {verdict} for {who} ({why}{pointer})", what.escape_debug());
-    table.report().error(span, message, by);
+    table.report().error(Code::Expectation, span, message, by);
 }
 
 /// Who is meant: a token, or somebody with roles or with claims.
@@ -115,7 +116,7 @@ fn caller(table: &mut Table<'_>, decides: &Decides) -> Option<Caller> {
     {
         let message = "it must say who calls, in one way".to_owned();
         let help = "add token = \"NAME\", or roles = […], or issuer = \"NAME\" and claims = {…}";
-        table.report().error(table.span(), message, help);
+        table.report().error(Code::Missing, table.span(), message, help);
         return None;
     }
     if let Some(name) = token {
@@ -131,7 +132,9 @@ fn caller(table: &mut Table<'_>, decides: &Decides) -> Option<Caller> {
         let claims = claims.map(|value| json(value.get_ref()));
         let claims = claims.and_then(|value| value.as_object().cloned()).unwrap_or_default();
         return Caller::of_claims(&found.issuer, claims)
-            .map_err(|fault| table.report().error(name.span.clone(), fault.to_string(), ""))
+            .map_err(|fault| {
+                table.report().error(Code::BadValue, name.span.clone(), fault.to_string(), "")
+            })
             .ok();
     }
     let mut held = Vec::new();
@@ -153,7 +156,12 @@ fn known<T>(
 ) -> Option<T> {
     if found.is_none() {
         let message = format!("{what} `{}` does not exist", name.value.escape_debug());
-        table.report().error(name.span.clone(), message, did_you_mean(name.value, &names()));
+        table.report().error(
+            Code::Unknown,
+            name.span.clone(),
+            message,
+            did_you_mean(name.value, &names()),
+        );
     }
     found
 }

@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 
+use super::code::Code;
 use super::files::Files;
 use super::read::{At, Table};
 use super::values;
@@ -45,7 +46,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Identity {
     let organization_header = organization.map_or(default, |at| at.value);
     if user_header == organization_header {
         let message = "user and organization need headers of their own".to_owned();
-        table.report().error(span, message, "choose another name");
+        table.report().error(Code::Conflict, span, message, "choose another name");
     }
     let mut identity = Identity { user_header, organization_header, assertion: None };
     identity.assertion = assertion(table.table("assertion"), &identity, files);
@@ -60,7 +61,7 @@ fn assertion(mut table: Table<'_>, identity: &Identity, files: &Files) -> Option
     let header = table.parsed("header", values::header_name);
     if let Some(at) = header.as_ref().filter(|at| identity.uses(&at.value)) {
         let message = "the assertion needs a header of its own".to_owned();
-        table.report().error(at.span.clone(), message, "choose another name");
+        table.report().error(Code::Conflict, at.span.clone(), message, "choose another name");
     }
     let default = HeaderName::from_static("x-doorward-assertion");
     let header = header.map_or(default, |at| at.value);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 use sha2::{Digest as _, Sha256};
 
+use super::code::Code;
 use super::files::Files;
 use super::policy::Reader;
 use super::read::{At, Table};
@@ -68,12 +69,12 @@ pub(super) fn read(
         if !has_public_url {
             let message =
                 "an issuer's tokens are for a URL, and `public_url` is missing".to_owned();
-            report.error(name.span.clone(), message, "add public_url in [server]");
+            report.error(Code::Missing, name.span.clone(), message, "add public_url in [server]");
         }
         let Some(spec) = issuer(&name, table, reader, files) else { continue };
         if found.iter().any(|other| other.issuer.issuer == spec.issuer.issuer) {
             let message = "another issuer has the same `issuer`".to_owned();
-            report.error(name.span.clone(), message, "put both into one table");
+            report.error(Code::Duplicate, name.span.clone(), message, "put both into one table");
         }
         found.push(spec);
     }
@@ -162,7 +163,12 @@ fn keys(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
     let max_stale = max_stale.map_or(Duration::from_secs(24 * 60 * 60), |at| at.value);
     if table.value("jwks_url").is_some() == table.value("jwks_file").is_some() {
         let message = "an issuer needs either `jwks_url` or `jwks_file`".to_owned();
-        table.report().error(table.span(), message, "its metadata calls it jwks_uri");
+        table.report().error(
+            Code::Missing,
+            table.span(),
+            message,
+            "its metadata calls it jwks_uri",
+        );
     }
     match (url, file) {
         (Some(url), None) => Some(IssuerKeys::Url { url: url.value, ca_file, refresh, max_stale }),
@@ -186,7 +192,12 @@ fn algorithms(table: &mut Table<'_>) -> Vec<Algorithm> {
     }
     if texts.is_empty() {
         let message = "`algorithms` is empty, and no token would be good".to_owned();
-        table.report().error(table.span(), message, "leave it out for RS256 and ES256");
+        table.report().error(
+            Code::BadValue,
+            table.span(),
+            message,
+            "leave it out for RS256 and ES256",
+        );
     }
     let checked = texts.into_iter().filter_map(|text| table.check("algorithms", text, parse));
     checked.map(|at| at.value).collect()
@@ -210,7 +221,7 @@ fn organization(table: &mut Table<'_>) -> Option<Organization> {
     let has = ["organization_claim", "organization"].map(|key| table.value(key).is_some());
     if has[0] == has[1] {
         let message = "an issuer needs either `organization_claim` or `organization`".to_owned();
-        table.report().error(table.span(), message, "");
+        table.report().error(Code::Missing, table.span(), message, "");
     }
     claim.map(Organization::Claim).or_else(|| fixed.map(Organization::Fixed))
 }
@@ -235,7 +246,7 @@ fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Ve
     for (name, value) in table.entries("scopes") {
         if !is_scope(name.value) {
             let message = format!("`{}` is not a scope", name.value.escape_debug());
-            table.report().error(name.span.clone(), message, "see RFC 6749 3.3");
+            table.report().error(Code::BadValue, name.span.clone(), message, "see RFC 6749 3.3");
         }
         let role = format!("scope {}", name.value);
         let granted = match value.get_ref().as_table() {
@@ -271,7 +282,7 @@ fn initial_scopes(table: &mut Table<'_>, scopes: &BTreeMap<String, Vec<Arc<Role>
     }
     for text in texts.iter().filter(|text| !is_scope(text.value)) {
         let message = format!("`{}` is not a scope", text.value.escape_debug());
-        table.report().error(text.span.clone(), message, "see RFC 6749 3.3");
+        table.report().error(Code::BadValue, text.span.clone(), message, "see RFC 6749 3.3");
     }
     texts.into_iter().map(|at| at.value.to_owned()).collect()
 }

@@ -5,6 +5,7 @@
 //! the result, and it never reads a clock.
 
 mod audit;
+mod code;
 mod conditions;
 mod error;
 mod expect;
@@ -29,6 +30,7 @@ use self::error::Source;
 use self::files::Files;
 use self::read::{Report, Table};
 pub use audit::{AuditSpec, AuditTo, OnFailure};
+pub use code::Code;
 pub use error::{Finding, Findings, Severity};
 pub use files::Sources;
 pub use identity::Assertion;
@@ -178,7 +180,7 @@ fn parse_with(
 fn parse_toml<'t>(text: &'t str, report: &Report) -> Option<toml::Spanned<DeTable<'t>>> {
     let (root, syntax) = DeTable::parse_recoverable(text);
     for error in &syntax {
-        report.error(error.span().unwrap_or(0..0), error.message().to_owned(), "");
+        report.error(Code::Syntax, error.span().unwrap_or(0..0), error.message().to_owned(), "");
     }
     syntax.is_empty().then_some(root)
 }
@@ -197,7 +199,7 @@ fn included(file: &mut Table<'_>, files: &Files) -> Vec<Source> {
                 Ok(text) => found.push(Source { path: name, text }),
                 Err(reason) => {
                     let message = format!("`include` names {name}, which cannot be read: {reason}");
-                    file.report().error(span.clone(), message, "");
+                    file.report().error(Code::Unreadable, span.clone(), message, "");
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::code::Code;
 use super::conditions;
 use super::files::Files;
 use super::issuers::{self, IssuerSpec};
@@ -57,6 +58,7 @@ pub(super) fn read<'t>(
         digests: HashMap::new(),
         certificates: HashMap::new(),
         shadows: Vec::new(),
+        endless: 0,
         asks_for_certificates: settings.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
     };
     let facts = conditions::of_tools(file, &mut reader);
@@ -71,14 +73,19 @@ pub(super) fn read<'t>(
     for (name, table) in tables {
         if !names.insert(name.value.to_owned()) {
             let message = format!("token `{}` is in another file, too", name.value);
-            table.report().error(name.span.clone(), message, "give it another name");
+            table.report().error(
+                Code::Duplicate,
+                name.span.clone(),
+                message,
+                "give it another name",
+            );
         }
         specs.extend(reader.token(&name, table));
     }
     let issuers = issuers::read(file, &mut reader, settings.public_url.is_some(), files);
     if names.is_empty() && file.value("issuers").is_none() {
         let message = "there are no tokens: every call will be refused".to_owned();
-        file.report().warning(0..0, message, "add [tokens.NAME]");
+        file.report().warning(Code::NoTokens, 0..0, message, "add [tokens.NAME]");
     }
     let facts: Arc<[When]> = facts.into();
     let routes = settings.upstreams.iter().map(|upstream| {
@@ -118,6 +125,8 @@ pub(super) struct Reader<'s> {
     /// The same for names in certificates.
     certificates: HashMap<String, String>,
     asks_for_certificates: bool,
+    /// How many tokens without an end there are, so far.
+    endless: usize,
     /// Rules that are only tried out, so far.
     pub(super) shadows: Vec<(Rule, Shadow)>,
 }
@@ -138,6 +147,9 @@ impl Reader<'_> {
         let [tools, prompts, resources] = keys;
         let mut read = |key, parse: Parse| {
             let texts = table.strings(key);
+            if key == "tools" {
+                texts.iter().for_each(|text| warn_of_everything(table, text));
+            }
             let patterns =
                 texts.into_iter().filter_map(|text| self.pattern(table, key, text, parse));
             patterns.collect::<Vec<_>>()
@@ -189,13 +201,14 @@ impl Reader<'_> {
             Err(why) => {
                 let message = format!("`{}` {why}", text.value.escape_debug());
                 let help = "write it as \"upstream/name\", or \"upstream/uri\" for resources";
-                table.report().error(text.span, message, help);
+                table.report().error(Code::Pattern, text.span, message, help);
                 return None;
             }
         };
         if !self.upstreams.iter().any(|u| pattern.covers_upstream(u)) {
             let upstream = text.value.split('/').next().unwrap_or_default();
             table.report().error(
+                Code::Unknown,
                 text.span,
                 format!("`{}` names no upstream of this file", text.value.escape_debug()),
                 format!(
@@ -227,6 +240,10 @@ impl Reader<'_> {
         let grants = self.grants(&mut table);
         let expires = expires(&mut table);
         let revoked = moment(&mut table, "revoked");
+        let is_demo = digest.as_ref().is_some_and(|digest| is_demo(&digest.value));
+        if revoked.is_none() && !is_demo && says_never(&mut table) {
+            self.warn_of_endless(name, &table);
+        }
         if let Some(digest) = &digest {
             self.check_digest(name.value, digest, &table);
         }
@@ -243,6 +260,18 @@ impl Reader<'_> {
         })
     }
 
+    /// The first few are enough to be reminded.
+    fn warn_of_endless(&mut self, name: &At<&str>, table: &Table<'_>) {
+        const NAMED: usize = 5;
+        self.endless += 1;
+        if self.endless <= NAMED {
+            let more = if self.endless == NAMED { "; there may be more like it" } else { "" };
+            let message = format!("token `{}` never expires{more}", name.value);
+            let help = "doorward token new NAME --expires 90d makes one with an end";
+            table.report().warning(Code::NeverExpires, name.span.clone(), message, help);
+        }
+    }
+
     /// The digest itself, or where it is: one of the three keys, where a certificate is not enough.
     fn digest(&self, table: &mut Table<'_>, is_needed: bool) -> Option<At<Digest>> {
         let given = [
@@ -255,7 +284,12 @@ impl Reader<'_> {
         if count > 1 || (count == 0 && is_needed) {
             let message =
                 "a token needs one of `sha256`, `sha256_file`, `sha256_env`, or `san`".to_owned();
-            table.report().error(table.span(), message, "make one with: doorward token new");
+            table.report().error(
+                Code::Conflict,
+                table.span(),
+                message,
+                "make one with: doorward token new",
+            );
         }
         given.into_iter().flatten().next()
     }
@@ -276,6 +310,7 @@ impl Reader<'_> {
         if known.is_none() {
             let names: Vec<&str> = self.roles.keys().map(String::as_str).collect();
             table.report().error(
+                Code::Unknown,
                 name.span.clone(),
                 format!("role `{}` does not exist", name.value.escape_debug()),
                 format!("{}defined here: {}", did_you_mean(name.value, &names), names.join(", ")),
@@ -287,6 +322,7 @@ impl Reader<'_> {
     pub(super) fn check_upstream(&self, table: &Table<'_>, name: &At<&str>) {
         if !self.upstreams.contains(&name.value) {
             table.report().error(
+                Code::Unknown,
                 name.span.clone(),
                 format!("upstream `{}` does not exist", name.value.escape_debug()),
                 format!(
@@ -301,6 +337,7 @@ impl Reader<'_> {
     fn check_certificate(&mut self, name: &str, shown: &At<String>, table: &Table<'_>) {
         if let Some(other) = self.certificates.insert(shown.value.clone(), name.to_owned()) {
             table.report().error(
+                Code::Duplicate,
                 shown.span.clone(),
                 format!("tokens `{other}` and `{name}` have the same `san`"),
                 "one certificate is one caller",
@@ -309,21 +346,22 @@ impl Reader<'_> {
         if !self.asks_for_certificates {
             let message = "`san` means nothing: no client is asked for a certificate".to_owned();
             let help = "add client_ca_file in [server.tls]";
-            table.report().warning(shown.span.clone(), message, help);
+            table.report().warning(Code::Useless, shown.span.clone(), message, help);
         }
     }
 
     fn check_digest(&mut self, name: &str, digest: &At<Digest>, table: &Table<'_>) {
         if let Some(other) = self.digests.insert(digest.value, name.to_owned()) {
             table.report().error(
+                Code::Duplicate,
                 digest.span.clone(),
                 format!("tokens `{other}` and `{name}` have the same digest"),
                 "one secret is one caller; make another with: doorward token new",
             );
         }
-        let is_demo = DEMO_DIGESTS.iter().any(|d| values::sha256(d) == Ok(digest.value));
-        if is_demo && self.exposed {
+        if is_demo(&digest.value) && self.exposed {
             table.report().error(
+                Code::DemoToken,
                 digest.span.clone(),
                 format!(
                     "token `{name}` is the public demo token, and the listener is not loopback"
@@ -334,17 +372,32 @@ impl Reader<'_> {
     }
 }
 
+/// What is granted today should not grow by itself tomorrow.
+fn warn_of_everything(table: &Table<'_>, text: &At<&str>) {
+    if let Some((upstream, "*" | "**")) = text.value.split_once('/') {
+        let message = format!("`{}` grants every tool of {upstream}", text.value);
+        let help = "name tools, or a family of them like \"upstream/get_*\"";
+        table.report().warning(Code::Wildcard, text.span.clone(), message, help);
+    }
+}
+
+fn is_demo(digest: &Digest) -> bool {
+    DEMO_DIGESTS.iter().any(|demo| values::sha256(demo).as_ref() == Ok(digest))
+}
+
+fn says_never(table: &mut Table<'_>) -> bool {
+    table.value("expires").is_some_and(|value| value.get_ref().as_str() == Some("never"))
+}
+
 /// Expiry has to be said, so that nobody forgets it.
 fn expires(table: &mut Table<'_>) -> Option<UnixSeconds> {
-    let says_never =
-        |value: &toml::Spanned<toml::de::DeValue<'_>>| value.get_ref().as_str() == Some("never");
     match table.value("expires") {
-        Some(value) if says_never(value) => None,
+        Some(_) if says_never(table) => None,
         Some(_) => moment(table, "expires"),
         None => {
             let message = "`expires` is missing".to_owned();
             let help = "add a date like expires = 2027-06-30, or expires = \"never\"";
-            table.report().error(table.span(), message, help);
+            table.report().error(Code::Missing, table.span(), message, help);
             None
         }
     }
@@ -356,7 +409,12 @@ pub(super) fn moment(table: &mut Table<'_>, key: &'static str) -> Option<UnixSec
     if parsed.is_none() {
         let span: Range<usize> = value.span();
         let message = format!("`{key}` must be a date, or a date and time with its offset");
-        table.report().error(span, message, "write 2027-06-30 or 2027-06-30T12:00:00Z, unquoted");
+        table.report().error(
+            Code::WrongType,
+            span,
+            message,
+            "write 2027-06-30 or 2027-06-30T12:00:00Z, unquoted",
+        );
     }
     parsed
 }

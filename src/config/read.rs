@@ -11,6 +11,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::code::Code;
 use super::error::{Finding, Severity, Source};
 use crate::core::rule::Rule;
 use crate::core::secret::is_name;
@@ -44,16 +45,29 @@ impl Report {
         Rule::new(name, Arc::clone(&self.path), line)
     }
 
-    pub(super) fn error(&self, span: Range<usize>, message: String, help: impl Into<String>) {
-        self.add(Severity::Error, span, message, help.into());
+    pub(super) fn error(
+        &self,
+        code: Code,
+        span: Range<usize>,
+        message: String,
+        help: impl Into<String>,
+    ) {
+        let (file, help) = (self.file, help.into());
+        self.add(Finding { severity: Severity::Error, code, file, span, message, help });
     }
 
-    pub(super) fn warning(&self, span: Range<usize>, message: String, help: impl Into<String>) {
-        self.add(Severity::Warning, span, message, help.into());
+    pub(super) fn warning(
+        &self,
+        code: Code,
+        span: Range<usize>,
+        message: String,
+        help: impl Into<String>,
+    ) {
+        let (file, help) = (self.file, help.into());
+        self.add(Finding { severity: Severity::Warning, code, file, span, message, help });
     }
 
-    fn add(&self, severity: Severity, span: Range<usize>, message: String, help: String) {
-        let finding = Finding { severity, file: self.file, span, message, help };
+    fn add(&self, finding: Finding) {
         self.findings.borrow_mut().push(finding);
     }
 
@@ -101,13 +115,20 @@ impl<'t> Table<'t> {
 
     /// The value of `key`, which is thereby a known one.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.table?.get(key)
     }
 
     pub(super) fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
         let found = value.get_ref().type_str();
-        self.report.error(value.span(), format!("`{key}` must be {wanted}, not {found}"), "");
+        self.report.error(
+            Code::WrongType,
+            value.span(),
+            format!("`{key}` must be {wanted}, not {found}"),
+            "",
+        );
     }
 
     pub(super) fn string(&mut self, key: &'static str) -> Option<At<&'t str>> {
@@ -123,6 +144,7 @@ impl<'t> Table<'t> {
     pub(super) fn required_string(&mut self, key: &'static str) -> Option<At<&'t str>> {
         if self.table.is_some_and(|t| !t.contains_key(key)) {
             self.report.error(
+                Code::Missing,
                 self.span(),
                 format!("`{key}` is missing in [{}]", self.name),
                 format!("add `{key} = \"…\"`"),
@@ -142,7 +164,7 @@ impl<'t> Table<'t> {
             // The parser knows which unit is missing.
             let why = parse(number.as_str()).err();
             let why = why.unwrap_or_else(|| "must be a string in quotes".to_owned());
-            self.report.error(value.span(), format!("`{key}` {why}"), "");
+            self.report.error(Code::WrongType, value.span(), format!("`{key}` {why}"), "");
             return None;
         }
         let text = self.string(key)?;
@@ -159,7 +181,7 @@ impl<'t> Table<'t> {
         match parse(text.value) {
             Ok(value) => Some(At { value, span: text.span }),
             Err(why) => {
-                self.report.error(text.span, format!("`{key}` {why}"), "");
+                self.report.error(Code::BadValue, text.span, format!("`{key}` {why}"), "");
                 None
             }
         }
@@ -200,7 +222,12 @@ impl<'t> Table<'t> {
         let number = number.filter(|n| range.contains(n));
         if number.is_none() {
             let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-            self.report.error(value.span(), format!("`{key}` must be {wanted}"), "");
+            self.report.error(
+                Code::BadValue,
+                value.span(),
+                format!("`{key}` must be {wanted}"),
+                "",
+            );
         }
         number
     }
@@ -300,6 +327,7 @@ impl<'t> Table<'t> {
             let at = At { value: name.get_ref().as_ref(), span: name.span() };
             if !is_name(at.value) {
                 self.report.error(
+                    Code::BadName,
                     at.span.clone(),
                     format!("`{}` is not a name", at.value.escape_debug()),
                     "use 1 to 64 letters, digits, \"-\", \"_\" and \".\"",
@@ -337,6 +365,7 @@ impl<'t> Table<'t> {
             let place =
                 if self.name.is_empty() { "the file".into() } else { format!("[{}]", self.name) };
             self.report.error(
+                Code::UnknownKey,
                 key.span(),
                 format!("unknown key `{}` in {place}", name.escape_debug()),
                 format!("{}known here: {}", did_you_mean(name, &self.known), self.known.join(", ")),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::audit::{self, AuditSpec};
+use super::code::Code;
 use super::files::Files;
 use super::identity::{self, Assertion, Identity};
 use super::read::{At, Table};
@@ -183,11 +184,18 @@ fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bo
         "behind-proxy" => Ok(()),
         _ => Err("must be \"behind-proxy\"".to_owned()),
     });
+    let is_exposed = listen.iter().any(|address| !address.value.ip().is_loopback());
+    if let Some(at) = plaintext.as_ref().filter(|_| is_exposed && !has_tls) {
+        let message = "tokens are in clear between the proxy and here".to_owned();
+        let help = "only where nobody else is on that network; else add [server.tls]";
+        server.report().warning(Code::Plaintext, at.span.clone(), message, help);
+    }
     if has_tls || plaintext.is_some() {
         return;
     }
     for address in listen.iter().filter(|at| !at.value.ip().is_loopback()) {
         server.report().error(
+            Code::Exposed,
             address.span.clone(),
             format!("{} is not loopback, and there is no [server.tls]", address.value),
             "add [server.tls], or plaintext = \"behind-proxy\" where a proxy in front ends TLS",
@@ -199,6 +207,7 @@ fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bo
 fn check_reachable(server: &Table<'_>, listen: &[At<SocketAddr>]) {
     for address in listen.iter().filter(|at| at.value.ip().is_unspecified()) {
         server.report().error(
+            Code::Exposed,
             address.span.clone(),
             format!("on {} no `Host` would be ours", address.value),
             "add public_url = \"https://the-name-that-clients-type\"",
@@ -228,6 +237,7 @@ fn admin(mut table: Table<'_>) -> SocketAddr {
     let listen = table.parsed("listen", values::address);
     if let Some(at) = listen.as_ref().filter(|at| !at.value.ip().is_loopback()) {
         table.report().warning(
+            Code::AdminExposed,
             at.span.clone(),
             format!("{} shows metrics to everybody who can reach it", at.value),
             "let only the monitoring in",
@@ -244,7 +254,12 @@ fn check_credentials(file: &Table<'_>, upstreams: &[UpstreamSpec], identity: &Id
             let name = &upstream.name;
             let message =
                 format!("the `credential` of `{name}` is in a header that carries an identity");
-            file.report().error(upstream.span.clone(), message, "choose another `header`");
+            file.report().error(
+                Code::Conflict,
+                upstream.span.clone(),
+                message,
+                "choose another `header`",
+            );
         }
     }
 }

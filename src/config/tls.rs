@@ -3,6 +3,7 @@
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::code::Code;
 use super::files::Files;
 use super::read::{At, Table};
 use super::values::Hidden;
@@ -43,7 +44,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<Tls> {
     });
     if let Some(at) = auth.as_ref().filter(|_| table.value("client_ca_file").is_none()) {
         let message = "`client_auth` means nothing without `client_ca_file`".to_owned();
-        table.report().error(at.span.clone(), message, "add client_ca_file");
+        table.report().error(Code::Conflict, at.span.clone(), message, "add client_ca_file");
     }
     let is_required = auth.is_some_and(|at| at.value);
     let clients = roots.map(|roots| Clients { roots, is_required });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
+use super::code::Code;
 use super::files::Files;
 use super::read::Table;
 use super::settings::duration;
@@ -70,7 +71,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Vec<UpstreamSpec> {
     let tables = file.named_tables("upstreams");
     if tables.is_empty() {
         let message = "no upstream is defined".to_owned();
-        file.report().error(0..0, message, "add [upstreams.NAME] with path and url");
+        file.report().error(Code::Missing, 0..0, message, "add [upstreams.NAME] with path and url");
     }
     let mut found: Vec<UpstreamSpec> = Vec::new();
     for (name, table) in tables {
@@ -78,6 +79,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Vec<UpstreamSpec> {
         let upstream = upstream(name.value, table, files);
         if let Some(other) = found.iter().find(|u| u.path == upstream.path) {
             report.error(
+                Code::Duplicate,
                 name.span,
                 format!("upstreams `{}` and `{}` share a path", other.name, upstream.name),
                 "each needs a `path` of its own",
@@ -99,7 +101,7 @@ fn upstream(name: &str, mut table: Table<'_>, files: &Files) -> UpstreamSpec {
     let key = pem(&mut table, "client_key_file", files, &mut tls);
     if cert.is_some() != key.is_some() {
         let message = "`client_cert_file` and `client_key_file` belong together".to_owned();
-        table.report().error(table.span(), message, "add the other one");
+        table.report().error(Code::Conflict, table.span(), message, "add the other one");
     }
     let spec = UpstreamSpec {
         span: table.span(),
@@ -141,6 +143,7 @@ fn target(name: &str, table: &mut Table<'_>) -> Target {
     let url = table.parsed("url", values::url);
     if has_builtin == has_url {
         table.report().error(
+            Code::Missing,
             table.span(),
             format!("upstream `{name}` needs either `url` or `builtin`"),
             "add url = \"http://host:port/mcp\"",
@@ -177,7 +180,7 @@ fn credential(table: &mut Table<'_>, target: &Target, files: &Files) -> Option<C
     }
     if *target == Target::BuiltinTickets {
         let message = "the built-in server has a credential of its own".to_owned();
-        table.report().error(table.span(), message, "remove `credential`");
+        table.report().error(Code::Conflict, table.span(), message, "remove `credential`");
     }
     let header = table.parsed("header", values::credential_header);
     let keys: [&'static str; 2] = match header {
@@ -209,7 +212,7 @@ fn secret(table: &mut Table<'_>, keys: [&'static str; 2], files: &Files) -> Opti
     let from_variable = table.parsed(variable, |name| values::variable(name).and_then(visible));
     if table.value(file).is_some() == table.value(variable).is_some() {
         let message = format!("`credential` needs either `{file}` or `{variable}`");
-        table.report().error(table.span(), message, "");
+        table.report().error(Code::Conflict, table.span(), message, "");
     }
     from_file.or(from_variable).map(|at| at.value)
 }

@@ -55,7 +55,7 @@ pub fn run(config: Config, sources: Sources) -> Result<(), StartError> {
     let settings = &config.settings;
     let json = is_json(settings.log_format, io::stderr().is_terminal());
     let dial = log::init(settings.log_level, json);
-    for line in config.warnings.to_string().lines() {
+    for line in config.warnings.without_advice().to_string().lines() {
         tracing::warn!(event = "config.warning", "{line}");
     }
     let (audit, writer) = start_audit(settings)?;

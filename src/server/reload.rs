@@ -108,7 +108,7 @@ impl Reloader {
         let snapshot =
             self.builder.snapshot(&settings, policy, &issuers, revision, Some(&before)).await?;
 
-        for line in warnings.to_string().lines() {
+        for line in warnings.without_advice().to_string().lines() {
             tracing::warn!(event = "config.warning", "{line}");
         }
         super::fetch_keys(&snapshot, Some(&before));

@@ -1,0 +1,111 @@
+//! The codes of findings: stable words for scripts, with what there is to say about each.
+
+macro_rules! codes {
+    ($($name:ident, $code:literal, $title:literal, $text:literal;)*) => {
+        /// What kind of fault a finding is about.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The code itself; it never changes its meaning.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What it is about, in a line.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What it means, and what to do.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Unreadable, "DW0001", "a file cannot be read",
+        "The configuration, or a file that it names, is not there, may not be read, or is not UTF-8.\n\
+         Relative paths start at the folder of the configuration.";
+    Syntax, "DW0002", "not TOML",
+        "The text breaks the rules of TOML 1.0 at the place that is shown. See https://toml.io.";
+    UnknownKey, "DW0003", "an unknown key",
+        "A key that doorward does not know is an error, because a mistyped permission must not be\n\
+         silently ignored. The keys that are known in the table are named.";
+    WrongType, "DW0004", "a value of the wrong type",
+        "The value is of another type than the key takes: a string where a list is meant, or a\n\
+         number without its unit.";
+    Missing, "DW0005", "something is missing",
+        "A key or table that is needed is not there. What cannot be guessed safely has no default.";
+    BadValue, "DW0006", "a value that cannot be used",
+        "The value is of the right type, and not of the form that the key takes.";
+    BadName, "DW0007", "not a name",
+        "Names of upstreams, roles, tokens and issuers stand in metrics, records and patterns: 1 to\n\
+         64 letters, digits, \"-\", \"_\" and \".\".";
+    Unknown, "DW0010", "a name that is defined nowhere",
+        "A role, upstream, token or issuer is named that this configuration does not define. A grant\n\
+         for something that is not there would look right and do nothing.";
+    Duplicate, "DW0011", "the same thing twice",
+        "Two entries claim the same name, secret, certificate, path or issuer, so that it would be\n\
+         left to chance which of them counts.";
+    Pattern, "DW0012", "not a pattern",
+        "Permissions are written upstream/name, resources upstream/uri. Each half may be a glob:\n\
+         * ? [a-z] {a,b}; in a URI ** crosses slashes.";
+    Conflict, "DW0013", "settings that do not go together",
+        "Two settings contradict each other, or one means nothing without another.";
+    Condition, "DW0014", "a condition that makes no sense",
+        "A condition on arguments asks nothing, or cannot be evaluated. It names a value by a JSON\n\
+         pointer like \"/priority\", and asks one or more of: equals, in, not_in, glob, regex, min,\n\
+         max, max_length, max_items, absent, equals_user, equals_organization; optional beside them.";
+    Expectation, "DW0015", "a test of the policy fails",
+        "An [[expect]] in the file says what must be allowed or denied, and the policy decides\n\
+         otherwise. The rule that decided is named. Mend the rule, or the test.";
+    Exposed, "DW0016", "a listener that others reach without protection",
+        "Bearer tokens would go over the network in clear, or no request could be told from one for\n\
+         another host. Add [server.tls], or plaintext = \"behind-proxy\", and public_url.";
+    DemoToken, "DW0017", "a public token on a public address",
+        "The demo tokens stand in the README. They are refused where a listener is not loopback.";
+    Shadow, "DW0018", "a trial without an end",
+        "mode = \"shadow\" lets pass what a rule would refuse, and needs until = DATE, so that it\n\
+         cannot be forgotten.";
+    NoTokens, "DW0101", "nobody can call",
+        "There are neither tokens nor issuers, so every call will be refused.";
+    AdminExposed, "DW0102", "metrics for everybody",
+        "The admin listener has no password. Let only the monitoring reach it.";
+    Useless, "DW0103", "a setting without effect",
+        "The setting is legal, and nothing will ever look at it.";
+    Plaintext, "DW0104", "tokens in clear up to the proxy",
+        "plaintext = \"behind-proxy\" trusts the network between the proxy that ends TLS and here.";
+    Wildcard, "DW0105", "a grant of everything",
+        "The pattern covers every tool of an upstream, also those that it will have tomorrow. Name\n\
+         tools, or a family like tickets/get_*.";
+    NeverExpires, "DW0106", "tokens that never expire",
+        "A token without an end is good until somebody remembers to revoke it. Make new ones with\n\
+         doorward token new NAME --expires 90d.";
+    ExpiresSoon, "DW0107", "tokens that expire soon",
+        "Their holders will be refused. doorward token new makes a successor; both work until then.";
+}
+
+impl Code {
+    /// The code with this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it is for `check` alone, and no word in the log at every start.
+    #[must_use]
+    pub fn is_advice(self) -> bool {
+        matches!(self, Self::Plaintext | Self::Wildcard | Self::NeverExpires | Self::ExpiresSoon)
+    }
+}
