@@ -11,7 +11,7 @@ use http::{Method, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
-pub use self::status::{LastReload, Status, TriedOut};
+pub use self::status::{Held, LastReload, Status, TriedOut};
 use crate::telemetry::metrics::Metrics;
 
 /// Whether new calls are welcome.
@@ -38,18 +38,32 @@ pub struct Admin {
     pub refresh: Box<dyn Fn() + Send + Sync>,
     /// What is amiss although new calls are welcome, a line each; shown at `/readyz`.
     pub notes: Box<dyn Fn() -> String + Send + Sync>,
+    /// What the file would change, as JSON; shown at `/diff`. It takes its time.
+    pub diff: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// Shown at `/status`.
     pub status: Status,
     /// Shown at `/readyz`.
     pub readiness: Readiness,
 }
 
+/// Status, media type and body.
+type Answer = (StatusCode, &'static str, Vec<u8>);
+
+const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The Prometheus text exposition format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 impl Admin {
-    fn answer(&self, method: &Method, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
+    async fn diff(&self) -> Answer {
+        let diff = Arc::clone(&self.diff);
+        match tokio::task::spawn_blocking(move || diff()).await {
+            Ok(body) => (StatusCode::OK, JSON, body),
+            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, b"no answer\n".to_vec()),
+        }
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Answer {
         let text = |status, body: &str| (status, TEXT, body.as_bytes().to_vec());
         if method != Method::GET && method != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
@@ -68,8 +82,11 @@ impl Admin {
                     Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "metrics unavailable\n"),
                 }
             }
-            "/status" => (StatusCode::OK, "application/json", self.status.json()),
-            _ => text(StatusCode::NOT_FOUND, "not found; try /metrics, /livez, /readyz, /status\n"),
+            "/status" => (StatusCode::OK, JSON, self.status.json()),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "not found; try /metrics, /livez, /readyz, /status, /diff\n",
+            ),
         }
     }
 }
@@ -79,7 +96,11 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let head = session.req_header();
         let is_head = head.method == Method::HEAD;
-        let (status, media, body) = self.answer(&head.method, head.uri.path());
+        let is_get = head.method == Method::GET;
+        let (status, media, body) = match head.uri.path() {
+            "/diff" if is_get => self.diff().await,
+            path => self.answer(&head.method, path),
+        };
         let response = Response::builder()
             .status(status)
             .header("content-type", media)

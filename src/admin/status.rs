@@ -13,6 +13,7 @@ pub struct Status(Arc<Mutex<Page>>);
 #[derive(Clone, Debug, Serialize)]
 struct Page {
     version: &'static str,
+    pid: u32,
     started: Timestamp,
     config: Loaded,
     /// Rules whose refusals do not count yet.
@@ -38,7 +39,20 @@ struct Loaded {
     loaded: Timestamp,
     /// Keys whose new value waits for a restart.
     restart_needed: Vec<&'static str>,
+    /// How often a reload was tried.
+    reloads: u64,
     last_reload: Option<LastReload>,
+    /// A configuration that waits for a word.
+    held: Option<Held>,
+}
+
+/// A configuration that gives somebody more than before, and is not taken without a word.
+#[derive(Clone, Debug, Serialize)]
+pub struct Held {
+    /// Which.
+    pub revision: String,
+    /// What it would change, a line for each change.
+    pub changes: Vec<String>,
 }
 
 /// How the latest reload went.
@@ -47,13 +61,15 @@ pub struct LastReload {
     time: Timestamp,
     successful: bool,
     errors: Vec<String>,
+    /// What it changed, a line for each change.
+    changes: Vec<String>,
 }
 
 impl LastReload {
     /// One that changed nothing, with what is wrong, a line each.
     #[must_use]
     pub fn refused(errors: Vec<String>) -> Self {
-        Self { time: Timestamp::now(), successful: false, errors }
+        Self { time: Timestamp::now(), successful: false, errors, changes: Vec::new() }
     }
 }
 
@@ -62,10 +78,23 @@ impl Status {
     #[must_use]
     pub fn new(path: String, revision: String, tried_out: Vec<TriedOut>) -> Self {
         let now = Timestamp::now();
-        let config =
-            Loaded { path, revision, loaded: now, restart_needed: Vec::new(), last_reload: None };
+        let config = Loaded {
+            path,
+            revision,
+            loaded: now,
+            restart_needed: Vec::new(),
+            reloads: 0,
+            last_reload: None,
+            held: None,
+        };
         let version = env!("CARGO_PKG_VERSION");
-        Self(Arc::new(Mutex::new(Page { version, started: now, config, tried_out })))
+        Self(Arc::new(Mutex::new(Page {
+            version,
+            pid: std::process::id(),
+            started: now,
+            config,
+            tried_out,
+        })))
     }
 
     /// Another configuration is in use.
@@ -74,11 +103,15 @@ impl Status {
         revision: String,
         restart_needed: Vec<&'static str>,
         tried_out: Vec<TriedOut>,
+        changes: Vec<String>,
     ) {
         let mut page = self.0.lock();
         page.tried_out = tried_out;
+        page.config.reloads += 1;
+        page.config.held = None;
         let time = Timestamp::now();
-        page.config.last_reload = Some(LastReload { time, successful: true, errors: Vec::new() });
+        page.config.last_reload =
+            Some(LastReload { time, successful: true, errors: Vec::new(), changes });
         page.config.loaded = time;
         page.config.revision = revision;
         page.config.restart_needed = restart_needed;
@@ -86,7 +119,17 @@ impl Status {
 
     /// Another configuration was not taken.
     pub fn refused(&self, reload: LastReload) {
-        self.0.lock().config.last_reload = Some(reload);
+        let mut page = self.0.lock();
+        page.config.reloads += 1;
+        page.config.held = None;
+        page.config.last_reload = Some(reload);
+    }
+
+    /// Another configuration waits for a word.
+    pub fn held(&self, held: Held) {
+        let mut page = self.0.lock();
+        page.config.reloads += 1;
+        page.config.held = Some(held);
     }
 
     /// As JSON.

@@ -5,14 +5,18 @@ mod audit;
 mod caller;
 mod can;
 mod check;
+mod diff;
 mod explain;
 mod health;
+mod reload;
 mod run;
+mod status;
 mod steps;
 mod table;
 mod talk;
 mod token;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,10 +38,15 @@ enum Verb {
     Can(can::Can),
     /// Check the configuration: every error and warning with its place (exit 2 on errors)
     Check(check::Check),
+    /// What an edit changes, and for whom: two files, or the running gateway and its file (exit 1 if
+    /// anything does)
+    Diff(diff::Diff),
     /// Why was a request refused, or let through? What would be decided today? (exit 1 if unknown)
     Explain(explain::Explain),
     /// Ask the gateway that runs with this configuration whether it is ready (exit 1 if not)
     Health(ConfigFile),
+    /// Take the file now, and say what came of it (exit 0 taken, 1 held, 2 refused)
+    Reload(reload::Reload),
     /// Serve in the foreground until SIGTERM (drains) or SIGINT (at once)
     Run(ConfigFile),
     /// Make, list, check and end tokens
@@ -49,6 +58,9 @@ struct ConfigFile {
     /// The configuration
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE", default_value = "gateway.toml")]
     config: PathBuf,
+    /// Where the running gateway answers, where it is not [admin] listen of the configuration
+    #[arg(long, value_name = "ADDRESS", hide = true)]
+    admin: Option<SocketAddr>,
 }
 
 const EXIT_NO: u8 = 1;
@@ -62,8 +74,10 @@ pub fn main() -> ExitCode {
         Verb::Audit(audit) => audit.run(),
         Verb::Can(can) => can.run(),
         Verb::Check(check) => check.run(),
+        Verb::Diff(diff) => diff.run(),
         Verb::Explain(explain) => explain.run(),
         Verb::Health(file) => Ok(health::health(&file.config)),
+        Verb::Reload(reload) => reload.run(),
         Verb::Run(file) => Ok(run::run(&file.config)),
         Verb::Token(token) => token::token(token),
     };

@@ -36,7 +36,7 @@ pub use files::Sources;
 pub use identity::Assertion;
 pub use issuers::{IssuerKeys, IssuerSpec};
 pub use read::did_you_mean;
-pub use settings::{LogFormat, Settings, Shutdown};
+pub use settings::{LogFormat, Settings, Shutdown, Widening};
 pub use tls::Tls;
 pub use upstreams::{Credential, Target, UpstreamSpec};
 pub use values::Hidden;

@@ -51,6 +51,8 @@ pub struct Settings {
     pub log_level: tracing::Level,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// Whether a reload that gives somebody more waits for a word.
+    pub widening: Widening,
     /// What becomes of audit records.
     pub audit: AuditSpec,
 }
@@ -80,6 +82,15 @@ pub struct Shutdown {
     pub lame_duck: Duration,
     /// How long calls in flight may take after that.
     pub drain: Duration,
+}
+
+/// What becomes of a reload that gives somebody more than before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Widening {
+    /// It holds at once, as every other.
+    Apply,
+    /// It is held until `doorward reload --ack`.
+    Ack,
 }
 
 /// Form of the log.
@@ -122,6 +133,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     check_credentials(file, &upstreams, &identity);
     let limits = limits(file.table("limits"));
     let (log_level, log_format) = log(file.table("log"));
+    let widening = reload(file.table("reload"));
     let audit = audit::read(file.table("audit"), files);
     let listen = listen.into_iter().map(|at| at.value).collect();
     Settings {
@@ -141,6 +153,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
         limits,
         log_level,
         log_format,
+        widening,
         audit,
     }
 }
@@ -280,6 +293,16 @@ fn limits(mut table: Table<'_>) -> Limits {
     };
     table.finish();
     limits
+}
+
+fn reload(mut table: Table<'_>) -> Widening {
+    let widening = table.parsed("widening", |text| match text {
+        "ack" => Ok(Widening::Ack),
+        "apply" => Ok(Widening::Apply),
+        _ => Err("must be \"apply\" or \"ack\"".to_owned()),
+    });
+    table.finish();
+    widening.map_or(Widening::Apply, |at| at.value)
 }
 
 fn log(mut table: Table<'_>) -> (tracing::Level, LogFormat) {

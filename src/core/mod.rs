@@ -6,6 +6,7 @@
 //!
 //! [`decide`]: decide::decide
 
+pub mod access;
 pub mod argument;
 pub mod assertion;
 pub mod capabilities;

@@ -148,6 +148,15 @@ impl Pattern {
         self.rule.as_ref()
     }
 
+    /// Whether `other` names exactly one thing, and this pattern gives that, too.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        let (Half::Literal(upstream), Half::Literal(name)) = (&other.upstream, &other.name) else {
+            return false;
+        };
+        self.upstream.matches(upstream) && self.name.reaches(name, is_plain_name(name))
+    }
+
     /// Whether it is about this tool or prompt, in whatever spelling; for patterns that restrict.
     #[must_use]
     pub fn covers(&self, upstream: &str, name: &str) -> bool {

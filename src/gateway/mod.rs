@@ -39,6 +39,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use tokio::sync::watch;
 
+use crate::core::access::Tools;
 use crate::core::argument::shown::Wanted;
 use crate::core::assertion::Asserter;
 use crate::core::limits::Limits;
@@ -60,6 +61,8 @@ pub struct Snapshot {
     pub revision: Arc<str>,
     /// Who may do what.
     pub policy: Policy,
+    /// The tools that the configuration names.
+    pub named_tools: Tools,
     /// Where requests go, by the names that the policy uses.
     pub upstreams: HashMap<String, Arc<Upstream>>,
     /// The keys of issuers, by the names that the policy uses.

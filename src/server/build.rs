@@ -10,7 +10,7 @@ use jsonwebtoken::jwk::JwkSet;
 
 use super::StartError;
 use super::builtin::Builtin;
-use crate::config::{Assertion, IssuerKeys, IssuerSpec, Settings, Target, UpstreamSpec};
+use crate::config::{Assertion, Config, IssuerKeys, IssuerSpec, Settings, Target, UpstreamSpec};
 use crate::core::assertion::Asserter;
 use crate::core::policy::Policy;
 use crate::core::protected::{Protected, WELL_KNOWN};
@@ -37,14 +37,14 @@ impl Builder {
     /// to upstreams, and the memory of tokens.
     pub(super) async fn snapshot(
         &mut self,
-        settings: &Settings,
-        policy: Policy,
-        issuers: &[IssuerSpec],
+        config: Config,
         revision: &str,
         before: Option<&Snapshot>,
     ) -> Result<Snapshot, StartError> {
+        let Config { settings, policy, issuers, named_tools, .. } = config;
+        let settings = &settings;
         self.builtin.start(settings).await?;
-        let keys = self.keys(issuers, before)?;
+        let keys = self.keys(&issuers, before)?;
         let mut upstreams = HashMap::new();
         for spec in &settings.upstreams {
             let options = upstream_options(spec, &self.builtin)?;
@@ -62,7 +62,7 @@ impl Builder {
         };
         let documents = documents(&policy, settings.assertion.as_ref());
         let revision = revision.into();
-        Ok(Snapshot { revision, policy, upstreams, keys, documents, options })
+        Ok(Snapshot { revision, policy, named_tools, upstreams, keys, documents, options })
     }
 
     /// The keys of issuers. Those that are fetched are fetched anew only where it is another

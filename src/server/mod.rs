@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::channel;
 use tokio::task::JoinSet;
 
@@ -42,7 +41,7 @@ use crate::telemetry::metrics::{Metrics, Shown};
 
 use self::build::Builder;
 use self::listen::Sockets;
-use self::reload::Reloader;
+use self::reload::{Reloader, Wishes};
 use self::stop::Signals;
 use self::tls::{ListenerTls, Prepared};
 
@@ -104,22 +103,18 @@ async fn serve(
 ) -> Result<(), StartError> {
     // First of all, so that no signal finds its default action.
     let mut signals = Signals::new().map_err(StartError::System)?;
-    let hangup = signal(SignalKind::hangup()).map_err(StartError::System)?;
-    let Config { settings, policy, issuers, named_tools, shadows, path, .. } = config;
+    let wishes = Wishes::new().map_err(StartError::System)?;
+    let (settings, path) = (config.settings.clone(), config.path.clone());
     let public = Sockets::bind(&settings.listen)?;
     let admin = Sockets::bind(&[settings.admin_listen])?;
     announce(&settings, &public, &admin);
 
-    let internal = |error: prometheus::Error| StartError::Internal(error.to_string());
-    let metrics = Arc::new(Metrics::new().map_err(internal)?);
     let revision = sources.revision();
-    show(&metrics, &settings, &named_tools, &revision);
-    let status = Status::new(path.display().to_string(), revision.clone(), tried_out(&shadows));
-    let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
-    let tls = prepared.map(ListenerTls::new);
+    let (metrics, status) = observed(&config, &revision)?;
+    let tls = settings.tls.as_ref().map(Prepared::new).transpose()?.map(ListenerTls::new);
     // Lives as long as this function, and the built-in server with it.
     let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics));
-    let snapshot = builder.snapshot(&settings, policy, &issuers, &revision, None).await?;
+    let snapshot = builder.snapshot(config, &revision, None).await?;
     fetch_keys(&snapshot, None);
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), audit));
     let bounded = Bounded::new(Arc::clone(&gateway));
@@ -131,38 +126,53 @@ async fn serve(
     let readiness = Readiness::default();
     let mut services = JoinSet::new();
     public.serve("mcp", bounded, tls.as_ref(), stopping, &mut services)?;
-    let admin_app = Admin {
+    let shown = Admin {
         metrics: Arc::clone(&metrics),
         refresh: refresh(&gateway, &metrics),
         notes: notes(&gateway),
+        diff: reload::diff(&gateway, &path, &settings),
         status: status.clone(),
         readiness: readiness.clone(),
     };
-    admin.serve("admin", admin_app, None, stopping_admin, &mut services)?;
+    admin.serve("admin", shown, None, stopping_admin, &mut services)?;
     gateway.audit().note(&Note::new("start", &revision));
     readiness.ready();
-    let version = env!("CARGO_PKG_VERSION");
-    tracing::info!(event = "server.ready", version, config = %path.display());
-
+    let (version, config) = (env!("CARGO_PKG_VERSION"), path.display());
+    tracing::info!(event = "server.ready", version, %config);
     let shutdown = settings.shutdown;
-    let started = settings;
-    let mut reloader =
-        Reloader { path, started, sources, builder, gateway, tls, metrics, status, dial };
+    let mut reloader = Reloader {
+        path,
+        widening: settings.widening,
+        held: None,
+        started: settings,
+        sources,
+        builder,
+        gateway,
+        tls,
+        metrics,
+        status,
+        dial,
+    };
     let ended = tokio::select! {
         () = signals.end() => Ok(()),
-        () = reloader.run(hangup) => Ok(()),
+        () = reloader.run(wishes) => Ok(()),
         Some(Err(error)) = services.join_next() => Err(StartError::Listener(error)),
     };
     if ended.is_ok() && signals.is_graceful {
-        tokio::select! {
-            () = stop::drain(shutdown, &readiness, &stop, &connections) => {}
-            () = signals.second() => tracing::warn!(event = "server.interrupted"),
-        }
+        stop::gracefully(&mut signals, shutdown, &readiness, &stop, &connections).await;
     }
     tracing::info!(event = "server.stopped", cut = connections.len());
     // The receivers may be gone already, and that is as good.
     let _ = (stop.send(true), stop_admin.send(true));
     ended
+}
+
+/// What shows how the process is doing.
+fn observed(config: &Config, revision: &str) -> Result<(Arc<Metrics>, Status), StartError> {
+    let metrics = Metrics::new().map_err(|error| StartError::Internal(error.to_string()))?;
+    show(&metrics, &config.settings, &config.named_tools, revision);
+    let path = config.path.display().to_string();
+    Ok((Arc::new(metrics), Status::new(path, revision.to_owned(), tried_out(&config.shadows))))
 }
 
 /// Begins to fetch the keys of issuers that were not there before.

@@ -1,18 +1,22 @@
 //! Another configuration without a restart: read, checked and built whole, then swapped at once.
-//! Where anything is wrong with it, everything stays as it was.
+//! Where anything is wrong with it, everything stays as it was. So it does where the configuration
+//! gives somebody more than before, and nobody has said yes to that, if that is wanted.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::signal::unix::Signal;
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::build::Builder;
 use super::tls::{ListenerTls, Prepared};
 use super::watch::Watch;
 use super::{StartError, show};
-use crate::admin::{LastReload, Status, TriedOut};
-use crate::config::{self, Config, Reading, Settings, Sources};
-use crate::gateway::Gateway;
+use crate::admin::{Held, LastReload, Status, TriedOut};
+use crate::config::{self, Config, Findings, Reading, Settings, Sources, Widening};
+use crate::core::access::{Difference, Tools};
+use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::audit::Note;
 use crate::telemetry::log::Dial;
 use crate::telemetry::metrics::Metrics;
@@ -22,6 +26,10 @@ pub(super) struct Reloader {
     pub(super) path: PathBuf,
     /// The settings that the process started with.
     pub(super) started: Settings,
+    /// Of the configuration in use.
+    pub(super) widening: Widening,
+    /// The revision that waits for a word.
+    pub(super) held: Option<String>,
     pub(super) sources: Sources,
     pub(super) builder: Builder,
     pub(super) gateway: Arc<Gateway>,
@@ -31,29 +39,73 @@ pub(super) struct Reloader {
     pub(super) dial: Dial,
 }
 
+/// Signals by which somebody asks for a reload.
+pub(super) struct Wishes {
+    hangup: Signal,
+    ack: Signal,
+}
+
+impl Wishes {
+    /// From now on these signals do not end the process.
+    pub(super) fn new() -> io::Result<Self> {
+        let (hangup, ack) = (SignalKind::hangup(), SignalKind::user_defined1());
+        Ok(Self { hangup: signal(hangup)?, ack: signal(ack)? })
+    }
+}
+
+/// Why the files are read.
+#[derive(Clone, Copy, PartialEq)]
+enum Cause {
+    /// Somebody has said yes to what is held.
+    Ack,
+    /// SIGHUP.
+    Hangup,
+    /// Something may have changed.
+    Notice,
+}
+
+/// A configuration, and what it changes.
+struct New {
+    config: Config,
+    difference: Difference,
+}
+
+/// What a reload has brought.
+struct Applied {
+    restart_needed: Vec<&'static str>,
+    tried_out: Vec<TriedOut>,
+    changes: Vec<String>,
+}
+
 impl Reloader {
-    /// Reloads whenever a file has changed, and on every SIGHUP.
-    pub(super) async fn run(&mut self, mut hangup: Signal) {
+    /// Reloads whenever a file has changed, on every SIGHUP, and on SIGUSR1 what is held.
+    pub(super) async fn run(&mut self, mut wishes: Wishes) {
         let mut watch = Watch::new();
         watch.follow(self.sources.folders());
         loop {
-            let is_forced = tokio::select! {
-                () = watch.noticed() => false,
-                _ = hangup.recv() => true,
+            let cause = tokio::select! {
+                () = watch.noticed() => Cause::Notice,
+                _ = wishes.hangup.recv() => Cause::Hangup,
+                _ = wishes.ack.recv() => Cause::Ack,
             };
-            if is_forced {
+            if cause == Cause::Hangup {
                 self.gateway.audit().reopen();
             }
             let (path, sources) = (self.path.clone(), self.sources.clone());
-            let bound = self.started.listen.clone();
+            let (bound, running) = (self.started.listen.clone(), self.gateway.snapshot());
             // Reading takes its time, which requests must not wait for.
             let read = tokio::task::spawn_blocking(move || {
-                (is_forced || !sources.are_current()).then(|| config::read(&path, &bound))
+                if cause == Cause::Notice && sources.are_current() {
+                    return None;
+                }
+                let Reading { config, sources } = config::read(&path, &bound);
+                Some((config.map(|config| New::of(config, &running)), sources))
             });
             match read.await {
                 Ok(None) => {}
-                Ok(Some(reading)) => {
-                    self.reload(reading).await;
+                Ok(Some((new, sources))) => {
+                    self.sources = sources;
+                    self.reload(new, cause).await;
                     watch.follow(self.sources.folders());
                 }
                 Err(error) => tracing::error!(event = "config.rejected", %error),
@@ -61,54 +113,89 @@ impl Reloader {
         }
     }
 
-    async fn reload(&mut self, reading: Reading) {
-        self.sources = reading.sources;
+    async fn reload(&mut self, new: Result<New, Findings>, cause: Cause) {
         let revision = self.sources.revision();
-        let applied = match reading.config {
-            Ok(config) => self.apply(config, &revision).await.map_err(|e| vec![e.to_string()]),
+        let is_acknowledged = cause == Cause::Ack && self.held.as_ref() == Some(&revision);
+        let new = match new {
+            Ok(new) if self.must_wait(&new) && !is_acknowledged => {
+                self.hold(revision, &new.difference);
+                return;
+            }
+            new => new,
+        };
+        self.held = None;
+        let applied = match new {
+            Ok(new) => self.apply(new, &revision).await.map_err(|e| vec![e.to_string()]),
             Err(findings) => Err(findings.to_string().lines().map(str::to_owned).collect()),
         };
         self.metrics.reload(applied.is_ok());
         match applied {
-            Ok((needs_restart, tried_out)) => {
-                for key in &needs_restart {
+            Ok(Applied { restart_needed, tried_out, changes }) => {
+                for key in &restart_needed {
                     tracing::warn!(
                         event = "config.restart_needed",
                         key,
                         "takes effect after a restart"
                     );
                 }
-                tracing::info!(event = "config.loaded", revision);
-                self.status.loaded(revision, needs_restart, tried_out);
-            }
-            Err(errors) => {
-                for line in &errors {
-                    tracing::error!(event = "config.error", "{line}");
+                for change in &changes {
+                    tracing::info!(event = "config.change", "{change}");
                 }
-                let errors_count = errors.len();
-                tracing::error!(
-                    event = "config.rejected",
-                    errors = errors_count,
-                    "the configuration of before stays in use"
-                );
-                self.status.refused(LastReload::refused(errors));
+                tracing::info!(event = "config.loaded", revision);
+                self.status.loaded(revision, restart_needed, tried_out, changes);
             }
+            Err(errors) => self.refuse(errors),
         }
     }
 
+    /// Whether it gives somebody more, in a process that wants to be asked. To be asked no longer
+    /// is more, too.
+    fn must_wait(&self, new: &New) -> bool {
+        let relaxes = new.config.settings.widening == Widening::Apply;
+        self.widening == Widening::Ack && (relaxes || new.difference.widens())
+    }
+
+    fn hold(&mut self, revision: String, difference: &Difference) {
+        let mut changes = difference.lines();
+        if changes.is_empty() {
+            changes.push("+ reload.widening: nobody would be asked any more".to_owned());
+        }
+        for change in &changes {
+            tracing::warn!(event = "config.change", "{change}");
+        }
+        tracing::warn!(
+            event = "config.held",
+            revision,
+            "it gives somebody more than before: doorward reload --ack takes it"
+        );
+        self.metrics.reload_held();
+        self.held = Some(revision.clone());
+        self.status.held(Held { revision, changes });
+    }
+
+    fn refuse(&self, errors: Vec<String>) {
+        for line in &errors {
+            tracing::error!(event = "config.error", "{line}");
+        }
+        let errors_count = errors.len();
+        tracing::error!(
+            event = "config.rejected",
+            errors = errors_count,
+            "the configuration of before stays in use"
+        );
+        self.status.refused(LastReload::refused(errors));
+    }
+
     /// Everything that can fail comes before the first thing that changes.
-    async fn apply(
-        &mut self,
-        config: Config,
-        revision: &str,
-    ) -> Result<(Vec<&'static str>, Vec<TriedOut>), StartError> {
-        let Config { settings, policy, issuers, named_tools, shadows, warnings, .. } = config;
+    async fn apply(&mut self, new: New, revision: &str) -> Result<Applied, StartError> {
+        let New { config, difference } = new;
+        let (settings, warnings) = (config.settings.clone(), config.warnings.without_advice());
+        let (named_tools, shadows) = (config.named_tools.clone(), config.shadows.clone());
         let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
         let before = self.gateway.snapshot();
-        let snapshot =
-            self.builder.snapshot(&settings, policy, &issuers, revision, Some(&before)).await?;
+        let snapshot = self.builder.snapshot(config, revision, Some(&before)).await?;
 
-        for line in warnings.without_advice().to_string().lines() {
+        for line in warnings.to_string().lines() {
             tracing::warn!(event = "config.warning", "{line}");
         }
         super::fetch_keys(&snapshot, Some(&before));
@@ -121,7 +208,47 @@ impl Reloader {
             tls.replace(prepared);
         }
         self.dial.set(settings.log_level);
+        self.widening = settings.widening;
         show(&self.metrics, &settings, &named_tools, revision);
-        Ok((settings.needing_restart(&self.started), super::tried_out(&shadows)))
+        Ok(Applied {
+            restart_needed: settings.needing_restart(&self.started),
+            tried_out: super::tried_out(&shadows),
+            changes: difference.lines(),
+        })
     }
+}
+
+impl New {
+    fn of(config: Config, running: &Snapshot) -> Self {
+        let tools: Tools = config.named_tools.union(&running.named_tools).cloned().collect();
+        let now = jiff::Timestamp::now().as_second();
+        let difference = Difference::between(&running.policy, &config.policy, &tools, now);
+        Self { config, difference }
+    }
+}
+
+/// Answers what the file would change, for `/diff`.
+pub(super) fn diff(
+    gateway: &Arc<Gateway>,
+    path: &Path,
+    started: &Settings,
+) -> Arc<dyn Fn() -> Vec<u8> + Send + Sync> {
+    let (gateway, path, started) = (Arc::clone(gateway), path.to_owned(), started.clone());
+    Arc::new(move || {
+        let told = match config::read(&path, &started.listen).config {
+            Ok(config) => {
+                let New { config, difference } = New::of(config, &gateway.snapshot());
+                json!({
+                    "changes": difference.lines(),
+                    "widens": difference.widens(),
+                    "restart_needed": config.settings.needing_restart(&started),
+                })
+            }
+            Err(findings) => {
+                let text = findings.to_string();
+                json!({"errors": text.lines().collect::<Vec<_>>()})
+            }
+        };
+        serde_json::to_vec_pretty(&told).unwrap_or_default()
+    })
 }

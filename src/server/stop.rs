@@ -10,8 +10,22 @@ use crate::admin::Readiness;
 use crate::config::Shutdown;
 use crate::gateway::Room;
 
+/// Drains, unless somebody loses patience.
+pub(super) async fn gracefully(
+    signals: &mut Signals,
+    shutdown: Shutdown,
+    readiness: &Readiness,
+    stop: &watch::Sender<bool>,
+    connections: &Room,
+) {
+    tokio::select! {
+        () = drain(shutdown, readiness, stop, connections) => {}
+        () = signals.second() => tracing::warn!(event = "server.interrupted"),
+    }
+}
+
 /// Lame duck, then no new connections, then the calls in flight, up to their time.
-pub(super) async fn drain(
+async fn drain(
     shutdown: Shutdown,
     readiness: &Readiness,
     stop: &watch::Sender<bool>,
@@ -56,7 +70,7 @@ impl Signals {
     }
 
     /// Returns when somebody has lost patience.
-    pub(super) async fn second(&mut self) {
+    async fn second(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -125,7 +125,7 @@ impl Metrics {
             reloads: make.counters(&RELOADS)?,
             reload_ok: make.gauge(
                 "config_last_reload_successful",
-                "1 where the configuration in use is the one in the file, 0 where that is refused.",
+                "1 where the configuration in use is the one in the file, 0 where that is refused or held.",
             )?,
             reloaded: make.gauge(
                 "config_last_reload_success_timestamp_seconds",
@@ -142,7 +142,7 @@ impl Metrics {
             registry: registry.clone(),
         };
         make.gauges(&BUILD)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        for result in ["success", "failure"] {
+        for result in ["success", "failure", "held"] {
             metrics.reloads.with_label_values(&[result]);
         }
         Ok(metrics)
@@ -181,6 +181,12 @@ impl Metrics {
         let result = if succeeded { "success" } else { "failure" };
         self.reloads.with_label_values(&[result]).inc();
         self.reload_ok.set(i64::from(succeeded));
+    }
+
+    /// Counts a reload that waits for a word.
+    pub fn reload_held(&self) {
+        self.reloads.with_label_values(&["held"]).inc();
+        self.reload_ok.set(0);
     }
 
     /// Shows how many tokens are active, expired and revoked.

@@ -1,0 +1,100 @@
+//! `doorward reload`: takes the file now, and says what came of it.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::talk::{Complaint, Done, say};
+use super::{ConfigFile, EXIT_CONFIG, EXIT_NO, status};
+
+/// How long a reload may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is asked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+#[derive(Args, Debug)]
+pub(super) struct Reload {
+    /// Take a file that gives somebody more than before, as `doorward diff` shows it, and is held
+    /// by reload.widening = "ack"
+    #[arg(long)]
+    ack: bool,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Reload {
+    pub(super) fn run(self) -> Done {
+        let before = status::get(&self.config, "/status")?;
+        if self.ack && at(&before, "/config/held").is_null() {
+            eprintln!("doorward: nothing is held");
+            return Ok(ExitCode::from(EXIT_NO));
+        }
+        let pid =
+            at(&before, "/pid").as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let pid =
+            pid.ok_or_else(|| Complaint("the gateway does not say its process id".to_owned()))?;
+        let signal = if self.ack { Signal::USR1 } else { Signal::HUP };
+        kill_process(pid, signal).map_err(|error| {
+            format!(
+                "process {} cannot be signalled: {error}; it must be on this host",
+                pid.as_raw_nonzero()
+            )
+        })?;
+        let after = self.answered(&before)?;
+        report(&after)
+    }
+
+    /// The status after another reload than the latest of before.
+    fn answered(&self, before: &Value) -> Result<Value, Complaint> {
+        let began = Instant::now();
+        let count = |status: &Value| at(status, "/config/reloads").as_u64();
+        loop {
+            let now = status::get(&self.config, "/status")?;
+            if count(&now) != count(before) {
+                return Ok(now);
+            }
+            if began.elapsed() > PATIENCE {
+                return Err("the gateway has not reloaded; see its log".to_owned().into());
+            }
+            std::thread::park_timeout(LOOK);
+        }
+    }
+}
+
+/// The value at a JSON pointer; null where there is none.
+fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+fn report(status: &Value) -> Done {
+    let config = |pointer: &str| at(status, &format!("/config{pointer}"));
+    let lines = |of: &Value| {
+        let all = of.as_array().into_iter().flatten().filter_map(Value::as_str);
+        all.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let revision = config("/revision").as_str().unwrap_or_default();
+    if !config("/held").is_null() {
+        say(&lines(config("/held/changes")))?;
+        eprintln!(
+            "doorward: held, all of it: it gives somebody more than before; {revision} stays in use. \
+             Take it with: doorward reload --ack"
+        );
+        return Ok(ExitCode::from(EXIT_NO));
+    }
+    if *config("/last_reload/successful") == Value::Bool(true) {
+        say(&lines(config("/last_reload/changes")))?;
+        say(&format!("reloaded: {revision} is in use\n"))?;
+        let restart = lines(config("/restart_needed"));
+        if !restart.is_empty() {
+            say(&format!("restart needed: {}\n", restart.trim_end().replace('\n', ", ")))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprint!("{}", lines(config("/last_reload/errors")));
+    eprintln!("doorward: refused; {revision} stays in use");
+    Ok(ExitCode::from(EXIT_CONFIG))
+}

@@ -1,0 +1,72 @@
+//! Asks the gateway that runs with a configuration, over its admin listener.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ConfigFile;
+use super::talk::{Complaint, loaded};
+
+/// For each step of a question; supervisors give up after a few seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long an answer that has to be worked out may take.
+const WORK: Duration = Duration::from_secs(30);
+
+/// Longest answer that is read, in bytes.
+const MAX_ANSWER: u64 = 64 << 20;
+
+/// The answer to a GET, which is JSON.
+pub(super) fn get(config: &ConfigFile, path: &str) -> Result<Value, Complaint> {
+    let admin = match config.admin {
+        Some(admin) => admin,
+        None => loaded(&config.config)?.settings.admin_listen,
+    };
+    let admin = reachable(admin);
+    let failed = |error: io::Error| {
+        Complaint(format!(
+            "{admin} does not answer ({error}); is the gateway running? --admin names another"
+        ))
+    };
+    let body = ask(admin, path).map_err(failed)?;
+    serde_json::from_str(&body).map_err(|_| format!("{admin} does not answer as doorward").into())
+}
+
+fn ask(admin: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&admin, PATIENCE)?;
+    stream.set_read_timeout(Some(WORK))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(MAX_ANSWER).read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    body.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not HTTP"))
+}
+
+/// A listener on every address is asked on loopback.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_loopback() {
+        for (listen, asked) in [
+            ("0.0.0.0:9901", "127.0.0.1:9901"),
+            ("[::]:9901", "[::1]:9901"),
+            ("10.0.0.7:9901", "10.0.0.7:9901"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
+        }
+    }
+}

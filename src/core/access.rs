@@ -1,0 +1,346 @@
+//! What one policy permits that another does not: the effect of an edit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::argument::When;
+use super::issuer::Issuer;
+use super::pattern::Pattern;
+use super::permission::{Grants, Patterns, Question, Role, Target, TargetKind};
+use super::policy::{Policy, Tasks};
+use super::principal::Proof;
+use super::token::{Listed, UnixSeconds};
+use super::trace::NoTrace;
+
+/// Pairs of upstream and tool that are worth asking about.
+pub type Tools = BTreeSet<(String, String)>;
+
+/// What changes for somebody.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Change {
+    /// What has become of them, in words.
+    pub news: Vec<String>,
+    /// Tools that they may call from now on, in some way.
+    pub gained: Vec<String>,
+    /// Tools that they may no longer call.
+    pub lost: Vec<String>,
+    /// Whether they may do more than before, as far as that cannot be ruled out.
+    pub widens: bool,
+}
+
+/// What changes, and for whom: the same change is said once.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Difference {
+    /// Changes, each with those whom it concerns.
+    pub changes: Vec<(Vec<String>, Change)>,
+}
+
+impl Difference {
+    /// From `old` to `new`, at the moment `now`.
+    #[must_use]
+    pub fn between(old: &Policy, new: &Policy, tools: &Tools, now: UnixSeconds) -> Self {
+        let mut changes: Vec<(Vec<String>, Change)> = Vec::new();
+        let mut add = |who: String, change: Change| {
+            if change == Change::default() {
+                return;
+            }
+            match changes.iter_mut().find(|(_, known)| *known == change) {
+                Some((all, _)) => all.push(who),
+                None => changes.push((vec![who], change)),
+            }
+        };
+        let before = by_name(old);
+        let after = by_name(new);
+        let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+        let known: BTreeSet<&str> = old.routes().map(|(_, route)| &*route.upstream).collect();
+        let all = new.routes().map(|(_, route)| &*route.upstream);
+        let added = all.filter(|upstream| !known.contains(upstream)).collect();
+        let facts = Facts { old: facts(old), new: facts(new), added };
+        for (_, route) in new.routes().filter(|(_, route)| route.tasks == Tasks::Sealed) {
+            let mut before = old.routes().map(|(_, before)| before);
+            if !before.any(|b| b.upstream == route.upstream && b.tasks == Tasks::Sealed) {
+                let news = vec!["lets tasks through".to_owned()];
+                let change = Change { news, widens: true, ..Change::default() };
+                add(format!("upstream {}", route.upstream), change);
+            }
+        }
+        for name in names {
+            let pair = Pair { old: before.get(name), new: after.get(name) };
+            add(format!("token {name}"), pair.change(&facts, tools, now));
+        }
+        issuers(old, new, &facts, tools, now, &mut add);
+        Self { changes }
+    }
+
+    /// Whether anybody may do more than before, as far as that cannot be ruled out.
+    #[must_use]
+    pub fn widens(&self) -> bool {
+        self.changes.iter().any(|(_, change)| change.widens)
+    }
+
+    /// Whether nothing changes for anybody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// For people: a line for each change, with `+` where it widens.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        const NAMED: usize = 8;
+        let line = |(who, change): &(Vec<String>, Change)| {
+            let mark = if change.widens { '+' } else { '-' };
+            let more = if who.len() > NAMED {
+                format!(" and {} more", who.len() - NAMED)
+            } else {
+                String::new()
+            };
+            let who: Vec<&str> = who.iter().take(NAMED).map(String::as_str).collect();
+            let mut said = change.news.clone();
+            for (word, tools) in [("gains", &change.gained), ("loses", &change.lost)] {
+                if !tools.is_empty() {
+                    said.push(format!("{word} {}", tools.join(", ")));
+                }
+            }
+            format!("{mark} {}{more}: {}", who.join(", "), said.join("; "))
+        };
+        self.changes.iter().map(line).collect()
+    }
+}
+
+fn by_name(policy: &Policy) -> BTreeMap<&str, Listed<'_>> {
+    policy.tokens().list().map(|listed| (listed.name, listed)).collect()
+}
+
+/// They are the same for all upstreams.
+fn facts(policy: &Policy) -> &[When] {
+    policy.routes().next().map_or(&[], |(_, route)| &route.facts)
+}
+
+/// What is the same for everybody.
+struct Facts<'p> {
+    old: &'p [When],
+    new: &'p [When],
+    /// Upstreams that were not there before.
+    added: Vec<&'p str>,
+}
+
+impl Facts<'_> {
+    /// Whether something is allowed of an upstream that was not there before.
+    fn opens(&self, grants: &Grants) -> bool {
+        let allow = grants.roles.iter().map(|role| &role.allow).chain([&grants.direct]);
+        let mut patterns = allow.flat_map(|p| p.tools.iter().chain(&p.prompts).chain(&p.resources));
+        patterns.any(|pattern| self.added.iter().any(|name| pattern.covers_upstream(name)))
+    }
+}
+
+/// An entry of the token table, before and after.
+struct Pair<'p, 't> {
+    old: Option<&'p Listed<'t>>,
+    new: Option<&'p Listed<'t>>,
+}
+
+impl Pair<'_, '_> {
+    fn change(&self, facts: &Facts<'_>, tools: &Tools, now: UnixSeconds) -> Change {
+        let none = Grants::default();
+        let valid = |listed: Option<&Listed<'_>>| listed.is_some_and(|l| l.failure(now).is_none());
+        let (was, is) = (valid(self.old), valid(self.new));
+        let old = self.old.filter(|_| was).map_or(&none, |listed| listed.principal.grants());
+        let new = self.new.filter(|_| is).map_or(&none, |listed| listed.principal.grants());
+        let mut change = compare(old, new, facts, tools, now);
+        match (self.old, self.new) {
+            (None, Some(new)) => {
+                change.news.push(format!("is new, for {}", who(new)));
+                change.widens |= is;
+            }
+            (Some(_), None) => change.news.push("is gone".to_owned()),
+            (Some(old), Some(new)) => {
+                if who(old) != who(new) {
+                    change.news.push(format!("is {} and was {}", who(new), who(old)));
+                    change.widens |= is;
+                }
+                if secret(old) != secret(new) {
+                    change.news.push("has another secret".to_owned());
+                    change.widens |= is;
+                }
+                match (was, is) {
+                    (true, false) => {
+                        let why = new.failure(now).map_or("invalid", |failure| failure.as_str());
+                        change.news.push(format!("is {why}"));
+                    }
+                    (false, true) => {
+                        change.news.push("is valid again".to_owned());
+                        change.widens = true;
+                    }
+                    _ if end(old) != end(new) => {
+                        change.news.push("has another end".to_owned());
+                        change.widens |= is && end(new) > end(old);
+                    }
+                    _ => {}
+                }
+            }
+            (None, None) => {}
+        }
+        change
+    }
+}
+
+fn who(listed: &Listed<'_>) -> String {
+    let principal = listed.principal;
+    format!("{} of {}", principal.user().as_str(), principal.organization().as_str())
+}
+
+fn secret(listed: &Listed<'_>) -> Option<Vec<u8>> {
+    match listed.principal.proof() {
+        Proof::Token { digest, .. } => Some(digest.to_vec()),
+        Proof::Certificate { name, .. } => Some(name.as_bytes().to_vec()),
+        Proof::Jwt { .. } => None,
+    }
+}
+
+/// When it ends, in an order in which never is last.
+fn end(listed: &Listed<'_>) -> UnixSeconds {
+    [listed.expires, listed.revoked].into_iter().flatten().min().unwrap_or(UnixSeconds::MAX)
+}
+
+/// Groups and scopes of the issuers of JWTs, before and after.
+fn issuers(
+    old: &Policy,
+    new: &Policy,
+    facts: &Facts<'_>,
+    tools: &Tools,
+    now: UnixSeconds,
+    add: &mut impl FnMut(String, Change),
+) {
+    let (before, after) = (all_issuers(old), all_issuers(new));
+    let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+    for name in names {
+        let (old, new) = (before.get(name).copied(), after.get(name).copied());
+        let (had, has) = (old.map(given).unwrap_or_default(), new.map(given).unwrap_or_default());
+        let keys: BTreeSet<&String> = had.keys().chain(has.keys()).collect();
+        for key in keys {
+            let none = Grants::default();
+            let change = compare(
+                had.get(key).unwrap_or(&none),
+                has.get(key).unwrap_or(&none),
+                facts,
+                tools,
+                now,
+            );
+            add(format!("JWTs of {name}, {key}"), change);
+        }
+        let news = match (old, new) {
+            (None, Some(_)) => ("is new", true),
+            (Some(_), None) => ("is gone", false),
+            (Some(old), Some(new)) if !is_checked_alike(old, new) => {
+                ("are checked in another way, or belong to somebody else", true)
+            }
+            _ => continue,
+        };
+        let change = Change { news: vec![news.0.to_owned()], widens: news.1, ..Change::default() };
+        add(format!("JWTs of {name}"), change);
+    }
+}
+
+fn all_issuers(policy: &Policy) -> BTreeMap<&str, &Issuer> {
+    let protected = policy.routes().filter_map(|(_, route)| route.protected.as_ref());
+    let all = protected.flat_map(|protected| protected.issuers());
+    all.map(|issuer| (&*issuer.name, &**issuer)).collect()
+}
+
+/// What the issuer's callers are given, by what they are given it for.
+fn given(issuer: &Issuer) -> BTreeMap<String, Grants> {
+    let grants = |roles: Vec<_>| Grants { roles, direct: Patterns::default() };
+    let everybody = ("everybody".to_owned(), grants(issuer.roles.clone()));
+    let groups = issuer.roles_map.iter();
+    let groups = groups.map(|(name, role)| (format!("group {name}"), grants(vec![role.clone()])));
+    let scopes = issuer.scopes.iter();
+    let scopes = scopes.map(|(name, roles)| (format!("scope {name}"), grants(roles.clone())));
+    std::iter::once(everybody).chain(groups).chain(scopes).collect()
+}
+
+fn is_checked_alike(old: &Issuer, new: &Issuer) -> bool {
+    old.issuer == new.issuer
+        && old.audiences == new.audiences
+        && old.algorithms == new.algorithms
+        && old.leeway == new.leeway
+        && old.max_lifetime == new.max_lifetime
+        && old.user_claim == new.user_claim
+        && old.organization == new.organization
+        && old.roles_claim == new.roles_claim
+}
+
+/// What changes from some grants to others.
+fn compare(
+    old: &Grants,
+    new: &Grants,
+    facts: &Facts<'_>,
+    tools: &Tools,
+    now: UnixSeconds,
+) -> Change {
+    let opens = facts.opens(new);
+    let has_nothing = *old == Grants::default();
+    if old == new && (has_nothing || facts.old == facts.new && !opens) {
+        return Change::default();
+    }
+    let sees = |grants: &Grants, upstream: &str, tool: &str| {
+        let target = Target { kind: TargetKind::Tool, name: tool };
+        grants.judge(&Question { upstream, target, now, call: None }, &mut NoTrace).passes()
+    };
+    let widens = opens || !is_narrower(old, new, facts);
+    let mut change = Change { widens, ..Change::default() };
+    for (upstream, tool) in tools {
+        let was_there = !facts.added.contains(&upstream.as_str());
+        match (was_there && sees(old, upstream, tool), sees(new, upstream, tool)) {
+            (false, true) => change.gained.push(format!("{upstream}/{tool}")),
+            (true, false) => change.lost.push(format!("{upstream}/{tool}")),
+            _ => {}
+        }
+    }
+    if change.gained.is_empty() && change.lost.is_empty() && old != new {
+        change.news.push("has other patterns or conditions".to_owned());
+    } else if opens {
+        change.news.push(format!("reaches {}", facts.added.join(", ")));
+    } else if old == new && change.widens {
+        change.news.push("has fewer conditions on arguments".to_owned());
+    } else if old == new && change.gained.is_empty() && change.lost.is_empty() {
+        change.news.push("has other conditions on arguments".to_owned());
+    }
+    change
+}
+
+/// Whether `new` certainly permits nothing that `old` did not: every allowing pattern was there,
+/// with its conditions or fewer, and nothing that refuses is gone.
+fn is_narrower(old: &Grants, new: &Grants, facts: &Facts<'_>) -> bool {
+    let gives_nothing = *new == Grants::default();
+    gives_nothing
+        || facts.old.iter().all(|when| facts.new.contains(when))
+            && facts.new.iter().all(|when| when.shadow.is_none() || facts.old.contains(when))
+            && old.roles.iter().all(|role| denials_kept(role, new))
+            && new.roles.iter().all(|role| role.shadow.is_none())
+            && covered(&new.direct, &old.direct, &[], old)
+            && new.roles.iter().all(|role| covered(&role.allow, &old.direct, &role.when, old))
+}
+
+fn denials_kept(role: &Role, new: &Grants) -> bool {
+    let kept = |of: fn(&Patterns) -> &Vec<Pattern>| {
+        of(&role.deny).iter().all(|p| new.roles.iter().any(|role| of(&role.deny).contains(p)))
+    };
+    kept(|p| &p.tools) && kept(|p| &p.prompts) && kept(|p| &p.resources)
+}
+
+/// Whether each of `patterns`, under the conditions `when`, was given before under no more.
+fn covered(patterns: &Patterns, direct: &Patterns, when: &[When], old: &Grants) -> bool {
+    let was = |of: fn(&Patterns) -> &Vec<Pattern>, pattern: &Pattern| {
+        let is_in =
+            |all: &[Pattern]| all.contains(pattern) || all.iter().any(|p| p.includes(pattern));
+        is_in(of(direct))
+            || old.roles.iter().any(|role| {
+                is_in(of(&role.allow))
+                    && role.shadow.is_none()
+                    && role.when.iter().all(|before| when.contains(before))
+            })
+    };
+    patterns.tools.iter().all(|p| was(|p| &p.tools, p))
+        && patterns.prompts.iter().all(|p| was(|p| &p.prompts, p))
+        && patterns.resources.iter().all(|p| was(|p| &p.resources, p))
+}

@@ -1,0 +1,251 @@
+//! What an edit changes, for whom, and whether it gives anybody more.
+
+use std::path::Path;
+
+use doorward::config::{self, Config};
+use doorward::core::access::{Difference, Tools};
+
+use crate::support::gateway::sha256;
+use crate::support::{ALICE, Call, Gateway, Setup, Upstream, echo, eventually, tool_call};
+
+const BEFORE: &str = r#"
+[server]
+public_url = "https://mcp.example.com"
+[upstreams.t]
+path = "/mcp"
+url = "http://127.0.0.1:9/mcp"
+[roles.reader]
+tools = ["t/read_*", "t/create"]
+deny = ["t/read_secret"]
+[[roles.reader.when]]
+tools = ["t/create"]
+arguments."/p" = { in = ["low"] }
+[tools."t/read_a"]
+arguments."/n" = { max = 9 }
+[tokens.alice]
+sha256 = "DIGEST"
+user = "alice"
+organization = "acme"
+roles = ["reader"]
+tools = ["t/x"]
+expires = 2999-01-01
+[issuers.corp]
+issuer = "https://login.example.com"
+jwks_url = "https://login.example.com/certs"
+organization = "acme"
+roles_claim = "groups"
+roles_map = { readers = "reader" }
+"#;
+
+fn read(text: &str) -> Config {
+    let text = text.replace("DIGEST", &sha256(ALICE));
+    config::parse(Path::new("gateway.toml"), &text).map_err(|f| f.to_string()).unwrap()
+}
+
+/// From [`BEFORE`] with `from` to the same with `to`.
+fn difference(from: &str, to: &str) -> Difference {
+    assert!(BEFORE.contains(from), "{from}");
+    let (old, new) = (read(BEFORE), read(&BEFORE.replacen(from, to, 1)));
+    let tools: Tools = old.named_tools.union(&new.named_tools).cloned().collect();
+    Difference::between(&old.policy, &new.policy, &tools, 1_800_000_000)
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table is read row by row")]
+fn an_edit_that_gives_more_is_told_from_one_that_does_not() {
+    for (from, to, said) in [
+        (
+            "[\"t/read_*\", ",
+            "[\"t/read_*\", \"t/delete\", ",
+            "+ token alice, JWTs of corp, group readers: gains t/delete",
+        ),
+        ("t/read_*", "t/re*", "+ token alice, JWTs of corp, group readers: has other patterns"),
+        ("t/read_*", "t/read_one", "- token alice, JWTs of corp, group readers: loses t/read_a"),
+        (
+            "\"t/create\"]\ndeny",
+            "]\ndeny",
+            "- token alice, JWTs of corp, group readers: loses t/create",
+        ),
+        (
+            "deny = [\"t/read_secret\"]",
+            "",
+            "+ token alice, JWTs of corp, group readers: gains t/read_secret",
+        ),
+        (
+            "deny = [",
+            "deny = [\"t/read_b\", ",
+            "- token alice, JWTs of corp, group readers: loses t/read_b",
+        ),
+        (
+            "{ in = [\"low\"] }",
+            "{ in = [\"low\", \"urgent\"] }",
+            "+ token alice, JWTs of corp, group readers: has other",
+        ),
+        (
+            "{ in = [\"low\"] }",
+            "{ in = [\"low\"] }\nmode = \"shadow\"\nuntil = 2999-01-01",
+            "+ token alice",
+        ),
+        (
+            "[roles.reader]",
+            "[roles.reader]\nmode = \"shadow\"\nuntil = 2999-01-01",
+            "+ token alice",
+        ),
+        (
+            "{ max = 9 }",
+            "{ max = 10 }",
+            "+ token alice, JWTs of corp, group readers: has fewer conditions",
+        ),
+        (
+            "[tools.\"t/read_a\"]",
+            "[tools.\"t/read_b\"]\narguments.\"/n\" = { max = 1 }\n[tools.\"t/read_a\"]",
+            "- token alice, JWTs of corp, group readers: has other conditions",
+        ),
+        ("tools = [\"t/x\"]", "tools = []", "- token alice: loses t/x"),
+        ("tools = [\"t/x\"]", "tools = [\"t/x\", \"*/y\"]", "+ token alice: gains t/y"),
+        (
+            "user = \"alice\"",
+            "user = \"root\"",
+            "+ token alice: is root of acme and was alice of acme",
+        ),
+        (
+            "DIGEST",
+            "00000000000000000000000000000000000000000000000000000000000000aa",
+            "+ token alice: has another secret",
+        ),
+        ("expires = 2999-01-01", "expires = \"never\"", "+ token alice: has another end"),
+        ("expires = 2999-01-01", "expires = 2998-01-01", "- token alice: has another end"),
+        (
+            "expires = 2999-01-01",
+            "expires = 2999-01-01\nrevoked = 2020-01-01T00:00:00Z",
+            "- token alice: is revoked; loses t/create, t/read_a, t/x",
+        ),
+        ("[tokens.alice]", "[tokens.bob]", "- token alice: is gone; loses t/create, t/read_a, t/x"),
+        (
+            "[tokens.alice]",
+            "[tokens.bob]",
+            "+ token bob: is new, for alice of acme; gains t/create, t/read_a, t/x",
+        ),
+        ("readers = \"reader\"", "", "- JWTs of corp, group readers: loses t/create, t/read_a"),
+        (
+            "{ readers = \"reader\" }",
+            "{ readers = \"reader\", all = \"reader\" }",
+            "+ JWTs of corp, group all: gains",
+        ),
+        (
+            "roles_claim = \"groups\"",
+            "roles_claim = \"teams\"",
+            "+ JWTs of corp: are checked in another way",
+        ),
+        (
+            "https://login.example.com\"\njwks",
+            "https://other.example.com\"\njwks",
+            "+ JWTs of corp: are checked in another way",
+        ),
+        (
+            "path = \"/mcp\"\n",
+            "path = \"/mcp\"\ntasks = \"sealed\"\n",
+            "+ upstream t: lets tasks through",
+        ),
+    ] {
+        let difference = difference(from, to);
+        let lines = difference.lines();
+        assert!(lines.iter().any(|line| line.starts_with(said)), "{from} -> {to}: {lines:#?}");
+        assert_eq!(difference.widens(), lines.iter().any(|line| line.starts_with('+')), "{to}");
+    }
+}
+
+#[test]
+fn an_edit_that_changes_nobodys_rights_says_nothing() {
+    for (from, to) in [
+        ("[upstreams.t]", "# a comment\n\n[upstreams.t]"),
+        ("127.0.0.1:9/", "127.0.0.1:10/"),
+        ("/certs", "/keys"),
+    ] {
+        assert!(difference(from, to).is_empty(), "{to}: {:?}", difference(from, to).lines());
+    }
+}
+
+#[test]
+fn an_upstream_that_is_new_is_reached_by_those_whose_patterns_cover_it() {
+    let any = BEFORE.replace("[\"t/x\"]", "[\"*/x\"]");
+    let two = any.replace(
+        "[roles.reader]",
+        "[upstreams.u]\npath = \"/u\"\nurl = \"http://127.0.0.1:9/mcp\"\n[roles.reader]",
+    );
+    let (old, new) = (read(&any), read(&two));
+    let tools: Tools = old.named_tools.union(&new.named_tools).cloned().collect();
+    let difference = Difference::between(&old.policy, &new.policy, &tools, 0);
+    assert_eq!(difference.lines(), ["+ token alice: reaches u; gains u/x"]);
+}
+
+const ACK: &str = "[reload]\nwidening = \"ack\"\n";
+const GRANT: &str = "[\"t/echo\", \"t/read\"]";
+
+fn doorward(gateway: &Gateway, verb: &[&str]) -> (Option<i32>, String) {
+    let mut doorward = std::process::Command::new(env!("CARGO_BIN_EXE_doorward"));
+    let config = gateway.folder().join("gateway.toml");
+    doorward.args(verb).arg("--config").arg(config).arg("--admin").arg(gateway.admin.to_string());
+    let output = doorward.output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code(), text)
+}
+
+fn is_refused(gateway: &Gateway, tool: &str) -> bool {
+    gateway.ask(&Call::post(tool_call(tool))).text().contains("Unknown tool")
+}
+
+#[test]
+fn a_reload_that_gives_more_is_held_until_somebody_says_yes() {
+    let upstream = Upstream::good();
+    let gateway = Setup::new(&upstream).more(ACK).start();
+    assert_eq!(doorward(&gateway, &["reload", "--ack"]).0, Some(1), "nothing is held");
+    // Everything else in it is held, too.
+    let held = || gateway.events("config.held").len();
+    gateway.put(
+        "gateway.toml",
+        &std::fs::read_to_string(gateway.folder().join("gateway.toml"))
+            .unwrap()
+            .replace(GRANT, "[\"t/echo\", \"t/delete_all\"]"),
+    );
+    eventually("it is held", || held() == 1);
+    assert!(is_refused(&gateway, "delete_all") && !is_refused(&gateway, "read"));
+    let status = gateway.status();
+    let changes = &status["config"]["held"]["changes"];
+    assert_eq!(
+        changes[0],
+        "+ token alice-key, token alice-new-key: gains t/delete_all; loses t/read"
+    );
+    assert!((gateway.metric("doorward_config_last_reload_successful") - 0.0).abs() < 0.1);
+    let (code, told) = doorward(&gateway, &["diff"]);
+    assert_eq!((code, told.lines().next()), (Some(1), changes[0].as_str()), "{told}");
+    let (code, told) = doorward(&gateway, &["reload"]);
+    assert!(code == Some(1) && told.contains("--ack"), "asked again, not taken: {told}");
+    assert!(is_refused(&gateway, "delete_all"));
+    let (code, told) = doorward(&gateway, &["reload", "--ack"]);
+    assert!(code == Some(0) && told.contains("gains t/delete_all"), "{told}");
+    assert!(!is_refused(&gateway, "delete_all") && is_refused(&gateway, "read"));
+    assert!(gateway.status()["config"]["held"].is_null());
+    assert_eq!(doorward(&gateway, &["diff"]), (Some(0), "nobody's permissions change\n".into()));
+}
+
+#[test]
+fn to_be_asked_no_longer_needs_a_yes_as_well_and_less_needs_none() {
+    let upstream = Upstream::good();
+    let gateway = Setup::new(&upstream).more(ACK).start();
+    assert!(gateway.edit(GRANT, "[\"t/echo\"]"), "less is taken at once");
+    assert!(is_refused(&gateway, "read"));
+    let file = gateway.folder().join("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    gateway
+        .put("gateway.toml", &text.replace("\"ack\"", "\"apply\"").replace("[\"t/echo\"]", GRANT));
+    eventually("it is held", || gateway.events("config.held").len() == 1);
+    assert!(is_refused(&gateway, "read"));
+    // A held file that is broken is refused like every other, and one that is put back is taken.
+    gateway.put("gateway.toml", "broken");
+    let (code, told) = doorward(&gateway, &["reload"]);
+    assert_eq!(code, Some(2), "{told}");
+    gateway.put("gateway.toml", &text);
+    assert_eq!(doorward(&gateway, &["reload"]).0, Some(0));
+    assert_eq!(gateway.ask(&echo()).status, 200);
+}
