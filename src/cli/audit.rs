@@ -1,7 +1,7 @@
 //! `doorward audit`: reads records.
 
 pub(super) mod read;
-mod when;
+pub(super) mod when;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ mod steps;
 mod table;
 mod talk;
 mod token;
+mod unused;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,6 +52,8 @@ enum Verb {
     Run(ConfigFile),
     /// Make, list, check and end tokens
     Token(token::Token),
+    /// What was granted and not used, from audit records (exit 1 if there is any)
+    Unused(unused::Unused),
 }
 
 #[derive(Args, Debug)]
@@ -58,7 +61,7 @@ struct ConfigFile {
     /// The configuration
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE", default_value = "gateway.toml")]
     config: PathBuf,
-    /// Where the running gateway answers, where it is not [admin] listen of the configuration
+    /// Where the running gateway answers, where it is not `admin.listen` of the configuration
     #[arg(long, value_name = "ADDRESS", hide = true)]
     admin: Option<SocketAddr>,
 }
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Verb::Reload(reload) => reload.run(),
         Verb::Run(file) => Ok(run::run(&file.config)),
         Verb::Token(token) => token::token(token),
+        Verb::Unused(unused) => unused.run(),
     };
     done.unwrap_or_else(|complaint| {
         if !complaint.0.is_empty() {

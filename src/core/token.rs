@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use subtle::ConstantTimeEq as _;
 
@@ -129,6 +130,8 @@ struct Entry {
     revoked: Option<UnixSeconds>,
     /// An entry with a token and a certificate stands in both maps, and counts once.
     is_counted: bool,
+    /// When the token, or the certificate, was last used; earlier tables share it. 0 is never.
+    used: Arc<AtomicI64>,
 }
 
 impl Entry {
@@ -138,7 +141,13 @@ impl Entry {
                 let token_name = self.principal.token_name().map(Arc::from);
                 Err(Unidentified { failure, token_name })
             }
-            None => Ok(Arc::clone(&self.principal)),
+            None => {
+                // Most uses come within the second of another.
+                if self.used.load(Ordering::Relaxed) < now {
+                    self.used.store(now, Ordering::Relaxed);
+                }
+                Ok(Arc::clone(&self.principal))
+            }
         }
     }
 
@@ -225,11 +234,13 @@ impl TokenTable {
             let grants = Arc::new(spec.grants);
             // What ends first ends the streams, too.
             let until = [expires, revoked].into_iter().flatten().min();
+            let used = Arc::<AtomicI64>::default();
             let entry = |proof, is_counted| {
                 let (user, organization) = (user.clone(), organization.clone());
                 let principal =
                     Principal::new(user, organization, proof, Arc::clone(&grants), until);
-                Entry { principal: Arc::new(principal), expires, revoked, is_counted }
+                let (principal, used) = (Arc::new(principal), Arc::clone(&used));
+                Entry { principal, expires, revoked, is_counted, used }
             };
             if let Some(digest) = spec.digest {
                 let proof = Proof::Token { entry: Arc::clone(&name), digest };
@@ -249,6 +260,16 @@ impl TokenTable {
     /// is the use of a revoked token.
     #[must_use]
     pub fn replacing(mut self, before: &Self) -> Self {
+        for (digest, entry) in &mut self.entries {
+            if let Some(before) = before.entries.get(digest) {
+                entry.used = Arc::clone(&before.used);
+            }
+        }
+        for (name, entry) in &mut self.certificates {
+            if let Some(before) = before.certificates.get(name) {
+                entry.used = Arc::clone(&before.used);
+            }
+        }
         let taken_out = before.entries.iter().filter_map(|(digest, entry)| {
             entry.principal.token_name().map(|name| (*digest, Arc::from(name)))
         });
@@ -341,14 +362,47 @@ impl TokenTable {
         self.len == 0
     }
 
-    /// How many are valid, expired and revoked at the moment `now`, in this order.
+    /// How many are in which state at the moment `now`.
     #[must_use]
-    pub fn states(&self, now: UnixSeconds) -> [usize; 3] {
-        let all = || self.entries.values().chain(self.certificates.values());
-        let counted = || all().filter(|entry| entry.is_counted);
-        let count = |wanted| counted().filter(|entry| entry.failure(now) == wanted).count();
-        [None, Some(AuthFailure::Expired), Some(AuthFailure::Revoked)].map(count)
+    pub fn census(&self, now: UnixSeconds) -> Census {
+        let mut census = Census::default();
+        let all = self.entries.values().chain(self.certificates.values());
+        for entry in all.filter(|entry| entry.is_counted) {
+            match entry.failure(now) {
+                Some(AuthFailure::Revoked) => census.revoked += 1,
+                Some(_) => census.expired += 1,
+                None => {
+                    census.active += 1;
+                    let end = [entry.expires, entry.revoked].into_iter().flatten().min();
+                    let left = end.map_or(UnixSeconds::MAX, |end| end - now);
+                    let used = entry.used.load(Ordering::Relaxed);
+                    for ((_, seconds), [ending, active]) in SPANS.iter().zip(&mut census.within) {
+                        *ending += usize::from(left <= *seconds);
+                        *active += usize::from(used > 0 && now - used <= *seconds);
+                    }
+                }
+            }
+        }
+        census
     }
+}
+
+/// Spans of time in which tokens are counted, by the words for them in metrics.
+pub const SPANS: [(&str, UnixSeconds); 4] =
+    [("1d", 86_400), ("7d", 7 * 86_400), ("30d", 30 * 86_400), ("90d", 90 * 86_400)];
+
+/// How many tokens are in which state.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Census {
+    /// Valid.
+    pub active: usize,
+    /// Expired.
+    pub expired: usize,
+    /// Revoked.
+    pub revoked: usize,
+    /// For each of [`SPANS`], how many of the valid ones will end within it, and how many were
+    /// used within it by this process.
+    pub within: [[usize; 2]; 4],
 }
 
 #[cfg(test)]
@@ -396,7 +450,24 @@ mod tests {
         assert_eq!(identify(&table, "b", 49), Ok("alice".into()));
         assert_eq!(identify(&table, "b", 50), Err(AuthFailure::Revoked));
         assert_eq!(identify(&table, "b", 200), Err(AuthFailure::Revoked));
-        assert_eq!(table.states(200), [0, 1, 1]);
+        let census = Census { expired: 1, revoked: 1, ..Census::default() };
+        assert_eq!(table.census(200), census);
+    }
+
+    #[test]
+    fn tokens_are_counted_by_their_end_and_by_their_use() {
+        let specs = || {
+            [("a", Some(86_500)), ("b", Some(86_401 * 7)), ("c", None)]
+                .map(|(secret, expires)| spec(secret, expires, None))
+        };
+        let table = TokenTable::new(specs());
+        assert_eq!(table.census(100).within, [[1, 0], [2, 0], [2, 0], [2, 0]]);
+        identify(&table, "a", 100).unwrap();
+        identify(&table, "c", 100).unwrap();
+        identify(&table, "c", 50).unwrap();
+        assert_eq!(table.census(100).within, [[1, 2], [2, 2], [2, 2], [2, 2]]);
+        let later = TokenTable::new(specs()).replacing(&table);
+        assert_eq!(later.census(86_401 + 100).within, [[0, 0], [1, 1], [1, 1], [1, 1]]);
     }
 
     #[test]

@@ -238,7 +238,7 @@ fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Sen
     let (gateway, metrics) = (Arc::clone(gateway), Arc::clone(metrics));
     Box::new(move || {
         let now = jiff::Timestamp::now().as_second();
-        metrics.show_tokens(gateway.snapshot().policy.tokens().states(now));
+        metrics.show_tokens(&gateway.snapshot().policy.tokens().census(now));
     })
 }
 

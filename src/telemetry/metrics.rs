@@ -14,7 +14,7 @@ use prometheus::{
 
 use crate::core::method;
 use crate::core::outcome::Outcome;
-use crate::core::token::AuthFailure;
+use crate::core::token::{AuthFailure, Census, SPANS};
 
 /// Label value for everything outside the closed sets.
 pub const OTHER: &str = "other";
@@ -65,6 +65,8 @@ pub struct Metrics {
     pub audit_dropped: IntCounter,
     limits: [IntGauge; 2],
     tokens: IntGaugeVec,
+    tokens_expiring: IntGaugeVec,
+    tokens_used: IntGaugeVec,
     reloads: IntCounterVec,
     reload_ok: IntGauge,
     reloaded: IntGauge,
@@ -122,6 +124,8 @@ impl Metrics {
                 make.gauge("streams_limit", "Limit from the configuration.")?,
             ],
             tokens: make.gauges(&TOKENS)?,
+            tokens_expiring: make.gauges(&TOKENS_EXPIRING)?,
+            tokens_used: make.gauges(&TOKENS_USED)?,
             reloads: make.counters(&RELOADS)?,
             reload_ok: make.gauge(
                 "config_last_reload_successful",
@@ -189,10 +193,15 @@ impl Metrics {
         self.reload_ok.set(0);
     }
 
-    /// Shows how many tokens are active, expired and revoked.
-    pub fn show_tokens(&self, states: [usize; 3]) {
-        for (state, count) in ["active", "expired", "revoked"].into_iter().zip(states) {
-            self.tokens.with_label_values(&[state]).set(number(count));
+    /// Shows how many tokens are in which state.
+    pub fn show_tokens(&self, census: &Census) {
+        let Census { active, expired, revoked, within } = census;
+        for (state, count) in [("active", active), ("expired", expired), ("revoked", revoked)] {
+            self.tokens.with_label_values(&[state]).set(number(*count));
+        }
+        for ((span, _), [ending, used]) in SPANS.iter().zip(within) {
+            self.tokens_expiring.with_label_values(&[span]).set(number(*ending));
+            self.tokens_used.with_label_values(&[span]).set(number(*used));
         }
     }
 
@@ -359,6 +368,13 @@ const RETRIES: Family = (
     &["upstream"],
 );
 const TOKENS: Family = ("tokens", "Tokens in the table, by state.", &["state"]);
+const TOKENS_EXPIRING: Family =
+    ("tokens_expiring", "Valid tokens that will end within a span of time.", &["within"]);
+const TOKENS_USED: Family = (
+    "tokens_used",
+    "Valid tokens that were used within a span of time, since the start.",
+    &["within"],
+);
 const RELOADS: Family =
     ("config_reloads_total", "Reloads of the configuration, by result.", &["result"]);
 const JWKS_KEYS: Family = ("jwks_keys", "Usable keys of an issuer of JWTs.", &["issuer"]);

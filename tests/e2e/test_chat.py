@@ -1,5 +1,7 @@
 """The seed's own cases: from a chat message, through the gateway, to a row in the ticket table."""
 
+import re
+
 import httpx2
 import pytest
 from chain import (
@@ -148,7 +150,8 @@ async def test_the_logs_of_all_services_are_clean(chain):
     redirected = [record for record in chain.gateway.records() if 300 <= record["status"] < 400]
     assert not redirected
     for service, log in logs.items():
-        assert not ERRORS.findall(log), f"{service}: {log}"
+        # A port can hold the digits of a status.
+        assert not ERRORS.findall(re.sub(r"https?://\S+", "", log)), f"{service}: {log}"
         for secret in (ALICE, AI_DEV, "not-a-token"):
             assert secret not in log, service
     assert "tickets api listening on" in logs["api"]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 /// A moment: so long ago (`30d`), `today` and `yesterday` at their beginning in UTC, a date, or a
 /// date and time with its offset.
 #[derive(Clone, Debug)]
-pub(super) struct Moment(pub(super) Timestamp);
+pub(in crate::cli) struct Moment(pub(in crate::cli) Timestamp);
 
 impl FromStr for Moment {
     type Err = String;

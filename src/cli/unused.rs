@@ -1,0 +1,187 @@
+//! `doorward unused`: what was granted and is not needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::audit::files;
+use super::audit::read::{Lines, Row};
+use super::audit::when::Moment;
+use super::talk::{Done, loaded, many, now, say};
+use super::{ConfigFile, EXIT_NO};
+use crate::config::Config;
+use crate::core::pattern::Pattern;
+
+/// `(upstream, tool)`.
+type Tools = BTreeSet<(String, String)>;
+
+#[derive(Args, Debug)]
+pub(super) struct Unused {
+    /// Files with records, the oldest first, or -; the configuration's where none is named
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What was not used since then: 30d, 2027-06-30
+    #[arg(long, value_name = "MOMENT", default_value = "30d")]
+    since: Moment,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// What the holders of roles and tokens have called.
+#[derive(Default)]
+struct Used {
+    by_role: BTreeMap<String, Tools>,
+    by_token: BTreeMap<String, Tools>,
+    /// The first record, to know how far they go back.
+    first: Option<jiff::Timestamp>,
+    records: usize,
+}
+
+/// A list of tools in the configuration of which not all is used.
+struct Spare {
+    name: String,
+    place: String,
+    unused: Vec<String>,
+    /// What would be enough.
+    narrowed: Vec<String>,
+}
+
+impl Unused {
+    pub(super) fn run(self) -> Done {
+        let config = loaded(&self.config.config)?;
+        let mut used = Used::default();
+        for file in files(&self.files, &self.config)? {
+            let mut lines = Lines::open(&file, false)?;
+            while let Some(line) = lines.next()? {
+                if let Some(row) = Row::parse(&line) {
+                    used.note(&row, self.since.0);
+                }
+            }
+        }
+        let idle = idle(&config, &used);
+        let spare = spare(&config, &used);
+        if self.json {
+            let lists: Vec<Value> = spare.iter().map(Spare::json).collect();
+            let told = json!({"records": used.records, "since": self.since.0, "tokens": idle, "grants": lists});
+            say(&(serde_json::to_string_pretty(&told).unwrap_or_default() + "\n"))?;
+        } else {
+            say(&text(&idle, &spare))?;
+            self.warn(&used);
+        }
+        let is_tight = idle.is_empty() && spare.is_empty();
+        Ok(if is_tight { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) })
+    }
+
+    /// Records that do not go back far enough prove nothing about the time before.
+    fn warn(&self, used: &Used) {
+        let records = many(used.records, "record");
+        match used.first {
+            None => eprintln!("there are no records since {:.0}", self.since.0),
+            Some(first) if first > self.since.0 => {
+                eprintln!("{records}, which begin only at {first:.0}");
+            }
+            Some(_) => eprintln!("{records} since {:.0}", self.since.0),
+        }
+    }
+}
+
+impl Used {
+    fn note(&mut self, row: &Row, since: jiff::Timestamp) {
+        let Some(at) = row.moment().filter(|_| row.text("kind") == Some("request")) else {
+            return;
+        };
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        if at < since {
+            return;
+        }
+        self.records += 1;
+        // What was refused needs no grant; what only passed because a rule is tried out may.
+        if row.is_denied() && row.get("enforced") != Some(&Value::Bool(false)) {
+            return;
+        }
+        let token = row.text("token").map(str::to_owned);
+        let tool = row.text("upstream").zip(row.text("tool"));
+        let tool = tool.map(|(upstream, tool)| (upstream.to_owned(), tool.to_owned()));
+        if let Some(token) = token {
+            self.by_token.entry(token).or_default().extend(tool.clone());
+        }
+        let roles = row.get("roles").and_then(Value::as_array).into_iter().flatten();
+        for role in roles.filter_map(Value::as_str) {
+            self.by_role.entry(role.to_owned()).or_default().extend(tool.clone());
+        }
+    }
+}
+
+/// Valid tokens that nobody has used.
+fn idle(config: &Config, used: &Used) -> Vec<String> {
+    let tokens = config.policy.tokens().list();
+    let tokens = tokens.filter(|listed| listed.failure(now()).is_none());
+    let tokens = tokens.filter(|listed| !used.by_token.contains_key(listed.name));
+    let mut idle: Vec<String> = tokens.map(|listed| listed.name.to_owned()).collect();
+    idle.sort();
+    idle
+}
+
+/// Lists of tools of which something is not used.
+fn spare(config: &Config, used: &Used) -> Vec<Spare> {
+    let none = Tools::new();
+    let roles = config.roles.values();
+    let roles = roles.map(|role| (&role.allow.tools, used.by_role.get(&role.name)));
+    let tokens: BTreeMap<_, _> =
+        config.policy.tokens().list().map(|listed| (listed.name, listed)).collect();
+    let tokens = tokens.values();
+    let direct = tokens
+        .map(|listed| (&listed.principal.grants().direct.tools, used.by_token.get(listed.name)));
+    let lists = roles.chain(direct).map(|(patterns, used)| (patterns, used.unwrap_or(&none)));
+    lists.filter_map(|(patterns, used)| Spare::of(patterns, used)).collect()
+}
+
+impl Spare {
+    fn of(patterns: &[Pattern], used: &Tools) -> Option<Self> {
+        let rule = patterns.first()?.rule()?;
+        let covered = |pattern: &Pattern| {
+            used.iter()
+                .filter(|(upstream, tool)| pattern.covers(upstream, tool))
+                .collect::<Vec<_>>()
+        };
+        let mut unused = Vec::new();
+        let mut narrowed = BTreeSet::new();
+        for pattern in patterns {
+            let called = covered(pattern);
+            if called.is_empty() {
+                unused.push(pattern.as_str().to_owned());
+            } else if pattern.literal_name().is_none() {
+                unused.push(format!("{} beyond what is below", pattern.as_str()));
+            }
+            narrowed.extend(called.iter().map(|(upstream, tool)| format!("{upstream}/{tool}")));
+        }
+        let (name, place) = (rule.name().to_owned(), rule.place());
+        let narrowed = narrowed.into_iter().collect();
+        (!unused.is_empty()).then_some(Self { name, place, unused, narrowed })
+    }
+
+    fn json(&self) -> Value {
+        json!({"rule": self.name, "place": self.place, "unused": self.unused, "narrowed": self.narrowed})
+    }
+}
+
+fn text(idle: &[String], spare: &[Spare]) -> String {
+    let mut out = String::new();
+    for list in spare {
+        let narrowed: Vec<String> =
+            list.narrowed.iter().map(|tool| format!("\"{tool}\"")).collect();
+        out += &format!("{} ({})\n", list.name, list.place);
+        out += &format!("  not used: {}\n", list.unused.join(", "));
+        out += &format!("  enough:   tools = [{}]\n", narrowed.join(", "));
+    }
+    if !idle.is_empty() {
+        out += &format!("tokens that nobody has used: {}\n", idle.join(", "));
+    }
+    if out.is_empty() { "every grant was used\n".to_owned() } else { out }
+}
