@@ -10,6 +10,7 @@ mod explain;
 mod health;
 mod reload;
 mod run;
+mod schema;
 mod status;
 mod steps;
 mod table;
@@ -50,6 +51,8 @@ enum Verb {
     Reload(reload::Reload),
     /// Serve in the foreground until SIGTERM (drains) or SIGINT (at once)
     Run(ConfigFile),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Make, list, check and end tokens
     Token(token::Token),
     /// What was granted and not used, from audit records (exit 1 if there is any)
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Verb::Health(file) => Ok(health::health(&file.config)),
         Verb::Reload(reload) => reload.run(),
         Verb::Run(file) => Ok(run::run(&file.config)),
+        Verb::Schema => schema::schema(),
         Verb::Token(token) => token::token(token),
         Verb::Unused(unused) => unused.run(),
     };

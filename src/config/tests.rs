@@ -482,3 +482,57 @@ fn the_rules_and_tests_in_the_shipped_file_are_good_ones() {
     );
     assert!(refused.unwrap_err().to_string().contains("`tickets/whoami` is allowed"));
 }
+
+/// The keys that the reader knows in the table at the end of `lines`.
+fn known_keys(lines: &str) -> Vec<String> {
+    let text = format!("{lines}\nzzz-nobody-knows = 1\n");
+    let found = read(&text).unwrap_err().to_string();
+    let known = found.split("unknown key `zzz-nobody-knows`").nth(1).expect(&found);
+    let known = known.split("known here: ").nth(1).unwrap().lines().next().unwrap();
+    let mut keys: Vec<String> = known.split(", ").map(str::to_owned).collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn the_schema_knows_the_same_keys_as_the_reader() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../deploy/gateway.schema.json")).unwrap();
+    let keys = |pointer: &str| {
+        let properties = schema.pointer(&format!("{pointer}/properties")).expect(pointer);
+        let mut keys: Vec<String> = properties.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    for (lines, pointer) in [
+        ("", ""),
+        ("[server]", "/properties/server"),
+        ("[server.tls]", "/properties/server/properties/tls"),
+        ("[server.shutdown]", "/properties/server/properties/shutdown"),
+        ("[admin]", "/properties/admin"),
+        ("[identity]", "/properties/identity"),
+        ("[identity.assertion]", "/properties/identity/properties/assertion"),
+        ("[upstreams.x]", "/$defs/upstream"),
+        ("[upstreams.x.credential]\nheader = \"X-Key\"", "/$defs/upstream/properties/credential"),
+        ("[roles.x]", "/$defs/role"),
+        ("[[roles.x.when]]", "/$defs/when"),
+        ("[tools.\"x/y\"]", "/$defs/tool"),
+        ("[tools.\"x/y\".arguments.\"/a\"]", "/$defs/condition"),
+        ("[tokens.x]", "/$defs/token"),
+        ("[issuers.x]", "/$defs/issuer"),
+        ("[issuers.x.scopes.y]", "/$defs/scope/oneOf/1"),
+        ("[[expect]]", "/$defs/expect"),
+        ("[limits]", "/properties/limits"),
+        ("[reload]", "/properties/reload"),
+        ("[log]", "/properties/log"),
+        ("[audit]", "/properties/audit"),
+    ] {
+        let mut known = known_keys(lines);
+        // Which of these there are depends on the others.
+        if lines.contains("credential") {
+            known.extend(["bearer_env", "bearer_file"].map(str::to_owned));
+            known.sort();
+        }
+        assert_eq!(keys(pointer), known, "{lines}");
+    }
+}
