@@ -161,7 +161,7 @@ impl Spare {
             }
             narrowed.extend(called.iter().map(|(upstream, tool)| format!("{upstream}/{tool}")));
         }
-        let (name, place) = (rule.name().to_owned(), rule.place());
+        let (name, place) = (rule.name().to_owned(), rule.place().to_owned());
         let narrowed = narrowed.into_iter().collect();
         (!unused.is_empty()).then_some(Self { name, place, unused, narrowed })
     }

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -27,7 +26,7 @@ pub(super) struct At<T> {
 #[derive(Debug)]
 pub(super) struct Report {
     file: usize,
-    path: Arc<str>,
+    path: String,
     /// Where each line but the first begins.
     lines: Vec<usize>,
     findings: RefCell<Vec<Finding>>,
@@ -37,12 +36,12 @@ impl Report {
     /// About the file with this number; see [`Finding::file`].
     pub(super) fn on(file: usize, source: &Source) -> Self {
         let lines = source.text.match_indices('\n').map(|(at, _)| at + 1).collect();
-        Self { file, path: source.path.as_str().into(), lines, findings: RefCell::default() }
+        Self { file, path: source.path.clone(), lines, findings: RefCell::default() }
     }
 
     fn rule(&self, name: String, span: &Range<usize>) -> Rule {
         let line = self.lines.partition_point(|start| *start <= span.start) + 1;
-        Rule::new(name, Arc::clone(&self.path), line)
+        Rule::new(name, &self.path, line)
     }
 
     pub(super) fn error(

@@ -5,6 +5,7 @@
 //! that have left the host cannot be changed on it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -29,16 +30,20 @@ impl Chain {
     pub fn append(&mut self, record: &str, lines: &mut Vec<u8>) {
         self.seq += 1;
         let body = record.strip_suffix('}').unwrap_or(record);
+        let start = lines.len();
         let Self { instance, seq, prev } = self;
-        let line = format!(r#"{body},"instance":"{instance}","seq":{seq},"prev":"{prev}"}}"#);
-        self.prev = digest(&line);
-        lines.extend_from_slice(line.as_bytes());
+        lines.extend_from_slice(body.as_bytes());
+        // A vector takes everything.
+        let _ = write!(lines, r#","instance":"{instance}","seq":{seq},"prev":"{prev}"}}"#);
+        self.prev = digest(lines.get(start..).unwrap_or_default());
         lines.push(b'\n');
     }
 }
 
-fn digest(line: &str) -> String {
-    Sha256::digest(line.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+fn digest(line: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    let digest = Sha256::digest(line);
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Follows the chains through lines in their order.
@@ -75,7 +80,12 @@ impl Verifier {
     pub fn line(&mut self, line: &str) -> Result<(), String> {
         let linked = serde_json::from_str(line).map_err(|_| "is not a record of a chain")?;
         let Linked { instance, seq, prev, kind } = linked;
-        let link = Link { first: seq, last: seq, is_stopped: kind == "stop", digest: digest(line) };
+        let link = Link {
+            first: seq,
+            last: seq,
+            is_stopped: kind == "stop",
+            digest: digest(line.as_bytes()),
+        };
         let Some(before) = self.instances.get_mut(&instance) else {
             self.instances.insert(instance.clone(), link);
             return match seq == 1 && !prev.is_empty() {

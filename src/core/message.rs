@@ -62,6 +62,7 @@ pub struct Message<'a> {
     subscriptions: Subscriptions<'a>,
     task_ids: Vec<TaskId<'a>>,
     arguments: Option<&'a str>,
+    argument_names: Vec<Cow<'a, str>>,
     claimed_version: Option<Cow<'a, str>>,
 }
 
@@ -194,6 +195,12 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn arguments(&self) -> Option<&'a str> {
         self.arguments
+    }
+
+    /// The first 32 names in `params.arguments`, where they are an object.
+    #[must_use]
+    pub fn argument_names(&self) -> &[Cow<'a, str>] {
+        &self.argument_names
     }
 
     /// The revision that the message claims in its own `_meta`, present only in the modern era.

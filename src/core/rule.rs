@@ -12,15 +12,15 @@ pub struct Rule(Arc<Spot>);
 
 struct Spot {
     name: String,
-    file: Arc<str>,
-    line: usize,
+    /// `file:line`, ready for records.
+    place: String,
 }
 
 impl Rule {
     /// The rule `name`, a path of TOML keys like `roles.agent.tools`, in this line of this file.
     #[must_use]
-    pub fn new(name: String, file: Arc<str>, line: usize) -> Self {
-        Self(Arc::new(Spot { name, file, line }))
+    pub fn new(name: String, file: &str, line: usize) -> Self {
+        Self(Arc::new(Spot { name, place: format!("{file}:{line}") }))
     }
 
     /// Its path of keys.
@@ -31,14 +31,8 @@ impl Rule {
 
     /// `file:line`.
     #[must_use]
-    pub fn place(&self) -> String {
-        format!("{}:{}", self.0.file, self.0.line)
-    }
-
-    /// Its line, from 1.
-    #[must_use]
-    pub fn line(&self) -> usize {
-        self.0.line
+    pub fn place(&self) -> &str {
+        &self.0.place
     }
 }
 

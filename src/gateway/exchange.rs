@@ -24,7 +24,7 @@ use crate::telemetry::metrics::{NONE, OTHER, method_label};
 /// is dropped.
 pub(super) struct Exchange<'g> {
     gateway: &'g Gateway,
-    snapshot: Arc<Snapshot>,
+    snapshot: &'g Snapshot,
     pub(super) request_id: String,
     time: jiff::Timestamp,
     started: Instant,
@@ -48,10 +48,8 @@ pub(super) struct Exchange<'g> {
     /// The arguments of a call, as far as they are recorded.
     args: Option<Args>,
     pub(super) is_permitted: bool,
-    /// The rule that permitted it.
-    rule: Option<Rule>,
-    /// Why it would have been refused, if that counted.
-    tried_out: Option<Judged>,
+    /// What the policy said about it.
+    judged: Option<Judged>,
     pub(super) slot: Option<Slot>,
     pub(super) refusal: Option<Refusal>,
     pub(super) outcome: Outcome,
@@ -64,13 +62,13 @@ impl<'g> Exchange<'g> {
     /// Begins with the head in hand.
     pub(super) fn begin(
         gateway: &'g Gateway,
-        snapshot: &Arc<Snapshot>,
+        snapshot: &'g Snapshot,
         session: &ServerSession,
     ) -> Self {
         let client = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
         Self {
             gateway,
-            snapshot: Arc::clone(snapshot),
+            snapshot,
             request_id: uuid::Uuid::now_v7().to_string(),
             time: jiff::Timestamp::now(),
             started: Instant::now(),
@@ -87,8 +85,7 @@ impl<'g> Exchange<'g> {
             sent_target: None,
             args: None,
             is_permitted: false,
-            rule: None,
-            tried_out: None,
+            judged: None,
             slot: None,
             refusal: None,
             outcome: Outcome::Internal,
@@ -117,7 +114,7 @@ impl<'g> Exchange<'g> {
             Some(Target { kind: TargetKind::Tool, name }) => {
                 self.sent_tool = Some(shorten(name));
                 let recorded = &self.snapshot.options.recorded;
-                self.args = message.arguments().and_then(|text| Args::of(text, recorded));
+                self.args = Args::of(message, recorded);
             }
             Some(target) => self.sent_target = Some(shorten(target.name)),
             None => {}
@@ -142,16 +139,28 @@ impl<'g> Exchange<'g> {
     }
 
     /// The call may go out; its record has its place.
-    pub(super) fn permit(&mut self, slot: Option<Slot>, permit: &Permit) {
+    pub(super) fn permit(&mut self, slot: Option<Slot>, permit: &mut Permit) {
         self.is_permitted = true;
         self.slot = slot;
-        self.rule = permit.rule().cloned();
-        self.tried_out = permit.would_be_refused().cloned();
-        let (decision, reason) = match &self.tried_out {
+        self.judged = permit.take_judged();
+        let (decision, reason) = match self.tried_out() {
             Some(judged) => ("shadow_deny", judged.permission),
             None => ("allow", Permission::Allowed),
         };
         self.gateway.metrics.decision(permit.upstream(), decision, reason.as_str());
+    }
+
+    /// Why it would have been refused, if that counted.
+    fn tried_out(&self) -> Option<&Judged> {
+        self.judged.as_ref().filter(|judged| judged.permission != Permission::Allowed)
+    }
+
+    /// More about the reason.
+    fn detail(&self) -> Option<String> {
+        match &self.refusal {
+            Some(refusal) => refusal.detail(),
+            None => Some(self.tried_out()?.failure.as_ref()?.pointer.clone()),
+        }
     }
 
     fn record(&mut self) {
@@ -161,8 +170,9 @@ impl<'g> Exchange<'g> {
         let refused = self.refusal.as_ref().map(Refusal::row);
         // A preflight is answered here, and well.
         let is_forwarded = self.is_permitted || self.outcome == Outcome::Ok;
-        let is_allowed = is_forwarded && self.tried_out.is_none();
-        let reason = match (refused, &self.tried_out) {
+        let tried_out = self.tried_out();
+        let is_allowed = is_forwarded && tried_out.is_none();
+        let reason = match (refused, tried_out) {
             (Some(row), _) => row.reason,
             (None, Some(judged)) => judged.permission.as_str(),
             (None, None) => {
@@ -173,8 +183,8 @@ impl<'g> Exchange<'g> {
                 }
             }
         };
-        let rule = self.refusal.as_ref().and_then(Refusal::rule).or(self.rule.as_ref());
-        let pointer = |judged: &Judged| Some(judged.failure.as_ref()?.pointer.clone());
+        let permitted_by = self.judged.as_ref().and_then(|judged| judged.rule.as_ref());
+        let rule = self.refusal.as_ref().and_then(Refusal::rule).or(permitted_by);
         let principal = self.principal.as_deref();
         let token = principal.and_then(Principal::token_name).or(self.stale_token.as_deref());
         let record = Record {
@@ -195,14 +205,11 @@ impl<'g> Exchange<'g> {
             target: self.sent_target.as_deref(),
             args,
             decision: if is_allowed { "allow" } else { "deny" },
-            enforced: self.tried_out.is_none(),
+            enforced: tried_out.is_none(),
             reason,
             rule: rule.map(Rule::name),
             place: rule.map(Rule::place),
-            detail: match &self.refusal {
-                Some(refusal) => refusal.detail(),
-                None => self.tried_out.as_ref().and_then(pointer),
-            },
+            detail: self.detail(),
             outcome: self.outcome.as_str(),
             status: self.status,
             duration_ms: (elapsed.as_secs_f64() * 1e6).round() / 1e3,

@@ -136,7 +136,8 @@ async fn read_head(
 /// A head that the parser did not accept is answered and counted like every other refusal. The
 /// parser's own words are not repeated: they hold what the caller sent.
 async fn refuse_unparsed(gateway: &Gateway, session: &mut ServerSession) {
-    let mut exchange = Exchange::begin(gateway, &gateway.snapshot(), session);
+    let snapshot = gateway.snapshot();
+    let mut exchange = Exchange::begin(gateway, &snapshot, session);
     // Whether the caller still reads this is no concern of ours.
     let _ = respond::refuse(session, &mut exchange, Refusal::BadHead("not parsed")).await;
 }
@@ -165,14 +166,14 @@ async fn tell(
     exchange.bytes_in = held.as_ref().map_or(0, HeldBody::len);
 
     let asked = Judged { principal: &principal, route: &route, admitted, held: held.as_ref() };
-    let Some(permit) = judge(context, session, exchange, &asked)? else {
+    let Some(mut permit) = judge(context, session, exchange, &asked)? else {
         return Ok(respond::accepted(session, exchange).await?);
     };
     if permit.is_endless() {
         place.keep_as_stream(context)?;
     }
     let slot = context.gateway.audit.admit(&context.options().recorded);
-    exchange.permit(slot.map_err(|NoRoom| Refusal::AuditUnavailable)?, &permit);
+    exchange.permit(slot.map_err(|NoRoom| Refusal::AuditUnavailable)?, &mut permit);
 
     let upstream = context.snapshot.upstreams.get(permit.upstream()).ok_or(Refusal::Internal)?;
     let answered =

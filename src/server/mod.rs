@@ -206,7 +206,7 @@ fn show(
 fn tried_out(shadows: &[(Rule, Shadow)]) -> Vec<TriedOut> {
     let each = shadows.iter().map(|(rule, shadow)| {
         let until = jiff::Timestamp::from_second(shadow.until).ok();
-        TriedOut { rule: rule.name().to_owned(), place: rule.place(), until }
+        TriedOut { rule: rule.name().to_owned(), place: rule.place().to_owned(), until }
     });
     let still = |tried: &TriedOut| tried.until.is_none_or(|until| until > jiff::Timestamp::now());
     let tried_out: Vec<TriedOut> = each.filter(still).collect();

@@ -16,7 +16,7 @@ use parking_lot::{Condvar, Mutex};
 pub use self::record::{Args, Note, Record, shorten};
 
 use self::record::harmless;
-use self::sink::{AuditFile, Sink};
+use self::sink::{AuditFile, ENDLESS, Sink};
 use crate::core::argument::shown::Wanted;
 use crate::core::chain::Chain;
 
@@ -146,12 +146,11 @@ impl Audit {
     /// has none.
     #[must_use]
     pub fn reserve(&self, wanted: &Wanted) -> Option<Slot> {
-        let size = RECORD + if matches!(wanted, Wanted::Full { .. }) { ARGUMENTS } else { 0 };
-        if let Some(queue) = &self.queue
-            && !queue.claim(size)
-        {
-            return None;
-        }
+        let wanted = RECORD + if matches!(wanted, Wanted::Full { .. }) { ARGUMENTS } else { 0 };
+        let size = match &self.queue {
+            Some(queue) => queue.claim(wanted)?,
+            None => 0,
+        };
         Some(Slot { queue: self.queue.clone(), json: self.json, size })
     }
 
@@ -181,18 +180,25 @@ impl Drop for Audit {
 }
 
 impl Queue {
-    fn claim(&self, size: i64) -> bool {
+    /// A place for a record of `wanted` bytes at most, and how many of them count.
+    fn claim(&self, wanted: i64) -> Option<i64> {
+        let room = self.room.load(Ordering::Relaxed);
         let is_full = self.taken.fetch_add(1, Ordering::Relaxed) >= CAPACITY;
-        let claimed = self.claimed.fetch_add(size, Ordering::Relaxed);
-        if is_full || claimed.saturating_add(size) > self.room.load(Ordering::Relaxed) {
-            self.release(1, size);
-            return false;
+        if room == ENDLESS && !is_full {
+            return Some(0);
         }
-        true
+        let claimed = self.claimed.fetch_add(wanted, Ordering::Relaxed);
+        if is_full || claimed.saturating_add(wanted) > room {
+            self.release(1, wanted);
+            return None;
+        }
+        Some(wanted)
     }
 
     fn release(&self, records: usize, size: i64) {
-        self.claimed.fetch_sub(size, Ordering::Relaxed);
+        if size > 0 {
+            self.claimed.fetch_sub(size, Ordering::Relaxed);
+        }
         self.taken.fetch_sub(records, Ordering::Relaxed);
     }
 

@@ -154,6 +154,12 @@ impl Permit {
         self.judged.as_ref().and_then(|judged| judged.rule.as_ref())
     }
 
+    /// What the policy said about what the request acts on, to be kept for the record.
+    #[must_use]
+    pub fn take_judged(&mut self) -> Option<Judged> {
+        self.judged.take()
+    }
+
     /// Why it would have been refused, if the rule were not only tried out.
     #[must_use]
     pub fn would_be_refused(&self) -> Option<&Judged> {

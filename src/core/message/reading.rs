@@ -36,6 +36,9 @@ const PLAIN_SUBSCRIPTIONS: [&str; 3] =
 /// Longest id in bytes of its JSON spelling.
 const MAX_ID: usize = 256;
 
+/// How many names of arguments are kept, for records.
+const MAX_ARGUMENT_NAMES: usize = 32;
+
 /// The object in the second level of a message that is being read.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Section {
@@ -74,6 +77,7 @@ pub(super) struct Reading<'a> {
     /// Where `params.arguments` begin, as long as their end is not found.
     arguments_from: Option<usize>,
     arguments: Option<&'a str>,
+    argument_names: Vec<Cow<'a, str>>,
     claimed_version: Option<Cow<'a, str>>,
     inside_params: bool,
     inside_result: bool,
@@ -111,6 +115,7 @@ impl<'a> Reading<'a> {
                 self.section = Section::Meta;
             }
             (3, None) => self.inner = Inner::Other,
+            (3, Some(key)) if self.arguments_from.is_some() => self.argument(key),
             (3, Some(key)) => self.member(key, event.token),
             (4, key) => self.innermost(key.as_deref(), event.token, at),
             _ => {}
@@ -182,6 +187,12 @@ impl<'a> Reading<'a> {
     fn check_name(&mut self, key: &str, reserved: &[&str]) {
         if !is_plain_name(key) || reserved.iter().any(|known| looks_like(key, known)) {
             self.note(Fault::LookalikeKey);
+        }
+    }
+
+    fn argument(&mut self, key: Cow<'a, str>) {
+        if self.argument_names.len() < MAX_ARGUMENT_NAMES {
+            self.argument_names.push(key);
         }
     }
 
@@ -273,6 +284,7 @@ impl<'a> Reading<'a> {
             subscriptions: self.subscriptions,
             task_ids: self.task_ids,
             arguments: self.arguments,
+            argument_names: self.argument_names,
             claimed_version: self.claimed_version,
         })
     }

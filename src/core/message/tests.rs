@@ -136,3 +136,26 @@ fn the_id_is_kept_where_it_is_beyond_doubt() {
     assert_eq!(id(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#), None);
     assert_eq!(id(r#"{"jsonrpc":"2.0","id":1,"method":"a""#), None);
 }
+
+#[test]
+fn the_arguments_are_found_as_they_stand_with_their_first_names() {
+    let read = |params: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        let message = Message::read(body.as_bytes(), 64).unwrap();
+        let names = message.argument_names().iter().map(|name| name.to_string()).collect();
+        (message.arguments().map(str::to_owned), names)
+    };
+    let found = |text: &str, names: &[&str]| {
+        (Some(text.to_owned()), names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    };
+    let nested = r#"{ "a" : {"b":[{"c":1}]}, "\u0064":[], "e":{} }"#;
+    let params = format!(r#"{{"_meta":{{"x":{{"y":1}}}},"arguments":{nested},"name":"t"}}"#);
+    assert_eq!(read(&params), found(nested, &["a", "d", "e"]));
+    assert_eq!(read(r#"{"arguments":[{"a":1},2],"name":"t"}"#), found(r#"[{"a":1},2]"#, &[]));
+    for scalar in ["null", "7", r#""x""#] {
+        assert_eq!(read(&format!(r#"{{"arguments":{scalar},"z":{{"a":1}}}}"#)), found(scalar, &[]));
+    }
+    assert_eq!(read(r#"{"name":"t","other":{"a":1}}"#), (None, vec![]));
+    let many: Vec<String> = (0..99).map(|n| format!("\"k{n}\":0")).collect();
+    assert_eq!(read(&format!(r#"{{"arguments":{{{}}}}}"#, many.join(","))).1.len(), 32);
+}

@@ -14,7 +14,7 @@ fn tools(texts: &[&str]) -> Patterns {
 }
 
 fn rule() -> Rule {
-    Rule::new("rule".to_owned(), "file".into(), 7)
+    Rule::new("rule".to_owned(), "file", 7)
 }
 
 /// `/v` must be `value` in calls of `pattern`.

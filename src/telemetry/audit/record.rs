@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::core::argument::shown::{self, Wanted};
+use crate::core::message::Message;
 
 /// Longest text from a caller in a record, in characters.
 const MAX_TEXT: usize = 256;
@@ -59,7 +60,7 @@ pub struct Record<'a> {
     /// The rule of the configuration that decided, where one did.
     pub rule: Option<&'a str>,
     /// `file:line` of the rule.
-    pub place: Option<String>,
+    pub place: Option<&'a str>,
     /// More about the reason.
     pub detail: Option<String>,
     /// How it ended, in the words of the metrics.
@@ -93,11 +94,11 @@ pub enum Args {
 }
 
 impl Args {
-    /// The arguments of a call, a JSON text, as far as `wanted` goes; their names where they are
-    /// too long.
+    /// The arguments of a call as far as `wanted` goes; their names where they are too long.
     #[must_use]
-    pub fn of(arguments: &str, wanted: &Wanted) -> Option<Self> {
-        let keys = || Some(Self::Keys { keys: shown::keys(arguments) });
+    pub fn of(message: &Message<'_>, wanted: &Wanted) -> Option<Self> {
+        let arguments = message.arguments()?;
+        let keys = || Some(Self::Keys { keys: shown::keys(message.argument_names()) });
         match wanted {
             Wanted::None => None,
             Wanted::Keys => keys(),
@@ -149,7 +150,8 @@ pub(super) fn harmless(json: &str) -> Cow<'_, str> {
         matches!(c, '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
-    if !json.contains(is_bad) {
+    // Most records are plain ASCII.
+    if (json.is_ascii() && !json.contains('\u{7f}')) || !json.contains(is_bad) {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len() + 64);
@@ -166,8 +168,10 @@ pub(super) fn harmless(json: &str) -> Cow<'_, str> {
 impl Record<'_> {
     /// As JSON.
     pub(super) fn to_json(&self) -> String {
-        // A record has nothing that JSON could not say.
-        serde_json::to_string(self).unwrap_or_default()
+        let mut json = Vec::with_capacity(1536);
+        // A vector takes everything, and a record has nothing that JSON could not say.
+        let _ = serde_json::to_writer(&mut json, self);
+        String::from_utf8(json).unwrap_or_default()
     }
 
     /// For a terminal. What a caller sent is escaped, so that it cannot move the cursor.
