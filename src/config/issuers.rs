@@ -44,6 +44,8 @@ pub struct IssuerSpec {
     pub issuer: Arc<Issuer>,
     /// Where its keys come from.
     pub keys: IssuerKeys,
+    /// A digest of where its keys come from, or of the keys themselves.
+    pub trust: [u8; 32],
     /// The upstreams that it is for; all where absent.
     pub upstreams: Option<Vec<String>>,
 }
@@ -102,6 +104,7 @@ fn issuer(
     let initial_scopes = initial_scopes(&mut table, &scopes);
     let audiences = table.strings("audience").into_iter().map(|at| at.value.to_owned()).collect();
     let upstreams = upstreams(&mut table, reader);
+    let trust = trust(&mut table, files);
     table.finish();
     let issuer = Issuer {
         name: name.value.into(),
@@ -118,7 +121,7 @@ fn issuer(
         scopes,
         initial_scopes,
     };
-    Some(IssuerSpec { issuer: Arc::new(issuer), keys: keys?, upstreams })
+    Some(IssuerSpec { issuer: Arc::new(issuer), keys: keys?, trust, upstreams })
 }
 
 fn seconds(duration: Duration) -> i64 {
@@ -175,6 +178,17 @@ fn keys(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
         (None, Some(set)) => Some(IssuerKeys::File(Arc::new(set.value))),
         _ => None,
     }
+}
+
+/// What its keys stand and fall with: a file, or a place and the roots for it.
+fn trust(table: &mut Table<'_>, files: &Files) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for key in ["jwks_file", "ca_file"] {
+        let bytes = table.string(key).and_then(|name| files.read(name.value).ok());
+        digest.update(Sha256::digest(bytes.unwrap_or_default()));
+    }
+    digest.update(table.string("jwks_url").map_or("", |url| url.value));
+    digest.finalize().into()
 }
 
 /// What may verify a signature with a public key; the names are those of RFC 7518 and RFC 8037.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use super::code::Code;
 use super::conditions;
 use super::files::Files;
@@ -15,7 +17,7 @@ use super::values;
 use crate::core::argument::{Shadow, When};
 use crate::core::pattern::{BadPattern, Pattern};
 use crate::core::permission::{Grants, Patterns, Role};
-use crate::core::policy::{Policy, Route};
+use crate::core::policy::{Policy, Route, Trust};
 use crate::core::principal::{Digest, OrganizationId, UserId};
 use crate::core::protected::Protected;
 use crate::core::rule::Rule;
@@ -96,8 +98,21 @@ pub(super) fn read<'t>(
     });
     let tokens = TokenTable::new(specs);
     let policy = Policy::new(routes.collect(), tokens, settings.limits.json_depth);
+    let policy = policy.trusting(trust(settings, &issuers));
     let Reader { named_tools, roles, shadows, .. } = reader;
     Decides { policy, named_tools, issuers, roles, shadows }
+}
+
+/// What proofs of identity are checked with.
+fn trust(settings: &Settings, issuers: &[IssuerSpec]) -> Trust {
+    let keys = issuers.iter().map(|spec| (format!("keys of {}", spec.issuer.name), spec.trust));
+    let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    let clients = clients.map(|clients| {
+        let mut digest = Sha256::new();
+        clients.roots.iter().for_each(|root| digest.update(root));
+        ("authorities of client certificates".to_owned(), digest.finalize().into())
+    });
+    keys.chain(clients).collect()
 }
 
 /// How callers of an upstream may come with a JWT, where one of the issuers is for it.

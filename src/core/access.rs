@@ -68,6 +68,12 @@ impl Difference {
             add(format!("token {name}"), pair.change(&facts, tools, now));
         }
         issuers(old, new, &facts, tools, now, &mut add);
+        for (what, digest) in new.trust() {
+            if old.trust().get(what) != Some(digest) {
+                let news = vec!["are not those of before".to_owned()];
+                add(what.clone(), Change { news, widens: true, ..Change::default() });
+            }
+        }
         Self { changes }
     }
 
@@ -189,12 +195,13 @@ fn who(listed: &Listed<'_>) -> String {
     format!("{} of {}", principal.user().as_str(), principal.organization().as_str())
 }
 
-fn secret(listed: &Listed<'_>) -> Option<Vec<u8>> {
-    match listed.principal.proof() {
-        Proof::Token { digest, .. } => Some(digest.to_vec()),
-        Proof::Certificate { name, .. } => Some(name.as_bytes().to_vec()),
-        Proof::Jwt { .. } => None,
-    }
+/// What proves it: a token, a certificate, or one of the two.
+fn secret<'t>(listed: &Listed<'t>) -> (Option<&'t [u8]>, Option<&'t str>) {
+    let digest = match listed.principal.proof() {
+        Proof::Token { digest, .. } => Some(digest.as_slice()),
+        Proof::Certificate { .. } | Proof::Jwt { .. } => None,
+    };
+    (digest, listed.certificate)
 }
 
 /// When it ends, in an order in which never is last.
@@ -239,6 +246,23 @@ fn issuers(
         let change = Change { news: vec![news.0.to_owned()], widens: news.1, ..Change::default() };
         add(format!("JWTs of {name}"), change);
     }
+    let served = (served(old), served(new));
+    for (upstream, name) in served.1.difference(&served.0) {
+        let news = vec!["are good there".to_owned()];
+        let change = Change { news, widens: true, ..Change::default() };
+        add(format!("upstream {upstream}, JWTs of {name}"), change);
+    }
+}
+
+/// Which issuers are for which protected resources.
+fn served(policy: &Policy) -> BTreeSet<(String, String)> {
+    let protected =
+        policy.routes().filter_map(|(_, route)| Some((route, route.protected.as_ref()?)));
+    let pairs = protected.flat_map(|(route, protected)| {
+        let place = format!("{} ({})", route.upstream, protected.resource());
+        protected.issuers().iter().map(move |issuer| (place.clone(), issuer.name.to_string()))
+    });
+    pairs.collect()
 }
 
 fn all_issuers(policy: &Policy) -> BTreeMap<&str, &Issuer> {

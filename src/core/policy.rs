@@ -1,6 +1,6 @@
 //! Everything that decides, built once per load of the configuration and immutable after.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::argument::When;
@@ -38,13 +38,30 @@ pub struct Policy {
     routes: HashMap<String, Route>,
     tokens: TokenTable,
     max_depth: usize,
+    trust: Trust,
 }
+
+/// Digests of what proofs are checked with, by words for it: keys of issuers, authorities of
+/// client certificates. Whoever can change these can be anybody.
+pub type Trust = BTreeMap<String, [u8; 32]>;
 
 impl Policy {
     /// A policy with one route per path. `max_depth` bounds the nesting of JSON that is read.
     #[must_use]
     pub fn new(routes: HashMap<String, Route>, tokens: TokenTable, max_depth: usize) -> Self {
-        Self { routes, tokens, max_depth }
+        Self { routes, tokens, max_depth, trust: Trust::new() }
+    }
+
+    /// The same policy, with what its proofs are checked with.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// What proofs are checked with.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The route for exactly this raw path: no decoding, no trailing slash, no folding.

@@ -130,6 +130,8 @@ struct Entry {
     revoked: Option<UnixSeconds>,
     /// An entry with a token and a certificate stands in both maps, and counts once.
     is_counted: bool,
+    /// The name in certificates that is as good as the token.
+    certificate: Option<Arc<str>>,
     /// When the token, or the certificate, was last used; earlier tables share it. 0 is never.
     used: Arc<AtomicI64>,
 }
@@ -168,13 +170,16 @@ pub struct Listed<'t> {
     pub expires: Option<UnixSeconds>,
     /// From this moment on it is revoked.
     pub revoked: Option<UnixSeconds>,
+    /// The name in client certificates that is as good.
+    pub certificate: Option<&'t str>,
 }
 
 impl<'t> Listed<'t> {
     fn of(entry: &'t Entry) -> Self {
         let name = entry.principal.token_name().unwrap_or_default();
-        let Entry { principal, expires, revoked, .. } = entry;
-        Self { name, principal, expires: *expires, revoked: *revoked }
+        let Entry { principal, expires, revoked, certificate, .. } = entry;
+        let certificate = certificate.as_deref();
+        Self { name, principal, expires: *expires, revoked: *revoked, certificate }
     }
 
     /// Why it is not valid at the moment `now`.
@@ -240,16 +245,18 @@ impl TokenTable {
                 let principal =
                     Principal::new(user, organization, proof, Arc::clone(&grants), until);
                 let (principal, used) = (Arc::new(principal), Arc::clone(&used));
-                Entry { principal, expires, revoked, is_counted, used }
+                let certificate = spec.certificate.clone();
+                Entry { principal, expires, revoked, is_counted, certificate, used }
             };
             if let Some(digest) = spec.digest {
                 let proof = Proof::Token { entry: Arc::clone(&name), digest };
                 table.entries.insert(digest, entry(proof, true));
             }
-            if let Some(certificate) = spec.certificate {
-                let shown = Arc::clone(&certificate);
+            if let Some(certificate) = &spec.certificate {
+                let shown = Arc::clone(certificate);
                 let proof = Proof::Certificate { entry: Arc::clone(&name), name: shown };
-                table.certificates.insert(certificate, entry(proof, spec.digest.is_none()));
+                let name = Arc::clone(certificate);
+                table.certificates.insert(name, entry(proof, spec.digest.is_none()));
             }
             table.len += 1;
         }

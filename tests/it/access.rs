@@ -157,11 +157,9 @@ fn an_edit_that_gives_more_is_told_from_one_that_does_not() {
 
 #[test]
 fn an_edit_that_changes_nobodys_rights_says_nothing() {
-    for (from, to) in [
-        ("[upstreams.t]", "# a comment\n\n[upstreams.t]"),
-        ("127.0.0.1:9/", "127.0.0.1:10/"),
-        ("/certs", "/keys"),
-    ] {
+    for (from, to) in
+        [("[upstreams.t]", "# a comment\n\n[upstreams.t]"), ("127.0.0.1:9/", "127.0.0.1:10/")]
+    {
         assert!(difference(from, to).is_empty(), "{to}: {:?}", difference(from, to).lines());
     }
 }
@@ -176,7 +174,11 @@ fn an_upstream_that_is_new_is_reached_by_those_whose_patterns_cover_it() {
     let (old, new) = (read(&any), read(&two));
     let tools: Tools = old.named_tools.union(&new.named_tools).cloned().collect();
     let difference = Difference::between(&old.policy, &new.policy, &tools, 0);
-    assert_eq!(difference.lines(), ["+ token alice: reaches u; gains u/x"]);
+    let expected = [
+        "+ token alice: reaches u; gains u/x",
+        "+ upstream u (https://mcp.example.com/u), JWTs of corp: are good there",
+    ];
+    assert_eq!(difference.lines(), expected);
 }
 
 const ACK: &str = "[reload]\nwidening = \"ack\"\n";
