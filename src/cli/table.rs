@@ -1,5 +1,7 @@
 //! Text in columns that are as wide as they need to be.
 
+use crate::core::harmless::misleads;
+
 /// Lines of cells, two blanks between columns. What a cell holds cannot move the cursor.
 pub(super) fn columns(lines: &[Vec<String>]) -> String {
     let shown: Vec<Vec<String>> =
@@ -21,17 +23,11 @@ pub(super) fn columns(lines: &[Vec<String>]) -> String {
 
 /// The text, whatever a caller has put in it, as something that a terminal only shows.
 pub(super) fn visible(text: &str) -> String {
-    let is_harmless = |c: char| !c.is_control() && !is_invisible(c);
-    let each = text.chars().map(|c| match is_harmless(c) {
-        true => c.to_string(),
-        false => c.escape_default().to_string(),
+    let each = text.chars().map(|c| match c.is_control() || misleads(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
     });
     each.collect()
-}
-
-/// Characters that turn the direction of text, or end a line where nobody sees it.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod chain;
 pub mod decide;
 pub mod decimal;
 pub mod edits;
+pub mod harmless;
 pub mod issuer;
 pub mod json;
 pub mod jwt;

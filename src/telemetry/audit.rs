@@ -15,10 +15,10 @@ use parking_lot::{Condvar, Mutex};
 
 pub use self::record::{Args, Note, Record, shorten};
 
-use self::record::harmless;
 use self::sink::{AuditFile, ENDLESS, Sink};
 use crate::core::argument::shown::Wanted;
 use crate::core::chain::Chain;
+use crate::core::harmless::harmless;
 
 /// How many records may wait to be written.
 const CAPACITY: usize = 8192;

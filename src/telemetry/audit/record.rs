@@ -1,12 +1,12 @@
 //! What a record says. The names of its fields live here.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::core::argument::shown::{self, Wanted};
+use crate::core::harmless::harmless;
 use crate::core::message::Message;
 
 /// Longest text from a caller in a record, in characters.
@@ -141,28 +141,6 @@ pub fn shorten(text: &str) -> String {
 
 fn to_milliseconds<S: Serializer>(time: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&format_args!("{time:.3}"))
-}
-
-/// A JSON text in which nothing moves a cursor: what a terminal takes for a command, or turns the
-/// direction of text with, is escaped. Such characters stand in strings only.
-pub(super) fn harmless(json: &str) -> Cow<'_, str> {
-    let is_bad = |c: char| {
-        matches!(c, '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    // Most records are plain ASCII.
-    if (json.is_ascii() && !json.contains('\u{7f}')) || !json.contains(is_bad) {
-        return Cow::Borrowed(json);
-    }
-    let mut out = String::with_capacity(json.len() + 64);
-    for c in json.chars() {
-        if is_bad(c) {
-            out += &format!("\\u{:04x}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    Cow::Owned(out)
 }
 
 impl Record<'_> {
