@@ -9,6 +9,7 @@ mod diff;
 mod explain;
 mod health;
 mod reload;
+mod replace;
 mod run;
 mod schema;
 mod status;

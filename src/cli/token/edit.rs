@@ -1,34 +1,11 @@
 //! Changes of a configuration file: checked whole, then put in its place at once.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
 
 use super::Complaint;
 use crate::cli::complain;
+use crate::cli::replace;
 use crate::config;
-
-/// While it lives, every other change by this command of what belongs to the configuration waits.
-pub(super) struct Turn {
-    _folder: File,
-}
-
-/// Waits for one's turn to change the configuration at `main`. What is read before it can be old.
-pub(super) fn turn(main: &Path) -> Result<Turn, Complaint> {
-    let lock = || {
-        let path = main.canonicalize()?;
-        // The file itself is replaced, and a lock on it with it.
-        let folder = File::open(path.parent().unwrap_or_else(|| Path::new("/")))?;
-        match folder.lock() {
-            // To end a token is worth more than to be alone.
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-            _ => Ok(Turn { _folder: folder }),
-        }
-    };
-    lock()
-        .map_err(|error: io::Error| format!("{} cannot be locked: {error}", main.display()).into())
-}
 
 /// Replaces `before`, the text of `edited`, a file of the configuration at `main`, where the result
 /// is good. The file keeps its mode and its owner; a link stays a link.
@@ -42,42 +19,8 @@ pub(super) fn replace(
         complain(&findings);
         Complaint(format!("{} would have errors, and stays as it is", edited.display()))
     })?;
-    write(edited, before, after)
+    replace::write(edited, Some(before), after)
         .map_err(|error| format!("{} cannot be written: {error}", edited.display()).into())
-}
-
-/// Whoever reads it finds all of the old text or all of the new.
-fn write(path: &Path, before: &str, after: &str) -> io::Result<()> {
-    let path = path.canonicalize()?;
-    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
-    // No `include` takes a hidden file for one of its own, and no leftover stands in the way.
-    let new = folder.join(format!(".doorward-{}", uuid::Uuid::new_v4().simple()));
-    let written = prepare(&path, &new, after).and_then(|()| {
-        if fs::read(&path)? != before.as_bytes() {
-            return Err(io::Error::other("somebody else has just changed it; try again"));
-        }
-        fs::rename(&new, &path)?;
-        File::open(folder)?.sync_all()
-    });
-    if written.is_err() {
-        // What remains is of no use to anybody.
-        let _ = fs::remove_file(&new);
-    }
-    written
-}
-
-/// Makes the file `new` as if it were the one at `path`, with another text.
-fn prepare(path: &Path, new: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(new)?;
-    let (old, made) = (fs::metadata(path)?, file.metadata()?);
-    if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
-        // The gateway may run as somebody else than the operator, and must still read it.
-        fchown(&file, Some(old.uid()), Some(old.gid()))
-            .map_err(|error| io::Error::other(format!("its owner would change: {error}")))?;
-    }
-    file.set_permissions(old.permissions())?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 /// How the lines of `text` end.
@@ -158,18 +101,5 @@ mod tests {
         ] {
             assert_eq!(appended(text, "b\n"), wanted, "{text:?}");
         }
-    }
-
-    #[test]
-    fn what_somebody_else_has_written_meanwhile_stays() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("file");
-        fs::write(&path, "theirs").unwrap();
-        let error = write(&path, "before", "ours").unwrap_err();
-        assert!(error.to_string().contains("somebody else"), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
-        write(&path, "theirs", "ours").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "ours");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
     }
 }

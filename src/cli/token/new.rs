@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::revoke::place;
 use super::{Complaint, Done, edit, hex, loaded, moment, now, say, written};
+use crate::cli::replace;
 use crate::cli::{ConfigFile, complain};
 use crate::config;
 use crate::core::secret::Secret;
@@ -79,7 +80,7 @@ impl New {
             );
         }
         let path = &self.config.config;
-        let _turn = self.write.then(|| edit::turn(path)).transpose()?;
+        let _turn = self.write.then(|| replace::turn(path)).transpose()?;
         self.refuse_a_second(path)?;
         let before = fs::read_to_string(path)
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;

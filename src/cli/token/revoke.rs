@@ -7,6 +7,7 @@ use toml_edit::{Document, DocumentMut};
 
 use super::{Complaint, Done, edit, loaded, now, say, written};
 use crate::cli::EXIT_NO;
+use crate::cli::replace;
 use crate::config;
 use crate::core::token::UnixSeconds;
 
@@ -25,7 +26,7 @@ impl Place {
 }
 
 pub(super) fn revoke(path: &Path, name: &str, write: bool, at: Option<UnixSeconds>) -> Done {
-    let _turn = write.then(|| edit::turn(path)).transpose()?;
+    let _turn = write.then(|| replace::turn(path)).transpose()?;
     let config = loaded(path)?;
     let entry = config.policy.tokens().list().find(|entry| entry.name == name);
     let (Some(entry), Some(place)) = (entry, place(&config.files, name)?) else {
