@@ -256,6 +256,9 @@ impl Answer<'_> {
                 format!("not with this {pointer}: {by}")
             }
             (Some(Permission::DeniedByRule), Some(by)) => format!("denied by {by}"),
+            (Some(Permission::NotLocked), _) => {
+                "it is granted, and nobody has approved the tool; doorward lock does".to_owned()
+            }
             (Some(_), _) => format!("nothing allows it ({held}){}", self.cure()),
             (None, _) => {
                 let detail = self.got.refusal.as_ref().and_then(|refusal| refusal.detail());

@@ -1,12 +1,15 @@
 //! `doorward check`
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::lock::Asking;
 use super::talk::{Complaint, Done, many, now, say};
 use super::{ConfigFile, EXIT_CONFIG, complain};
 use crate::config::{self, Code, Config, Findings, Severity};
+use crate::core::access::Tools;
 use crate::core::token::UnixSeconds;
 
 /// Tokens whose end is nearer than this are worth a word, in days.
@@ -31,6 +34,11 @@ pub(super) struct Check {
     explain: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
+    /// Ask the upstreams for their tools: is there a pattern that matches none?
+    #[arg(long)]
+    online: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -49,7 +57,11 @@ impl Check {
             return explain(code);
         }
         let path = &self.config.config;
-        let (findings, good) = match config::load(path) {
+        let (read, unanswered) = match config::load(path) {
+            Ok(config) if self.online => self.online(config),
+            read => (read, None),
+        };
+        let (findings, good) = match read {
             Ok(mut config) => {
                 add_expiring(&mut config, now());
                 let (upstreams, tokens) =
@@ -61,12 +73,31 @@ impl Check {
             Err(findings) => (findings, None),
         };
         self.show(&findings, good.as_deref())?;
+        if let Some(complaint) = unanswered {
+            return Err(complaint);
+        }
         let is_denied = self.deny_warnings && findings.counts().1 > 0;
         Ok(if good.is_none() || is_denied {
             ExitCode::from(EXIT_CONFIG)
         } else {
             ExitCode::SUCCESS
         })
+    }
+
+    /// The same, read anew with what the upstreams say; or why they do not.
+    fn online(&self, config: Config) -> (Result<Config, Findings>, Option<Complaint>) {
+        let path = &self.config.config;
+        match self.asking.ask(config, &[]) {
+            Ok(told) => {
+                let names = |(upstream, tools): (&String, &BTreeMap<String, _>)| {
+                    let pairs = tools.keys().map(|tool| (upstream.clone(), tool.clone()));
+                    pairs.collect::<Vec<_>>()
+                };
+                let tools: Tools = told.iter().flat_map(names).collect();
+                (config::load_knowing(path, &tools), None)
+            }
+            Err(complaint) => (config::load(path), Some(complaint)),
+        }
     }
 
     fn show(&self, findings: &Findings, good: Option<&str>) -> Result<(), Complaint> {

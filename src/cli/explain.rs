@@ -212,6 +212,10 @@ impl Replayed {
         if !self.open.is_empty() {
             out += "The arguments are not in the record: give them with --args.\n";
         }
+        if row.text("reason") == Some("tool_changed") {
+            out += "The upstream described the tool in another way than was approved, which is in no file: \
+                    ask it with doorward lock --check.\n";
+        }
         if let Some(cure) = self.cure() {
             out += &format!("To allow it: {cure}.\n");
         }
@@ -235,6 +239,7 @@ impl Replayed {
                 format!("change {}, or give the caller a role without that condition", at(rule))
             }
             (Permission::DeniedByRule, Some(rule), _) => format!("change {}", at(rule)),
+            (Permission::NotLocked, ..) => "approve the tool with doorward lock".to_owned(),
             (_, _, Some(rule)) => {
                 format!("add it to {}, or give the caller another role", at(rule))
             }

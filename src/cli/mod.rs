@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod explain;
 mod health;
+mod lock;
 mod reload;
 mod replace;
 mod run;
@@ -48,6 +49,9 @@ enum Verb {
     Explain(explain::Explain),
     /// Ask the gateway that runs with this configuration whether it is ready (exit 1 if not)
     Health(ConfigFile),
+    /// Write down what the upstreams say of their tools, so that a change is noticed (exit 1 with
+    /// --check if anything differs)
+    Lock(lock::Lock),
     /// Take the file now, and say what came of it (exit 0 taken, 1 held, 2 refused)
     Reload(reload::Reload),
     /// Serve in the foreground until SIGTERM (drains) or SIGINT (at once)
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Verb::Diff(diff) => diff.run(),
         Verb::Explain(explain) => explain.run(),
         Verb::Health(file) => Ok(health::health(&file.config)),
+        Verb::Lock(lock) => lock.run(),
         Verb::Reload(reload) => reload.run(),
         Verb::Run(file) => Ok(run::run(&file.config)),
         Verb::Schema => schema::schema(),

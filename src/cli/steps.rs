@@ -1,6 +1,7 @@
 //! The steps of a decision, numbered, as an operator reads them.
 
 use super::table::columns;
+use crate::core::permission::Permission;
 use crate::core::trace::Step;
 
 /// One line a step.
@@ -44,6 +45,15 @@ fn line(step: &Step) -> [String; 3] {
         }
         Step::NotAllowed { tried_out: None } => {
             ["allow".to_owned(), "no match".to_owned(), "NOT ALLOWED".to_owned()]
+        }
+        Step::Pinned(refused) => {
+            let found = match refused {
+                None => "approved",
+                Some(Permission::ToolChanged) => "not what was approved",
+                Some(_) => "not approved",
+            };
+            let verdict = if refused.is_some() { "NOT THERE" } else { "ok" };
+            ["lock".to_owned(), found.to_owned(), verdict.to_owned()]
         }
         Step::Condition { condition, got, holds, is_enforced, rule } => [
             "condition".to_owned(),

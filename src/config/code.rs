@@ -94,6 +94,12 @@ codes! {
          doorward token new NAME --expires 90d.";
     ExpiresSoon, "DW0107", "tokens that expire soon",
         "Their holders will be refused. doorward token new makes a successor; both work until then.";
+    Unlocked, "DW0108", "an upstream without approved tools",
+        "[lock] is in use, and its file has no tool of this upstream: nobody sees or calls one.\n\
+         doorward lock asks the upstream, and writes down what it has.";
+    NoSuchTool, "DW0109", "a pattern that matches no tool",
+        "No tool that is known matches: of tools.lock where [lock] names it, or with --online of what\n\
+         the upstreams say. The name may be mistyped, or the tool gone.";
 }
 
 impl Code {
@@ -106,6 +112,13 @@ impl Code {
     /// Whether it is for `check` alone, and no word in the log at every start.
     #[must_use]
     pub fn is_advice(self) -> bool {
-        matches!(self, Self::Plaintext | Self::Wildcard | Self::NeverExpires | Self::ExpiresSoon)
+        matches!(
+            self,
+            Self::Plaintext
+                | Self::Wildcard
+                | Self::NeverExpires
+                | Self::ExpiresSoon
+                | Self::NoSuchTool
+        )
     }
 }

@@ -12,6 +12,7 @@ mod expect;
 mod files;
 mod identity;
 mod issuers;
+mod lock;
 mod policy;
 mod read;
 mod settings;
@@ -35,12 +36,16 @@ pub use error::{Finding, Findings, Severity};
 pub use files::Sources;
 pub use identity::Assertion;
 pub use issuers::{IssuerKeys, IssuerSpec};
+pub use lock::{
+    Approved, BadLock, DEFAULT_FILE as DEFAULT_LOCK, parse as parse_lock, text as lock_text,
+};
 pub use read::did_you_mean;
 pub use settings::{LogFormat, Settings, Shutdown, Widening};
 pub use tls::Tls;
 pub use upstreams::{Credential, Target, UpstreamSpec};
 pub use values::Hidden;
 
+use crate::core::access::Tools;
 use crate::core::argument::Shadow;
 use crate::core::permission::Role;
 use crate::core::policy::Policy;
@@ -55,9 +60,11 @@ pub struct Config {
     pub policy: Policy,
     /// Who may issue JWTs.
     pub issuers: Vec<IssuerSpec>,
-    /// `(upstream, tool)` pairs that the file names literally; the only tool names that a metric
-    /// shows before an upstream has listed them.
+    /// `(upstream, tool)` pairs that the file names literally, and those that are approved; the only
+    /// tool names that a metric shows before an upstream has listed them.
     pub named_tools: BTreeSet<(String, String)>,
+    /// The file of approved tools, where there is one.
+    pub lock_file: Option<PathBuf>,
     /// The roles, by their names.
     pub roles: BTreeMap<String, Arc<Role>>,
     /// Rules that are only tried out.
@@ -79,20 +86,31 @@ pub struct Reading {
     pub sources: Sources,
 }
 
+/// What a reading goes by besides the files.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outside<'o> {
+    /// Addresses that the process listens on, whatever the file says now.
+    bound: &'o [SocketAddr],
+    /// Whether the file of approved tools is left unread.
+    unlocked: bool,
+    /// The tools that upstreams have.
+    tools: Option<&'o Tools>,
+}
+
 /// Reads and checks the file at `path` and everything that it names, for a process that already
 /// listens on the addresses `bound`, whatever the file says now.
 #[must_use]
 pub fn read(path: &Path, bound: &[SocketAddr]) -> Reading {
-    let files = Files::new(path.parent().unwrap_or_else(|| Path::new("")));
-    let config = read_with(path, &files, bound);
+    let files = Files::new(folder(path));
+    let config = read_with(path, &files, Outside { bound, ..Outside::default() });
     Reading { config, sources: files.into_sources() }
 }
 
-fn read_with(path: &Path, files: &Files, bound: &[SocketAddr]) -> Result<Config, Findings> {
+fn read_with(path: &Path, files: &Files, outside: Outside<'_>) -> Result<Config, Findings> {
     let text = files.read_path(path).map_err(|error| error.to_string());
     let text = text.and_then(|b| String::from_utf8(b).map_err(|_| "it is not UTF-8".to_owned()));
     match text {
-        Ok(text) => parse_with(path, text, files, bound),
+        Ok(text) => parse_with(path, text, files, outside),
         Err(reason) => Err(Findings::unreadable(&path.display().to_string(), &reason)),
     }
 }
@@ -102,8 +120,30 @@ fn read_with(path: &Path, files: &Files, bound: &[SocketAddr]) -> Result<Config,
 /// # Errors
 /// [`Findings`] with every fault.
 pub fn check_edit(path: &Path, edited: &Path, text: &str) -> Result<Config, Findings> {
-    let base = path.parent().unwrap_or_else(|| Path::new(""));
-    read_with(path, &Files::new(base).instead(edited, text), &[])
+    let files = Files::new(folder(path)).instead(edited, text);
+    read_with(path, &files, Outside::default())
+}
+
+/// The configuration at `path` without its file of approved tools, for those who write that.
+///
+/// # Errors
+/// [`Findings`] with every fault.
+pub fn load_unlocked(path: &Path) -> Result<Config, Findings> {
+    let outside = Outside { unlocked: true, ..Outside::default() };
+    read_with(path, &Files::new(folder(path)), outside)
+}
+
+/// The configuration at `path`, with a word about grants of something that is not one of `tools`.
+///
+/// # Errors
+/// [`Findings`] with every fault.
+pub fn load_knowing(path: &Path, tools: &Tools) -> Result<Config, Findings> {
+    let outside = Outside { tools: Some(tools), ..Outside::default() };
+    read_with(path, &Files::new(folder(path)), outside)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new(""))
 }
 
 /// The configuration in the file at `path`.
@@ -120,15 +160,15 @@ pub fn load(path: &Path) -> Result<Config, Findings> {
 /// # Errors
 /// [`Findings`] with every fault of the text.
 pub fn parse(path: &Path, text: &str) -> Result<Config, Findings> {
-    let files = Files::new(path.parent().unwrap_or_else(|| Path::new("")));
-    parse_with(path, text.to_owned(), &files, &[])
+    let files = Files::new(folder(path));
+    parse_with(path, text.to_owned(), &files, Outside::default())
 }
 
 fn parse_with(
     path: &Path,
     text: String,
     files: &Files,
-    bound: &[SocketAddr],
+    outside: Outside<'_>,
 ) -> Result<Config, Findings> {
     let main = Source { path: path.display().to_string(), text };
     let report = Report::on(0, &main);
@@ -148,8 +188,13 @@ fn parse_with(
     let mut tables: Vec<_> =
         parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
     let settings = settings::read(&mut file, files);
-    let exposed = settings.listen.iter().chain(bound).any(|address| !address.ip().is_loopback());
-    let decides = policy::read(&mut file, &mut tables, &settings, exposed, files);
+    let mut listening = settings.listen.iter().chain(outside.bound);
+    let exposed = listening.any(|address| !address.ip().is_loopback());
+    let locked = lock::read(&mut file, &settings, files, outside.unlocked);
+    let known = outside.tools.or(locked.tools.as_ref());
+    let given = policy::Given { settings: &settings, exposed, files, pins: &locked.pins, known };
+    let mut decides = policy::read(&mut file, &mut tables, &given);
+    decides.named_tools.extend(locked.tools.unwrap_or_default());
     expect::read(&mut file, &decides);
     file.finish();
     tables.into_iter().for_each(Table::finish);
@@ -169,6 +214,7 @@ fn parse_with(
         policy: decides.policy,
         issuers: decides.issuers,
         named_tools: decides.named_tools,
+        lock_file: locked.file,
         roles: decides.roles,
         shadows: decides.shadows,
         warnings: findings,

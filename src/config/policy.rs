@@ -1,6 +1,6 @@
 //! Roles, tokens and routes: the part of the file that decides.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,9 +14,11 @@ use super::read::{At, Table, did_you_mean};
 use super::settings::Settings;
 use super::upstreams::UpstreamSpec;
 use super::values;
+use crate::core::access::Tools;
 use crate::core::argument::{Shadow, When};
 use crate::core::pattern::{BadPattern, Pattern};
 use crate::core::permission::{Grants, Patterns, Role};
+use crate::core::pin::Pins;
 use crate::core::policy::{Policy, Route, Trust};
 use crate::core::principal::{Digest, OrganizationId, UserId};
 use crate::core::protected::Protected;
@@ -29,34 +31,46 @@ const DEMO_DIGESTS: [&str; 2] = [
     "86fd2b78a9678bda55c414ff587735227aad560954a787f4e57c5086e4ee33e2",
 ];
 
-type NamedTools = BTreeSet<(String, String)>;
 type Parse = fn(&str) -> Result<Pattern, BadPattern>;
 
 /// What decides.
 pub(super) struct Decides {
     pub(super) policy: Policy,
-    pub(super) named_tools: NamedTools,
+    pub(super) named_tools: Tools,
     pub(super) issuers: Vec<IssuerSpec>,
     pub(super) roles: BTreeMap<String, Arc<Role>>,
     /// Rules that are only tried out.
     pub(super) shadows: Vec<(Rule, Shadow)>,
 }
 
-/// Reads `[tools."upstream/tool"]`, `[roles.NAME]` and `[tokens.NAME]`, these from the included files, too, and joins them
-/// with the routes of the upstreams.
+/// What has been read before.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'g> {
+    pub(super) settings: &'g Settings,
+    /// Whether somebody else than this machine can reach a listener.
+    pub(super) exposed: bool,
+    pub(super) files: &'g Files,
+    /// By the names of upstreams.
+    pub(super) pins: &'g BTreeMap<String, Arc<Pins>>,
+    /// The tools that upstreams have, where that is known.
+    pub(super) known: Option<&'g Tools>,
+}
+
+/// Reads `[tools."upstream/tool"]`, `[roles.NAME]` and `[tokens.NAME]`, these from the included
+/// files, too, and joins them with the routes of the upstreams.
 pub(super) fn read<'t>(
     file: &mut Table<'t>,
     included: &mut [Table<'t>],
-    settings: &Settings,
-    exposed: bool,
-    files: &Files,
+    given: &Given<'_>,
 ) -> Decides {
+    let Given { settings, exposed, files, pins, known } = *given;
     let mut reader = Reader {
         files,
+        known,
         upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
         exposed,
         roles: BTreeMap::new(),
-        named_tools: NamedTools::new(),
+        named_tools: Tools::new(),
         digests: HashMap::new(),
         certificates: HashMap::new(),
         shadows: Vec::new(),
@@ -92,9 +106,14 @@ pub(super) fn read<'t>(
     let facts: Arc<[When]> = facts.into();
     let routes = settings.upstreams.iter().map(|upstream| {
         let protected = protected(settings.public_url.as_ref(), upstream, &issuers);
-        let name = upstream.name.as_str().into();
-        let facts = Arc::clone(&facts);
-        (upstream.path.clone(), Route { upstream: name, tasks: upstream.tasks, facts, protected })
+        let route = Route {
+            upstream: upstream.name.as_str().into(),
+            tasks: upstream.tasks,
+            facts: Arc::clone(&facts),
+            pins: pins.get(&upstream.name).cloned(),
+            protected,
+        };
+        (upstream.path.clone(), route)
     });
     let tokens = TokenTable::new(specs);
     let policy = Policy::new(routes.collect(), tokens, settings.limits.json_depth);
@@ -130,11 +149,12 @@ fn protected(
 
 pub(super) struct Reader<'s> {
     files: &'s Files,
+    known: Option<&'s Tools>,
     upstreams: Vec<&'s str>,
     /// Whether somebody else than this machine can reach a listener.
     exposed: bool,
     roles: BTreeMap<String, Arc<Role>>,
-    named_tools: NamedTools,
+    named_tools: Tools,
     /// Digest and name of every token so far.
     digests: HashMap<Digest, String>,
     /// The same for names in certificates.
@@ -165,8 +185,14 @@ impl Reader<'_> {
             if key == "tools" {
                 texts.iter().for_each(|text| warn_of_everything(table, text));
             }
-            let patterns =
-                texts.into_iter().filter_map(|text| self.pattern(table, key, text, parse));
+            let is_of_tools = key == "tools" || key == "deny";
+            let patterns = texts.into_iter().filter_map(|text| {
+                let pattern = self.pattern(table, key, text.clone(), parse)?;
+                if is_of_tools {
+                    self.warn_of_nothing(table, text, &pattern);
+                }
+                Some(pattern)
+            });
             patterns.collect::<Vec<_>>()
         };
         let patterns = Patterns {
@@ -190,6 +216,25 @@ impl Reader<'_> {
             parsed.filter_map(|text| self.pattern(table, key, text, Pattern::of_names)).collect();
         self.note_tools(&patterns);
         patterns
+    }
+
+    /// A grant of a tool that is not there looks right and does nothing.
+    fn warn_of_nothing(&self, table: &Table<'_>, text: At<&str>, pattern: &Pattern) {
+        const NAMED: usize = 12;
+        let Some(known) = self.known else {
+            return;
+        };
+        if known.iter().any(|(upstream, tool)| pattern.covers(upstream, tool)) {
+            return;
+        }
+        let of = known.iter().filter(|(upstream, _)| pattern.covers_upstream(upstream));
+        let names: Vec<String> = of.map(|(upstream, tool)| format!("{upstream}/{tool}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let message = format!("`{}` matches no tool that is known", text.value.escape_debug());
+        let more = if names.len() > NAMED { ", …" } else { "" };
+        let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let help = format!("{}known: {first}{more}", did_you_mean(text.value, &names));
+        table.report().warning(Code::NoSuchTool, text.span, message, help);
     }
 
     /// Tools that are named literally may stand in metrics before an upstream has listed them.

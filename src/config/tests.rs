@@ -99,7 +99,7 @@ fn what_is_absent_or_empty_grants_nothing() {
     let principal = config.policy.tokens().identify(token, 0).unwrap();
     for kind in [TargetKind::Tool, TargetKind::Prompt, TargetKind::Resource] {
         let target = Target { kind, name: "docs://anything" };
-        let question = Question { upstream: "t", target, now: 0, call: None };
+        let question = Question { upstream: "t", target, now: 0, call: None, pins: None };
         let judged = principal.grants().judge(&question, &mut NoTrace);
         assert_ne!(judged.permission, Permission::Allowed, "{kind:?}");
     }
@@ -523,6 +523,7 @@ fn the_schema_knows_the_same_keys_as_the_reader() {
         ("[issuers.x.scopes.y]", "/$defs/scope/oneOf/1"),
         ("[[expect]]", "/$defs/expect"),
         ("[limits]", "/properties/limits"),
+        ("[lock]", "/properties/lock"),
         ("[reload]", "/properties/reload"),
         ("[log]", "/properties/log"),
         ("[audit]", "/properties/audit"),

@@ -6,6 +6,7 @@ use super::argument::When;
 use super::issuer::Issuer;
 use super::pattern::Pattern;
 use super::permission::{Grants, Patterns, Question, Role, Target, TargetKind};
+use super::pin::Pins;
 use super::policy::{Policy, Tasks};
 use super::principal::Proof;
 use super::token::{Listed, UnixSeconds};
@@ -54,7 +55,19 @@ impl Difference {
         let known: BTreeSet<&str> = old.routes().map(|(_, route)| &*route.upstream).collect();
         let all = new.routes().map(|(_, route)| &*route.upstream);
         let added = all.filter(|upstream| !known.contains(upstream)).collect();
-        let facts = Facts { old: facts(old), new: facts(new), added };
+        let pins = [pins(old), pins(new)];
+        for (upstream, was) in &pins[0] {
+            if !new.routes().any(|(_, route)| &*route.upstream == *upstream) {
+                continue;
+            }
+            let news = pins[1].get(upstream).map_or_else(
+                || vec!["its tools are no longer pinned".to_owned()],
+                |is| is.widening(was),
+            );
+            let widens = !news.is_empty();
+            add(format!("upstream {upstream}"), Change { news, widens, ..Change::default() });
+        }
+        let facts = Facts { old: facts(old), new: facts(new), added, pins };
         for (_, route) in new.routes().filter(|(_, route)| route.tasks == Tasks::Sealed) {
             let mut before = old.routes().map(|(_, before)| before);
             if !before.any(|b| b.upstream == route.upstream && b.tasks == Tasks::Sealed) {
@@ -122,12 +135,20 @@ fn facts(policy: &Policy) -> &[When] {
     policy.routes().next().map_or(&[], |(_, route)| &route.facts)
 }
 
+/// The approved tools of upstreams, where they are pinned.
+fn pins(policy: &Policy) -> BTreeMap<&str, &Pins> {
+    let pinned = policy.routes().filter_map(|(_, route)| Some((route, route.pins.as_deref()?)));
+    pinned.map(|(route, pins)| (&*route.upstream, pins)).collect()
+}
+
 /// What is the same for everybody.
 struct Facts<'p> {
     old: &'p [When],
     new: &'p [When],
     /// Upstreams that were not there before.
     added: Vec<&'p str>,
+    /// Before and after.
+    pins: [BTreeMap<&'p str, &'p Pins>; 2],
 }
 
 impl Facts<'_> {
@@ -306,15 +327,18 @@ fn compare(
     if old == new && (has_nothing || facts.old == facts.new && !opens) {
         return Change::default();
     }
-    let sees = |grants: &Grants, upstream: &str, tool: &str| {
+    let [old_pins, new_pins] = &facts.pins;
+    let sees = |grants: &Grants, pins: &BTreeMap<&str, &Pins>, upstream: &str, tool: &str| {
         let target = Target { kind: TargetKind::Tool, name: tool };
-        grants.judge(&Question { upstream, target, now, call: None }, &mut NoTrace).passes()
+        let pins = pins.get(upstream).copied();
+        grants.judge(&Question { upstream, target, now, call: None, pins }, &mut NoTrace).passes()
     };
     let widens = opens || !is_narrower(old, new, facts);
     let mut change = Change { widens, ..Change::default() };
     for (upstream, tool) in tools {
         let was_there = !facts.added.contains(&upstream.as_str());
-        match (was_there && sees(old, upstream, tool), sees(new, upstream, tool)) {
+        let was = was_there && sees(old, old_pins, upstream, tool);
+        match (was, sees(new, new_pins, upstream, tool)) {
             (false, true) => change.gained.push(format!("{upstream}/{tool}")),
             (true, false) => change.lost.push(format!("{upstream}/{tool}")),
             _ => {}

@@ -177,6 +177,8 @@ impl Judge<'_> {
             session: ask.session.filter(|_| era == Era::Legacy).map(open).transpose()?,
             is_get: matches!(ask.want, Want::Stream),
             tasks: self.route.tasks,
+            pins: self.route.pins.clone(),
+            asks_for_all: false,
             known_tasks: Vec::new(),
             edits: Edits::default(),
         })
@@ -223,7 +225,9 @@ impl Judge<'_> {
         if tool.is_some() && permit.tasks == Tasks::Off && wants_task {
             return Err(Refusal::TasksOff);
         }
-        let permit = Permit { method: Some(method), tool: tool.map(Arc::from), judged, ..permit };
+        let asks_for_all = message.param("cursor").is_none();
+        let tool = tool.map(Arc::from);
+        let permit = Permit { method: Some(method), tool, judged, asks_for_all, ..permit };
         self.tasks(permit, message)
     }
 
@@ -247,14 +251,14 @@ impl Judge<'_> {
         trace: &mut T,
     ) -> Result<Judged, Refusal> {
         let grants = self.principal.grants();
-        let upstream = &self.route.upstream;
-        let judged = grants.judge(&Question { upstream, target, now: self.now, call }, trace);
+        let question = Question { call, ..self.route.question(target, self.now) };
+        let judged = grants.judge(&question, trace);
         if judged.passes() {
             return Ok(judged);
         }
         if let (Permission::NoMatch | Permission::NoRole, Proof::Jwt { issuer, scopes }) =
             (judged.permission, self.principal.proof())
-            && let Some(wanted) = issuer.cure(scopes, grants, upstream, target)
+            && let Some(wanted) = issuer.cure(scopes, grants, &self.route.upstream, target)
         {
             return Err(Refusal::InsufficientScope(wanted));
         }
@@ -312,8 +316,7 @@ impl Judge<'_> {
                 continue;
             };
             let tool = Target { kind: TargetKind::Tool, name: &opened.tool };
-            let upstream = &self.route.upstream;
-            let question = Question { upstream, target: tool, now: self.now, call: None };
+            let question = self.route.question(tool, self.now);
             let judged = self.principal.grants().judge(&question, &mut NoTrace);
             if !judged.passes() {
                 return Err(Refusal::UnknownTask(Some(judged.permission)));

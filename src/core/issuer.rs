@@ -138,7 +138,8 @@ impl Issuer {
                 let roles = grants.roles.iter().chain(more.iter()).cloned().collect();
                 let with = Grants { roles, direct: Patterns::default() };
                 // What is only tried out cures nothing.
-                let question = Question { upstream, target, now: UnixSeconds::MAX, call: None };
+                let question =
+                    Question { upstream, target, now: UnixSeconds::MAX, call: None, pins: None };
                 with.judge(&question, &mut NoTrace).permission == Permission::Allowed
             })?;
         let all: Vec<&str> = held.iter().chain([missing]).map(String::as_str).collect();

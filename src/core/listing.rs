@@ -42,6 +42,8 @@ pub enum Shape {
 pub struct Listing {
     /// What it is.
     pub shape: Shape,
+    /// Whether another page follows (MCP, "Pagination").
+    pub has_more: bool,
     /// What has to change before the caller may have it.
     pub edits: Edits,
 }
@@ -57,8 +59,8 @@ const LISTS: [(&str, TargetKind, &str); 4] = [
 /// Members of a result that say who may keep it, and for how long (MCP 2026-07-28, "Caching").
 const CACHE: [&str; 2] = ["cacheScope", "ttlMs"];
 
-/// Reads `text`, drops every item of a list that `keep` does not want, and lets a copy be cached
-/// by nobody but its caller, for at most `max_ttl` milliseconds.
+/// Reads `text`, drops every item of a list that `keep` does not want, who sees its JSON, too, and
+/// lets a copy be cached by nobody but its caller, for at most `max_ttl` milliseconds.
 ///
 /// # Errors
 /// [`Unlistable`] where the text cannot be read with certainty.
@@ -66,7 +68,7 @@ pub fn filter(
     text: &str,
     max_depth: usize,
     max_ttl: u64,
-    mut keep: impl FnMut(Target<'_>) -> bool,
+    mut keep: impl FnMut(Target<'_>, &str) -> bool,
 ) -> Result<Listing, Unlistable> {
     let mut scanner = Scanner::new(text, max_depth);
     let mut found = Found::default();
@@ -82,6 +84,7 @@ struct Found {
     has_error: bool,
     has_result: bool,
     has_capabilities: bool,
+    has_more: bool,
     inside_result: bool,
     kind: Option<TargetKind>,
     list: Option<List>,
@@ -101,7 +104,7 @@ struct List {
 
 struct Item {
     start: usize,
-    keep: Option<bool>,
+    name: Option<String>,
 }
 
 impl Found {
@@ -110,7 +113,7 @@ impl Found {
         text: &str,
         event: &Event<'_>,
         max_ttl: u64,
-        keep: &mut impl FnMut(Target<'_>) -> bool,
+        keep: &mut impl FnMut(Target<'_>, &str) -> bool,
     ) -> Result<(), Unlistable> {
         match (event.depth, event.key.as_deref()) {
             (0, _) if !matches!(event.token, Token::ObjectStart | Token::End) => {
@@ -126,7 +129,7 @@ impl Found {
             (2, Some(key)) if self.inside_result => return self.member(key, event, max_ttl),
             (3 | 4, _) => {
                 if let Some(list) = &mut self.list {
-                    return list.step(event, keep);
+                    return list.step(text, event, keep);
                 }
             }
             _ => {}
@@ -160,6 +163,7 @@ impl Found {
         }
         match (key, event.token) {
             ("capabilities", _) => self.has_capabilities = true,
+            ("nextCursor", _) => self.has_more = true,
             ("cacheScope", Token::String(scope)) if scope.decode() == "private" => {}
             ("ttlMs", Token::Number(n)) if n.parse::<u64>().is_ok_and(|ms| ms <= max_ttl) => {}
             // Only a whole container would go on behind this event.
@@ -192,7 +196,7 @@ impl Found {
             },
             _ => return Err(Unlistable::Shape),
         };
-        Ok(Listing { shape, edits: self.edits })
+        Ok(Listing { shape, has_more: self.has_more, edits: self.edits })
     }
 }
 
@@ -203,11 +207,12 @@ impl List {
 
     fn step(
         &mut self,
+        text: &str,
         event: &Event<'_>,
-        keep: &mut impl FnMut(Target<'_>) -> bool,
+        keep: &mut impl FnMut(Target<'_>, &str) -> bool,
     ) -> Result<(), Unlistable> {
         if event.depth == 3 {
-            return self.item(event);
+            return self.item(text, event, keep);
         }
         let Some(key) = event.key.as_deref() else {
             return Ok(());
@@ -219,20 +224,29 @@ impl List {
             let Token::String(name) = event.token else {
                 return Err(Unlistable::Shape);
             };
-            item.keep = Some(keep(Target { kind: self.kind, name: &name.decode() }));
+            item.name = Some(name.decode().into_owned());
         }
         Ok(())
     }
 
-    fn item(&mut self, event: &Event<'_>) -> Result<(), Unlistable> {
+    fn item(
+        &mut self,
+        text: &str,
+        event: &Event<'_>,
+        keep: &mut impl FnMut(Target<'_>, &str) -> bool,
+    ) -> Result<(), Unlistable> {
         match (event.token, self.item.take()) {
             (Token::ObjectStart, None) => {
-                self.item = Some(Item { start: event.start, keep: None });
+                self.item = Some(Item { start: event.start, name: None });
             }
-            (Token::End, Some(Item { start, keep: Some(true) })) => {
-                self.kept.push(start..event.end);
+            (Token::End, Some(Item { start, name: Some(name) })) => {
+                let place = start..event.end;
+                let item = text.get(place.clone()).unwrap_or_default();
+                match keep(Target { kind: self.kind, name: &name }, item) {
+                    true => self.kept.push(place),
+                    false => self.has_dropped = true,
+                }
             }
-            (Token::End, Some(Item { keep: Some(false), .. })) => self.has_dropped = true,
             _ => return Err(Unlistable::Shape),
         }
         Ok(())
@@ -253,7 +267,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<(Shape, String), Unlistable> {
-        let listing = filter(text, 64, 60_000, |target| target.name == "alpha")?;
+        let listing = filter(text, 64, 60_000, |target, _| target.name == "alpha")?;
         Ok((listing.shape, listing.edits.apply(text)))
     }
 

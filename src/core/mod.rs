@@ -26,6 +26,7 @@ pub mod method;
 pub mod outcome;
 pub mod pattern;
 pub mod permission;
+pub mod pin;
 pub mod policy;
 pub mod principal;
 pub mod protected;

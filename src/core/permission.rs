@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::argument::{Call, Shadow, When};
 use super::pattern::Pattern;
+use super::pin::Pins;
 use super::rule::Rule;
 use super::token::UnixSeconds;
 
@@ -114,6 +115,8 @@ pub struct Question<'q> {
     pub now: UnixSeconds,
     /// The call, where a tool is called and not only looked at.
     pub call: Option<Call<'q>>,
+    /// The approved tools of the upstream, where they are pinned.
+    pub pins: Option<&'q Pins>,
 }
 
 /// The answer.
@@ -129,6 +132,10 @@ pub enum Permission {
     NoRole,
     /// No pattern covers it.
     NoMatch,
+    /// It is a tool that nobody has approved.
+    NotLocked,
+    /// It is a tool that is no longer what was approved.
+    ToolChanged,
 }
 
 impl Permission {
@@ -141,6 +148,8 @@ impl Permission {
             Self::DeniedByRule => "deny_rule",
             Self::NoMatch => "no_match",
             Self::NoRole => "no_role",
+            Self::NotLocked => "not_locked",
+            Self::ToolChanged => "tool_changed",
         }
     }
 }

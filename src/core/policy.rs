@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::argument::When;
 use super::jwt::JwtFault;
+use super::permission::{Question, Target};
+use super::pin::Pins;
 use super::principal::{Principal, Proof};
 use super::protected::Protected;
 use super::token::{AuthFailure, Standing, TokenTable, UnixSeconds};
@@ -28,8 +30,19 @@ pub struct Route {
     pub tasks: Tasks,
     /// What must hold for calls of its tools, whoever calls.
     pub facts: Arc<[When]>,
+    /// Its tools as they were approved, where they are pinned.
+    pub pins: Option<Arc<Pins>>,
     /// How callers may come with a JWT, where they may.
     pub protected: Option<Arc<Protected>>,
+}
+
+impl Route {
+    /// "May this be used in some way?"
+    #[must_use]
+    pub fn question<'q>(&'q self, target: Target<'q>, now: UnixSeconds) -> Question<'q> {
+        let pins = self.pins.as_deref();
+        Question { upstream: &self.upstream, target, now, call: None, pins }
+    }
 }
 
 /// Routes, tokens and the limits of reading.
@@ -92,9 +105,17 @@ impl Policy {
         self.routes.iter().map(|(path, route)| (path.as_str(), route))
     }
 
-    /// This policy after `before`, which remembers the tokens that were taken out.
+    /// This policy after `before`, which remembers the tokens that were taken out, and how tools
+    /// have changed.
     #[must_use]
     pub fn replacing(mut self, before: &Self) -> Self {
+        for route in self.routes.values() {
+            let known = before.routes.values().find(|known| known.upstream == route.upstream);
+            let known = known.and_then(|known| known.pins.as_ref());
+            if let (Some(pins), Some(known)) = (&route.pins, known) {
+                pins.follow(known);
+            }
+        }
         self.tokens = self.tokens.replacing(&before.tokens);
         self
     }

@@ -109,6 +109,13 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Somebody who was granted nothing: in whose name an operator asks what an upstream has.
+    #[must_use]
+    pub fn without_grants(user: UserId, organization: OrganizationId) -> Self {
+        let proof = Proof::Token { entry: "-".into(), digest: [0; 32] };
+        Self::new(user, organization, proof, Arc::default(), None)
+    }
+
     pub(super) fn new(
         user: UserId,
         organization: OrganizationId,

@@ -10,7 +10,7 @@ use super::decide::{Ask, Verdict, Want, decide};
 use super::issuer::Issuer;
 use super::jwt::{Claims, JwtFault};
 use super::message::Message;
-use super::permission::{Grants, Judged, Patterns, Permission, Question, Role, Target, TargetKind};
+use super::permission::{Grants, Judged, Patterns, Permission, Role, Target, TargetKind};
 use super::policy::Route;
 use super::principal::{OrganizationId, Principal, Proof, UserId};
 use super::refusal::Refusal;
@@ -88,7 +88,7 @@ impl Rehearsed {
 /// Whether `caller` may use `target` in some way: what lists show.
 #[must_use]
 pub fn may_see(route: &Route, caller: &Caller, target: Target<'_>, now: UnixSeconds) -> Rehearsed {
-    let question = Question { upstream: &route.upstream, target, now, call: None };
+    let question = route.question(target, now);
     let mut steps: Vec<Step> = Vec::new();
     let judged = caller.0.grants().judge(&question, &mut steps);
     let refusal = (!judged.passes()).then(|| Refusal::UnknownTarget {
@@ -170,7 +170,7 @@ pub fn conditions<'c>(
     now: UnixSeconds,
 ) -> Vec<&'c When> {
     let target = Target { kind: TargetKind::Tool, name: tool };
-    let question = Question { upstream: &route.upstream, target, now, call: None };
+    let question = route.question(target, now);
     let grants = caller.0.grants();
     let facts = route.facts.iter().filter(|when| when.covers(&route.upstream, tool));
     if grants.judge(&question, &mut NoTrace).permission != Permission::Allowed {

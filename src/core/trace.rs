@@ -2,7 +2,7 @@
 
 use super::argument::Checked;
 use super::pattern::Pattern;
-use super::permission::{Grants, Judged};
+use super::permission::{Grants, Judged, Permission};
 use super::rule::Rule;
 
 /// Takes down the steps of a decision.
@@ -64,6 +64,8 @@ pub enum Step {
         /// Where it stands.
         rule: Rule,
     },
+    /// Whether the tool is what was approved; why not.
+    Pinned(Option<Permission>),
 }
 
 impl Step {

@@ -11,19 +11,23 @@ use tokio::time::timeout;
 
 use super::upstream::{Upstream, UpstreamOptions, UpstreamTls};
 
-/// Why a document could not be had.
+/// Why something could not be had from another server.
 #[derive(Debug)]
-pub(super) enum FetchError {
+pub enum FetchError {
     /// The name does not resolve.
     Name,
     /// The connection, or what comes over it, is broken.
     Broken(Box<pingora::Error>),
+    /// It said no; holds its words.
+    Refused(String),
     /// Not a 200; a redirect is not followed.
     Status(u16),
     /// Longer than it may be.
     TooLong,
     /// Slower than it may be.
     TooSlow,
+    /// What it says is not an answer; holds what is wrong.
+    Unclear(&'static str),
 }
 
 impl fmt::Display for FetchError {
@@ -31,9 +35,11 @@ impl fmt::Display for FetchError {
         match self {
             Self::Name => f.write_str("the name does not resolve"),
             Self::Broken(error) => write!(f, "cannot be reached: {}", error.etype().as_str()),
+            Self::Refused(words) => write!(f, "says no: {}", words.escape_debug()),
             Self::Status(status) => write!(f, "answers with status {status}"),
             Self::TooLong => f.write_str("sends too much"),
             Self::TooSlow => f.write_str("is too slow"),
+            Self::Unclear(what) => f.write_str(what),
         }
     }
 }

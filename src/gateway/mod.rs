@@ -7,8 +7,10 @@
 //! request upstream before any body filter has run.
 
 mod answer;
+mod ask;
 mod authenticate;
 mod body;
+mod drift;
 mod exchange;
 mod fetch;
 mod forward;
@@ -48,6 +50,8 @@ use crate::core::seal::SealKey;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
 
+pub use ask::tools;
+pub use fetch::FetchError;
 pub use keys::{KeySource, Keys};
 use minted::Minted;
 pub use peer::PeerCertificate;

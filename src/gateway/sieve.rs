@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::answer::Form;
+use super::drift;
 use super::story::Context;
 use crate::core::capabilities;
 use crate::core::decide::Permit;
@@ -61,14 +62,28 @@ impl Sieve<'_> {
     fn sift(&self, text: &str) -> Result<Sifted, Refusal> {
         let (metrics, limits) = (&self.context.gateway.metrics, &self.context.options().limits);
         let ttl = u64::try_from(limits.list_ttl.as_millis()).unwrap_or(u64::MAX);
-        let listing = listing::filter(text, limits.json_depth, ttl, |target| {
-            let visible = self.permit.may_see(target);
-            if visible && target.kind == TargetKind::Tool {
+        let mut sightings = Vec::new();
+        let listing = listing::filter(text, limits.json_depth, ttl, |target, item| {
+            let is_visible = self.permit.may_see(target);
+            if is_visible && target.kind == TargetKind::Tool {
                 metrics.learn_tool(self.permit.upstream(), target.name);
             }
-            visible
+            match self.permit.pins().filter(|_| target.kind == TargetKind::Tool) {
+                None => is_visible,
+                Some(pins) => {
+                    let sighting = pins.compare(target.name, item);
+                    let may_show = pins.may_show(&sighting);
+                    sightings.push(sighting);
+                    is_visible && may_show
+                }
+            }
         });
         let listing = listing.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?;
+        if let (Some(pins), Shape::List(TargetKind::Tool)) = (self.permit.pins(), listing.shape) {
+            let is_whole = self.permit.asks_for_all() && !listing.has_more;
+            let news = pins.remember(&sightings, is_whole);
+            drift::tell(metrics, self.permit.upstream(), pins, &news);
+        }
         let outcome = self.outcome(listing.shape, text)?;
         let edited = (!listing.edits.is_empty()).then(|| listing.edits.apply(text));
         let edited = self.strip(listing.shape, edited, text)?;

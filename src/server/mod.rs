@@ -16,6 +16,7 @@ mod listen;
 mod reload;
 mod stop;
 mod tls;
+pub mod tools;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -115,7 +116,7 @@ async fn serve(
     // Lives as long as this function, and the built-in server with it.
     let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics));
     let snapshot = builder.snapshot(config, &revision, None).await?;
-    fetch_keys(&snapshot, None);
+    begin(&snapshot, None, &metrics);
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), audit));
     let bounded = Bounded::new(Arc::clone(&gateway));
     let connections = bounded.connections();
@@ -175,6 +176,12 @@ fn observed(config: &Config, revision: &str) -> Result<(Arc<Metrics>, Status), S
     Ok((Arc::new(metrics), Status::new(path, revision.to_owned(), tried_out(&config.shadows))))
 }
 
+/// What begins with a configuration that is taken in the place of the one before.
+fn begin(snapshot: &Snapshot, before: Option<&Snapshot>, metrics: &Metrics) {
+    fetch_keys(snapshot, before);
+    show_drift(metrics, snapshot, before);
+}
+
 /// Begins to fetch the keys of issuers that were not there before.
 fn fetch_keys(snapshot: &Snapshot, before: Option<&Snapshot>) {
     for (name, keys) in &snapshot.keys {
@@ -200,6 +207,16 @@ fn show(
         revision,
     };
     metrics.show(&shown, jiff::Timestamp::now().as_second());
+}
+
+/// Makes the metrics show how tools differ from what was approved.
+fn show_drift(metrics: &Metrics, snapshot: &Snapshot, before: Option<&Snapshot>) {
+    for (_, route) in before.into_iter().flat_map(|before| before.policy.routes()) {
+        metrics.show_drift(&route.upstream, None);
+    }
+    for (_, route) in snapshot.policy.routes() {
+        metrics.show_drift(&route.upstream, route.pins.as_deref());
+    }
 }
 
 /// Warns of the rules that are only tried out, so that none is forgotten.

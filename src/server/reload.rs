@@ -198,7 +198,7 @@ impl Reloader {
         for line in warnings.to_string().lines() {
             tracing::warn!(event = "config.warning", "{line}");
         }
-        super::fetch_keys(&snapshot, Some(&before));
+        super::begin(&snapshot, Some(&before), &self.metrics);
         for issuer in before.keys.keys().filter(|name| !snapshot.keys.contains_key(*name)) {
             self.metrics.forget_issuer(issuer);
         }

@@ -14,6 +14,7 @@ use prometheus::{
 
 use crate::core::method;
 use crate::core::outcome::Outcome;
+use crate::core::pin::{Change, Pins};
 use crate::core::token::{AuthFailure, Census, SPANS};
 
 /// Label value for everything outside the closed sets.
@@ -74,6 +75,8 @@ pub struct Metrics {
     jwks_keys: IntGaugeVec,
     jwks_success: IntGaugeVec,
     jwks_refreshes: IntCounterVec,
+    tools_changed: IntGaugeVec,
+    tool_changes: IntCounterVec,
     tools: RwLock<HashMap<String, HashSet<String>>>,
 }
 
@@ -142,6 +145,8 @@ impl Metrics {
             jwks_keys: make.gauges(&JWKS_KEYS)?,
             jwks_success: make.gauges(&JWKS_SUCCESS)?,
             jwks_refreshes: make.counters(&JWKS_REFRESHES)?,
+            tools_changed: make.gauges(&TOOLS_CHANGED)?,
+            tool_changes: make.counters(&TOOL_CHANGES)?,
             tools: RwLock::default(),
             registry: registry.clone(),
         };
@@ -236,6 +241,28 @@ impl Metrics {
     pub fn request_took(&self, upstream: &str, method: &str, time: Duration) {
         let labels = [upstream, method];
         self.request_duration.with_label_values(&labels).observe(time.as_secs_f64());
+    }
+
+    /// Counts a tool that is not, or no longer, what was approved.
+    pub fn tool_changed(&self, upstream: &str, change: Change) {
+        self.tool_changes.with_label_values(&[upstream, change.as_str()]).inc();
+    }
+
+    /// Shows how many tools of an upstream differ from what was approved; nothing where nothing is
+    /// pinned.
+    pub fn show_drift(&self, upstream: &str, pins: Option<&Pins>) {
+        let drift = pins.map(Pins::drift).unwrap_or_default();
+        for change in Change::ALL {
+            let labels = [upstream, change.as_str()];
+            match drift.get(&change) {
+                Some(count) => {
+                    self.tools_changed.with_label_values(&labels).set(number(*count));
+                    self.tool_changes.with_label_values(&labels);
+                }
+                // What was never shown cannot be taken away, and need not.
+                None => drop(self.tools_changed.remove_label_values(&labels)),
+            }
+        }
     }
 
     /// Counts a decision: `allow`, `deny`, or `shadow_deny` where it did not count.
@@ -374,6 +401,16 @@ const TOKENS_USED: Family = (
     "tokens_used",
     "Valid tokens that were used within a span of time, since the start.",
     &["within"],
+);
+const TOOLS_CHANGED: Family = (
+    "tools_changed",
+    "Tools that differ from tools.lock, by how, as far as lists have passed.",
+    &["upstream", "change"],
+);
+const TOOL_CHANGES: Family = (
+    "tool_changes_total",
+    "Times that a tool was found to differ from tools.lock, by how.",
+    &["upstream", "change"],
 );
 const RELOADS: Family =
     ("config_reloads_total", "Reloads of the configuration, by result.", &["result"]);

@@ -184,15 +184,6 @@ fn an_upstream_that_is_new_is_reached_by_those_whose_patterns_cover_it() {
 const ACK: &str = "[reload]\nwidening = \"ack\"\n";
 const GRANT: &str = "[\"t/echo\", \"t/read\"]";
 
-fn doorward(gateway: &Gateway, verb: &[&str]) -> (Option<i32>, String) {
-    let mut doorward = std::process::Command::new(env!("CARGO_BIN_EXE_doorward"));
-    let config = gateway.folder().join("gateway.toml");
-    doorward.args(verb).arg("--config").arg(config).arg("--admin").arg(gateway.admin.to_string());
-    let output = doorward.output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.code(), text)
-}
-
 fn is_refused(gateway: &Gateway, tool: &str) -> bool {
     gateway.ask(&Call::post(tool_call(tool))).text().contains("Unknown tool")
 }
@@ -201,7 +192,7 @@ fn is_refused(gateway: &Gateway, tool: &str) -> bool {
 fn a_reload_that_gives_more_is_held_until_somebody_says_yes() {
     let upstream = Upstream::good();
     let gateway = Setup::new(&upstream).more(ACK).start();
-    assert_eq!(doorward(&gateway, &["reload", "--ack"]).0, Some(1), "nothing is held");
+    assert_eq!(gateway.command(&["reload", "--ack"]).0, Some(1), "nothing is held");
     // Everything else in it is held, too.
     let held = || gateway.events("config.held").len();
     gateway.put(
@@ -219,16 +210,16 @@ fn a_reload_that_gives_more_is_held_until_somebody_says_yes() {
         "+ token alice-key, token alice-new-key: gains t/delete_all; loses t/read"
     );
     assert!((gateway.metric("doorward_config_last_reload_successful") - 0.0).abs() < 0.1);
-    let (code, told) = doorward(&gateway, &["diff"]);
+    let (code, told) = gateway.command(&["diff"]);
     assert_eq!((code, told.lines().next()), (Some(1), changes[0].as_str()), "{told}");
-    let (code, told) = doorward(&gateway, &["reload"]);
+    let (code, told) = gateway.command(&["reload"]);
     assert!(code == Some(1) && told.contains("--ack"), "asked again, not taken: {told}");
     assert!(is_refused(&gateway, "delete_all"));
-    let (code, told) = doorward(&gateway, &["reload", "--ack"]);
+    let (code, told) = gateway.command(&["reload", "--ack"]);
     assert!(code == Some(0) && told.contains("gains t/delete_all"), "{told}");
     assert!(!is_refused(&gateway, "delete_all") && is_refused(&gateway, "read"));
     assert!(gateway.status()["config"]["held"].is_null());
-    assert_eq!(doorward(&gateway, &["diff"]), (Some(0), "nobody's permissions change\n".into()));
+    assert_eq!(gateway.command(&["diff"]), (Some(0), "nobody's permissions change\n".into()));
 }
 
 #[test]
@@ -245,9 +236,9 @@ fn to_be_asked_no_longer_needs_a_yes_as_well_and_less_needs_none() {
     assert!(is_refused(&gateway, "read"));
     // A held file that is broken is refused like every other, and one that is put back is taken.
     gateway.put("gateway.toml", "broken");
-    let (code, told) = doorward(&gateway, &["reload"]);
+    let (code, told) = gateway.command(&["reload"]);
     assert_eq!(code, Some(2), "{told}");
     gateway.put("gateway.toml", &text);
-    assert_eq!(doorward(&gateway, &["reload"]).0, Some(0));
+    assert_eq!(gateway.command(&["reload"]).0, Some(0));
     assert_eq!(gateway.ask(&echo()).status, 200);
 }

@@ -26,6 +26,7 @@ mod layers;
 mod lists;
 mod mtls;
 mod observability;
+mod pins;
 mod reload;
 mod rmcp;
 mod rmcp_tasks;

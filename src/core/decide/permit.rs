@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::core::edits::Edits;
 use crate::core::method::{self, Filter, Method, Rule};
 use crate::core::permission::{Judged, Permission, Question, Target};
+use crate::core::pin::Pins;
 use crate::core::policy::Tasks;
 use crate::core::principal::Principal;
 use crate::core::revision::Era;
@@ -25,6 +26,8 @@ pub struct Permit {
     pub(super) session: Option<String>,
     pub(super) is_get: bool,
     pub(super) tasks: Tasks,
+    pub(super) pins: Option<Arc<Pins>>,
+    pub(super) asks_for_all: bool,
     pub(super) known_tasks: Vec<KnownTask>,
     pub(super) edits: Edits,
 }
@@ -141,11 +144,25 @@ impl Permit {
         &self.known_tasks
     }
 
-    /// Whether the caller may see this in a list: the same judgement as for its use.
+    /// Whether the caller may see this in a list: the same judgement as for its use, but for
+    /// [`Self::pins`]. What a tool is now, the list itself says.
     #[must_use]
     pub fn may_see(&self, target: Target<'_>) -> bool {
-        let question = Question { upstream: &self.upstream, target, now: self.now, call: None };
+        let upstream = &*self.upstream;
+        let question = Question { upstream, target, now: self.now, call: None, pins: None };
         self.principal.grants().judge(&question, &mut NoTrace).passes()
+    }
+
+    /// The upstream's tools as they were approved, where they are pinned.
+    #[must_use]
+    pub fn pins(&self) -> Option<&Pins> {
+        self.pins.as_deref()
+    }
+
+    /// Whether the answer is a list from its beginning (MCP, "Pagination").
+    #[must_use]
+    pub fn asks_for_all(&self) -> bool {
+        self.asks_for_all && matches!(self.filter(), Filter::List(_))
     }
 
     /// The rule that permits what the request acts on.

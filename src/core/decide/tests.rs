@@ -39,7 +39,7 @@ fn seal() -> SealKey {
 }
 
 fn route(tasks: Tasks) -> Route {
-    Route { upstream: "t".into(), tasks, facts: Arc::new([]), protected: None }
+    Route { upstream: "t".into(), tasks, facts: Arc::new([]), pins: None, protected: None }
 }
 
 fn judge(principal: &Arc<Principal>, era: Era, body: &str) -> Verdict {

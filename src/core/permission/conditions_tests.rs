@@ -56,13 +56,15 @@ fn call_at(grants: &Grants, tool: &str, value: &str, facts: &[When], now: i64) -
     let arguments = format!(r#"{{"v":"{value}"}}"#);
     let call = Call { arguments: Some(&arguments), user: "u", organization: "o", facts };
     let target = Target { kind: TargetKind::Tool, name: tool };
-    let question = Question { upstream: "t", target, now, call: Some(call) };
+    let question = Question { upstream: "t", target, now, call: Some(call), pins: None };
     grants.judge(&question, &mut NoTrace)
 }
 
 fn sees(grants: &Grants, tool: &str) -> bool {
     let target = Target { kind: TargetKind::Tool, name: tool };
-    grants.judge(&Question { upstream: "t", target, now: 0, call: None }, &mut NoTrace).passes()
+    grants
+        .judge(&Question { upstream: "t", target, now: 0, call: None, pins: None }, &mut NoTrace)
+        .passes()
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn the_steps_say_what_was_looked_at() {
     let call = Call { arguments: Some(arguments), user: "u", organization: "o", facts: &[] };
     let target = Target { kind: TargetKind::Tool, name: "create" };
     let mut steps: Vec<Step> = Vec::new();
-    let question = Question { upstream: "t", target, now: 0, call: Some(call) };
+    let question = Question { upstream: "t", target, now: 0, call: Some(call), pins: None };
     assert!(!narrow.judge(&question, &mut steps).passes());
     assert_eq!(steps[0], Step::Roles(vec!["r".into()]));
     assert!(matches!(steps[1], Step::Denied { is_denied: false, .. }));
@@ -242,7 +244,7 @@ proptest! {
         let call = Call { arguments: Some(&arguments), user: "u", organization: "o", facts: &facts };
         let target = Target { kind: TargetKind::Tool, name: tool };
         for call in [None, Some(call)] {
-            let question = Question { upstream: "t", target, now: 0, call };
+            let question = Question { upstream: "t", target, now: 0, call, pins: None };
             let mut steps: Vec<Step> = Vec::new();
             let traced = grants.judge(&question, &mut steps);
             prop_assert_eq!(&traced, &grants.judge(&question, &mut NoTrace));

@@ -51,6 +51,16 @@ impl Grants {
     /// asks it.
     #[must_use]
     pub fn judge<T: Trace>(&self, question: &Question<'_>, trace: &mut T) -> Judged {
+        let judged = self.judge_grants(question, trace);
+        let Some(pins) = question.pins.filter(|_| question.target.kind == TargetKind::Tool) else {
+            return judged;
+        };
+        let refused = pins.refusal(question.target.name);
+        trace.step(|| Step::Pinned(refused));
+        refused.filter(|_| judged.passes()).map_or(judged, refusal)
+    }
+
+    fn judge_grants<T: Trace>(&self, question: &Question<'_>, trace: &mut T) -> Judged {
         let name = question.target.name;
         let mut weigh = |name, is_plain, forms: &[&str]| {
             let compared = Compared { name, is_plain, forms };

@@ -12,7 +12,8 @@ fn uris(texts: &[&str]) -> Patterns {
 }
 
 fn judge(grants: &Grants, upstream: &str, target: Target<'_>) -> Permission {
-    let judged = grants.judge(&Question { upstream, target, now: 0, call: None }, &mut NoTrace);
+    let judged =
+        grants.judge(&Question { upstream, target, now: 0, call: None, pins: None }, &mut NoTrace);
     assert!(judged.is_enforced);
     judged.permission
 }

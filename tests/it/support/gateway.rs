@@ -411,6 +411,21 @@ impl Gateway {
         format!("{}\n{}", self.stdout.text(), self.stderr.text())
     }
 
+    /// Exit code and words of a verb, with the configuration of this gateway.
+    pub(crate) fn command(&self, verb: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_doorward"))
+            .args(verb)
+            .arg("--config")
+            .arg(self.folder().join("gateway.toml"))
+            .arg("--admin")
+            .arg(self.admin.to_string())
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    }
+
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
         self.signal("-TERM");

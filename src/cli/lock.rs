@@ -1,0 +1,192 @@
+//! `doorward lock`: what the upstreams say of their tools, as somebody approves it.
+
+mod shown;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::replace;
+use super::talk::{Complaint, Done, say};
+use super::{ConfigFile, EXIT_NO, complain};
+use crate::config::{self, Approved, Config, DEFAULT_LOCK, did_you_mean};
+use crate::core::principal::{BadIdentity, OrganizationId, Principal, UserId};
+use crate::server::tools;
+
+use shown::Difference;
+
+#[derive(Args, Debug)]
+pub(super) struct Lock {
+    /// Only these; all where none is named
+    #[arg(value_name = "UPSTREAM")]
+    upstreams: Vec<String>,
+    /// Write nothing: what differs from the file? (exit 1 if anything does)
+    #[arg(long)]
+    check: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// In whose name upstreams are asked.
+#[derive(Args, Debug)]
+pub(super) struct Asking {
+    /// Ask as the holder of this token, where an upstream wants to know; its secret is not needed
+    #[arg(long = "as", value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+impl Asking {
+    fn principal(&self, config: &Config) -> Result<Principal, Complaint> {
+        let Some(name) = &self.token else {
+            let nobody = |bad: BadIdentity| bad.to_string();
+            let user = UserId::parse("doorward").map_err(nobody)?;
+            let organization = OrganizationId::parse("doorward").map_err(nobody)?;
+            return Ok(Principal::without_grants(user, organization));
+        };
+        let known = config.policy.tokens().list().find(|listed| listed.name == name);
+        let principal = known.map(|listed| listed.principal).ok_or_else(|| {
+            let names: Vec<&str> = config.policy.tokens().list().map(|token| token.name).collect();
+            let hint = did_you_mean(name, &names);
+            Complaint(format!("there is no token `{name}`; {hint}see doorward token list"))
+        })?;
+        let (user, organization) = (principal.user().clone(), principal.organization().clone());
+        Ok(Principal::without_grants(user, organization))
+    }
+
+    /// The tools of these upstreams, or of all where none is named.
+    pub(super) fn ask(&self, config: Config, only: &[String]) -> Result<Approved, Complaint> {
+        let names: Vec<String> =
+            config.settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        if let Some(unknown) = only.iter().find(|name| !names.contains(name)) {
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            let (hint, known) = (did_you_mean(unknown, &known), known.join(", "));
+            return Err(format!("there is no upstream `{unknown}`; {hint}known: {known}").into());
+        }
+        let principal = self.principal(&config)?;
+        let asked = if only.is_empty() { names } else { only.to_vec() };
+        let told = tools::ask(config, &asked, principal).map_err(|error| error.to_string())?;
+        let mut all = Approved::new();
+        for (upstream, tools) in told {
+            let tools = tools.map_err(|error| {
+                let hint = if self.token.is_none() { "; --as TOKEN asks in its name" } else { "" };
+                format!("upstream `{upstream}` does not list its tools: {error}{hint}")
+            })?;
+            all.insert(upstream, tools);
+        }
+        Ok(all)
+    }
+}
+
+impl Lock {
+    pub(super) fn run(self) -> Done {
+        let config = config::load_unlocked(&self.config.config).map_err(|findings| {
+            complain(&findings);
+            Complaint(String::new())
+        })?;
+        let names: Vec<String> =
+            config.settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        let configured = config.lock_file.clone();
+        let path = configured.clone().unwrap_or_else(|| beside(&self.config.config));
+        let now = self.asking.ask(config, &self.upstreams)?;
+        let turn = if self.check { None } else { Some(replace::turn(&self.config.config)?) };
+        let before = read(&path)?;
+        let approved = approved(before.as_deref(), &path)?;
+        let differences = differences(&approved, &now);
+        if self.check {
+            self.show(&differences, &now, "")?;
+            let is_same = differences.is_empty() && before.is_some();
+            return Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) });
+        }
+        let mut all = approved.clone();
+        all.retain(|upstream, _| names.contains(upstream));
+        all.extend(now.clone());
+        let text = config::lock_text(&all);
+        if before.as_ref() != Some(&text) {
+            replace::write(&path, before.as_deref(), &text)
+                .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+        }
+        drop(turn);
+        let mut end = format!(
+            "{}: {}\n",
+            path.display(),
+            match before {
+                Some(before) if before == text => "nothing changes",
+                _ => "written; look at it, and keep it with the configuration",
+            }
+        );
+        if configured.is_none() {
+            end += "it is not in use yet; add to the configuration:\n\n\
+                    [lock]\nfile = \"tools.lock\"\n";
+        }
+        self.show(&differences, &now, &end)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn show(
+        &self,
+        differences: &[Difference<'_>],
+        now: &Approved,
+        end: &str,
+    ) -> Result<(), Complaint> {
+        if self.json {
+            let all: Vec<_> = differences.iter().map(Difference::json).collect();
+            let told = json!({"same": all.is_empty(), "differences": all});
+            return say(&(serde_json::to_string_pretty(&told).unwrap_or_default() + "\n"));
+        }
+        let mut text = String::new();
+        for (upstream, tools) in now {
+            let of: Vec<_> = differences.iter().filter(|one| one.upstream == upstream).collect();
+            let said = if of.is_empty() { ", as approved" } else { "" };
+            text += &format!("{upstream}: {}{said}\n", super::talk::many(tools.len(), "tool"));
+            text.extend(of.into_iter().map(Difference::text));
+        }
+        say(&(text + end))
+    }
+}
+
+fn beside(config: &Path) -> PathBuf {
+    config.with_file_name(DEFAULT_LOCK)
+}
+
+fn read(path: &Path) -> Result<Option<String>, Complaint> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{} cannot be read: {error}", path.display()).into()),
+    }
+}
+
+/// What is in the file; nothing where there is none.
+fn approved(text: Option<&str>, path: &Path) -> Result<Approved, Complaint> {
+    let parsed = text.map(config::parse_lock).transpose();
+    let hint = "remove it to approve everything anew";
+    let parsed = parsed.map_err(|bad| format!("{} {bad}; {hint}", path.display()))?;
+    Ok(parsed.unwrap_or_default())
+}
+
+/// In the order of upstreams and tools.
+fn differences<'d>(approved: &'d Approved, now: &'d Approved) -> Vec<Difference<'d>> {
+    let mut all = Vec::new();
+    for (upstream, tools) in now {
+        let before = approved.get(upstream);
+        let known = before.into_iter().flat_map(BTreeMap::keys);
+        let mut names: Vec<&String> = known.chain(tools.keys()).collect();
+        names.sort();
+        names.dedup();
+        for tool in names {
+            let (before, now) = (before.and_then(|tools| tools.get(tool)), tools.get(tool));
+            if before != now {
+                all.push(Difference { upstream, tool, before, now });
+            }
+        }
+    }
+    all
+}
