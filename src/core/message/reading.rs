@@ -39,6 +39,15 @@ const MAX_ID: usize = 256;
 /// How many names of arguments are kept, for records.
 const MAX_ARGUMENT_NAMES: usize = 32;
 
+/// The member in the first level of a message that is being read.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Inside {
+    #[default]
+    Other,
+    Params,
+    Result,
+}
+
 /// The object in the second level of a message that is being read.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Section {
@@ -79,8 +88,7 @@ pub(super) struct Reading<'a> {
     arguments: Option<&'a str>,
     argument_names: Vec<Cow<'a, str>>,
     claimed_version: Option<Cow<'a, str>>,
-    inside_params: bool,
-    inside_result: bool,
+    inside: Inside,
     section: Section,
     inner: Inner,
 }
@@ -94,7 +102,6 @@ impl<'a> Reading<'a> {
                 Token::ArrayStart => self.note(Fault::Batch),
                 _ => self.note(Fault::NotAnObject),
             },
-            (1, None) => (self.inside_params, self.inside_result) = (false, false),
             (1, Some(key)) => self.envelope(&key, event.token, text.get(at)),
             (2, None) => {
                 self.section = Section::Other;
@@ -102,7 +109,7 @@ impl<'a> Reading<'a> {
                     self.arguments = text.get(from..at.end);
                 }
             }
-            (2, Some(key)) if self.inside_params => {
+            (2, Some(key)) if self.inside == Inside::Params => {
                 if key == "arguments" {
                     self.arguments_from =
                         matches!(event.token, Token::ObjectStart | Token::ArrayStart)
@@ -111,7 +118,7 @@ impl<'a> Reading<'a> {
                 }
                 self.parameter(key, event.token, at);
             }
-            (2, Some(key)) if self.inside_result && key == "_meta" => {
+            (2, Some(key)) if self.inside == Inside::Result && key == "_meta" => {
                 self.section = Section::Meta;
             }
             (3, None) => self.inner = Inner::Other,
@@ -127,6 +134,11 @@ impl<'a> Reading<'a> {
     }
 
     fn envelope(&mut self, key: &str, token: Token<'a>, spelled: Option<&'a str>) {
+        self.inside = match key {
+            "params" => Inside::Params,
+            "result" => Inside::Result,
+            _ => Inside::Other,
+        };
         match key {
             "jsonrpc" => match token {
                 Token::String(s) if s.decode() == "2.0" => self.has_version = true,
@@ -150,8 +162,7 @@ impl<'a> Reading<'a> {
             },
             "params" => {
                 self.has_params = true;
-                self.inside_params = token == Token::ObjectStart;
-                if !self.inside_params {
+                if token != Token::ObjectStart {
                     self.note(Fault::BadParams);
                 }
             }
@@ -160,7 +171,6 @@ impl<'a> Reading<'a> {
                     self.note(Fault::Shape);
                 }
                 self.has_outcome = true;
-                self.inside_result = key == "result" && token == Token::ObjectStart;
             }
             _ => self.note(Fault::UnknownKey),
         }
@@ -211,7 +221,7 @@ impl<'a> Reading<'a> {
     fn meta(&mut self, key: &str, token: Token<'a>) {
         if key == META_VERSION {
             match token {
-                _ if self.inside_result => {}
+                _ if self.inside == Inside::Result => {}
                 Token::String(s) => self.claimed_version = Some(s.decode()),
                 _ => self.note(Fault::BadParams),
             }

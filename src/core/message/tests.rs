@@ -159,3 +159,100 @@ fn the_arguments_are_found_as_they_stand_with_their_first_names() {
     let many: Vec<String> = (0..99).map(|n| format!("\"k{n}\":0")).collect();
     assert_eq!(read(&format!(r#"{{"arguments":{{{}}}}}"#, many.join(","))).1.len(), 32);
 }
+
+const VERSION: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
+
+fn related(task: &str) -> String {
+    format!(r#""_meta":{{"io.modelcontextprotocol/related-task":{task}}}"#)
+}
+
+/// The ids of the tasks that a message names, and whether it acts on them.
+fn tasks(body: &str) -> Vec<(String, bool)> {
+    let message = read(body).unwrap();
+    let ids = message.task_ids().iter();
+    ids.map(|task| {
+        assert_eq!(body.get(task.at.clone()), Some(format!("\"{}\"", task.id).as_str()), "{body}");
+        (task.id.clone().into_owned(), task.is_target)
+    })
+    .collect()
+}
+
+#[test]
+fn members_of_an_answer_are_no_parameters() {
+    let answer = |outcome: &str| format!(r#"{{"jsonrpc":"2.0","id":1,{outcome}}}"#);
+    for outcome in [
+        r#""result":{"name":"x","Name":1,"taskId":"t","_meta":"x"}"#.to_owned(),
+        r#""result":"text""#.to_owned(),
+        format!(r#""result":{{"_meta":{{{VERSION}}}}}"#),
+        format!(r#""result":{{"other":{{{VERSION},"Ref":1}}}}"#),
+        format!(r#""error":{{"code":1,"_meta":{{{VERSION}}}}}"#),
+    ] {
+        let body = answer(&outcome);
+        let message = read(&body).unwrap();
+        assert_eq!(*message.kind(), Kind::Response, "{body}");
+        assert_eq!((message.param("name"), message.claimed_version()), (None, None), "{body}");
+        assert!(message.task_ids().is_empty(), "{body}");
+    }
+    let related = related(r#"{"taskId":"a"}"#);
+    assert_eq!(tasks(&answer(&format!(r#""result":{{{related}}}"#))), [("a".into(), false)]);
+    for outcome in [
+        format!(r#""error":{{"code":1,{related}}}"#),
+        format!(r#""result":{{{}}}"#, related.replace("_meta", "other")),
+    ] {
+        assert_eq!(tasks(&answer(&outcome)), [], "{outcome}");
+    }
+}
+
+#[test]
+fn a_task_is_found_where_it_is_named_and_nowhere_else() {
+    let body = call(r#"{"taskId":"t","x":{"taskId":"u"}}"#);
+    assert_eq!(tasks(&body), [("t".into(), true)]);
+    let two = related(r#"{"ttl":{"taskId":"z"},"taskId":"a"},"x/y":{"taskId":"b"}"#);
+    assert_eq!(tasks(&call(&format!("{{{two}}}"))), [("a".into(), false)]);
+    for task in [r#""a""#, r#"{"taskId":7}"#, r#"{"TaskId":"a"}"#, r#"{"taskid":7}"#] {
+        assert_eq!(fault(&call(&format!("{{{}}}", related(task)))), Fault::LookalikeKey, "{task}");
+    }
+    let asked = call(r#"{"notifications":{"taskIds":["a","b"],"toolsListChanged":true}}"#);
+    assert_eq!(tasks(&asked), [("a".into(), true), ("b".into(), true)]);
+}
+
+#[test]
+fn a_reference_is_an_object_of_that_name() {
+    let body = call(r#"{"ref":"x","other":{"name":"y","Name":"z"}}"#);
+    assert_eq!(read(&body).unwrap().reference("name"), None);
+    let body = call(r#"{"ref":{"name":"y"},"other":{"name":"z"}}"#);
+    assert_eq!(read(&body).unwrap().reference("name"), Some(&Field::Text("y".into())));
+}
+
+#[test]
+fn what_an_answer_asks_for_is_clear_or_said_not_to_be() {
+    let asked = |notifications: &str| {
+        let body = call(&format!(r#"{{"notifications":{notifications}}}"#));
+        let asked = read(&body).unwrap().subscriptions().clone();
+        (asked.resources.iter().map(ToString::to_string).collect::<Vec<_>>(), asked.is_unclear)
+    };
+    assert_eq!(asked(r#"{"resourceSubscriptions":["a:b"]}"#), (vec!["a:b".into()], false));
+    assert_eq!(asked(r#"{"promptsListChanged":true}"#), (vec![], false));
+    for unclear in
+        ["7", r#"{"x":true}"#, r#"{"resourceSubscriptions":[7]}"#, r#"{"toolsListChanged":{}}"#]
+    {
+        assert_eq!(asked(unclear), (vec![], true), "{unclear}");
+    }
+}
+
+#[test]
+fn an_id_has_at_most_256_bytes() {
+    let of = |id: String| read(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"a"}}"#)).is_ok();
+    let text = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
+    assert_eq!([of(text(256)), of(text(257))], [true, false]);
+    assert_eq!([of("1".repeat(256)), of("1".repeat(257))], [true, false]);
+}
+
+#[test]
+fn faults_are_told_in_words_that_help() {
+    assert_eq!(
+        Fault::Json(JsonError::DuplicateKey).to_string(),
+        "a member name occurs twice in one object"
+    );
+    assert_eq!(Fault::BadVersion.to_string(), "jsonrpc must be \"2.0\"");
+}

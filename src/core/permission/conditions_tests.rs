@@ -196,6 +196,70 @@ fn the_steps_say_what_was_looked_at() {
     assert_eq!(steps[3..], [last]);
 }
 
+/// The steps of a call of `t/create` with `/v`.
+fn steps(grants: &Grants, value: &str) -> Vec<Step> {
+    let arguments = format!(r#"{{"v":"{value}"}}"#);
+    let call = Call { arguments: Some(&arguments), user: "u", organization: "o", facts: &[] };
+    let target = Target { kind: TargetKind::Tool, name: "create" };
+    let question = Question { upstream: "t", target, now: 0, call: Some(call), pins: None };
+    let mut steps: Vec<Step> = Vec::new();
+    let _ = grants.judge(&question, &mut steps);
+    steps
+}
+
+#[test]
+fn what_makes_no_difference_is_not_among_the_steps() {
+    let narrow = role(&["t/create"], vec![when("t/create", "low")]);
+    let free = role(&["t/cr*"], vec![when("t/delete", "low")]);
+    let told = steps(&grants(vec![narrow, free]), "urgent");
+    assert_eq!(told[2..], [Step::Allowed { pattern: "t/cr*".into(), rule: None }]);
+    let denies = Role { deny: tools(&["t/create"]), ..role(&["t/*"], vec![]) };
+    let told = steps(&grants(vec![denies]), "low");
+    assert!(matches!(told[..], [Step::Roles(_), Step::Denied { is_denied: true, .. }]), "{told:?}");
+}
+
+#[test]
+fn of_roles_that_all_refuse_the_first_is_told() {
+    let narrow = |value| role(&["t/create"], vec![when("t/create", value)]);
+    let judged = call(&grants(vec![narrow("low"), narrow("high")]), "create", "urgent", &[]);
+    assert_eq!(judged.failure.unwrap().message.as_deref(), Some("only low"));
+}
+
+#[test]
+fn what_would_be_refused_is_told_where_it_passes() {
+    let tried = Role { shadow: until(LATER), rule: Some(rule()), ..role(&["t/create"], vec![]) };
+    let passing = call(&grants(vec![tried]), "other", "low", &[]);
+    assert_eq!((passing.passes(), passing.permission), (true, Permission::NoMatch));
+    assert_eq!(passing.rule, Some(rule()));
+    let denies = || Role { deny: tools(&["t/create"]), shadow: until(LATER), ..Role::named("d") };
+    let both = || grants(vec![denies(), role(&["t/*"], vec![])]);
+    let passing = call(&both(), "create", "low", &[]);
+    assert_eq!((passing.passes(), passing.permission), (true, Permission::DeniedByRule));
+    let facts = [when("t/create", "high")];
+    let refused = call(&both(), "create", "low", &facts);
+    assert_eq!((refused.passes(), refused.permission), (false, Permission::Arguments));
+}
+
+#[test]
+fn the_conditions_that_narrow_are_those_that_nothing_goes_round() {
+    let narrowing = |grants: &Grants, kind, name| {
+        let target = Target { kind, name };
+        let question = Question { upstream: "t", target, now: 0, call: None, pins: None };
+        grants.narrowing(&question).len()
+    };
+    let of = |grants: &Grants| narrowing(grants, TargetKind::Tool, "create");
+    let narrow = || role(&["t/create"], vec![when("t/create", "low"), when("t/other", "low")]);
+    assert_eq!(of(&grants(vec![narrow()])), 1);
+    assert_eq!(of(&grants(vec![narrow(), narrow()])), 2);
+    let elsewhere = role(&["u/create", "t/other"], vec![when("t/create", "low")]);
+    assert_eq!(of(&grants(vec![elsewhere, narrow()])), 1);
+    assert_eq!(of(&grants(vec![narrow(), role(&["t/*"], vec![])])), 0);
+    let unlike = Grants { direct: tools(&["u/create", "t/other"]), ..grants(vec![narrow()]) };
+    assert_eq!(of(&unlike), 1);
+    let direct = Grants { direct: tools(&["t/create"]), ..grants(vec![narrow()]) };
+    assert_eq!(of(&direct), 0);
+}
+
 fn any_pattern() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["t/*", "t/a", "t/b", "t/c", "*/a", "u/a", "t/{a,b}"])
 }

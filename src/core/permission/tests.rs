@@ -191,3 +191,45 @@ fn a_template_is_allowed_where_a_wildcard_covers_its_expressions() {
         assert_eq!(judged == Permission::Allowed, expected, "{pattern} {template}");
     }
 }
+
+#[test]
+fn to_be_granted_one_kind_of_thing_is_to_be_granted_something() {
+    let direct = [
+        names(&["t/other"]),
+        Patterns { prompts: names(&["t/x"]).tools, ..Patterns::default() },
+        uris(&["t/a:b"]),
+    ];
+    for direct in direct {
+        let grants = Grants { roles: Vec::new(), direct };
+        assert_eq!(tool(&grants, "echo"), Permission::NoMatch);
+    }
+}
+
+#[test]
+fn a_template_without_expressions_is_a_resource_in_every_spelling() {
+    for name in ["docs://a/../secret", "DOCS://a/%2e%2e/secret"] {
+        let judged = resource(&["t/**"], &["t/docs://a/secret"], TargetKind::Template, name);
+        assert_ne!(judged, Permission::Allowed, "{name}");
+    }
+    let spelled = resource(&["t/**"], &["t/docs://secret"], TargetKind::Template, "DOCS://secret");
+    assert_eq!(spelled, Permission::DeniedByRule);
+}
+
+#[test]
+fn the_rule_that_decides_is_told() {
+    let at = |text: &str, line| {
+        let rule = Rule::new(text.to_owned(), "file", line);
+        vec![Pattern::of_names(text).unwrap().at(rule)]
+    };
+    let of = |tools| Patterns { tools, ..Patterns::default() };
+    let role = Role { allow: of(at("t/*", 1)), deny: of(at("t/delete", 2)), ..Role::named("r") };
+    let grants = Grants { roles: vec![Arc::new(role)], direct: Patterns::default() };
+    let told = |name| {
+        let target = Target { kind: TargetKind::Tool, name };
+        let question = Question { upstream: "t", target, now: 0, call: None, pins: None };
+        grants.judge(&question, &mut NoTrace).rule.map(|rule| rule.name().to_owned())
+    };
+    assert_eq!(told("echo").as_deref(), Some("t/*"));
+    assert_eq!(told("delete").as_deref(), Some("t/delete"));
+    assert_eq!(grants.role_names(), ["r"]);
+}
