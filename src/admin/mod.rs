@@ -30,6 +30,9 @@ impl Readiness {
     }
 }
 
+/// Works out an answer.
+pub type Told = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
+
 /// What the admin listener serves.
 pub struct Admin {
     /// Shown at `/metrics`.
@@ -39,7 +42,9 @@ pub struct Admin {
     /// What is amiss although new calls are welcome, a line each; shown at `/readyz`.
     pub notes: Box<dyn Fn() -> String + Send + Sync>,
     /// What the file would change, as JSON; shown at `/diff`. It takes its time.
-    pub diff: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
+    pub diff: Told,
+    /// Who has used what, as JSON; shown at `/used`. It takes its time.
+    pub used: Told,
     /// Shown at `/status`.
     pub status: Status,
     /// Shown at `/readyz`.
@@ -54,15 +59,16 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// The Prometheus text exposition format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-impl Admin {
-    async fn diff(&self) -> Answer {
-        let diff = Arc::clone(&self.diff);
-        match tokio::task::spawn_blocking(move || diff()).await {
-            Ok(body) => (StatusCode::OK, JSON, body),
-            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, b"no answer\n".to_vec()),
-        }
+/// What takes its time, apart from what does not.
+async fn work_out(told: &Told) -> Answer {
+    let told = Arc::clone(told);
+    match tokio::task::spawn_blocking(move || told()).await {
+        Ok(body) => (StatusCode::OK, JSON, body),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, b"no answer\n".to_vec()),
     }
+}
 
+impl Admin {
     fn answer(&self, method: &Method, path: &str) -> Answer {
         let text = |status, body: &str| (status, TEXT, body.as_bytes().to_vec());
         if method != Method::GET && method != Method::HEAD {
@@ -85,7 +91,7 @@ impl Admin {
             "/status" => (StatusCode::OK, JSON, self.status.json()),
             _ => text(
                 StatusCode::NOT_FOUND,
-                "not found; try /metrics, /livez, /readyz, /status, /diff\n",
+                "not found; try /metrics, /livez, /readyz, /status, /diff, /used\n",
             ),
         }
     }
@@ -98,7 +104,8 @@ impl ServeHttp for Admin {
         let is_head = head.method == Method::HEAD;
         let is_get = head.method == Method::GET;
         let (status, media, body) = match head.uri.path() {
-            "/diff" if is_get => self.diff().await,
+            "/diff" if is_get => work_out(&self.diff).await,
+            "/used" if is_get => work_out(&self.used).await,
             path => self.answer(&head.method, path),
         };
         let response = Response::builder()

@@ -60,7 +60,7 @@ enum Verb {
     Schema,
     /// Make, list, check and end tokens
     Token(token::Token),
-    /// What was granted and not used, from audit records (exit 1 if there is any)
+    /// What was granted and not used, by audit records or the running gateway (exit 1 if there is any)
     Unused(unused::Unused),
 }
 

@@ -10,15 +10,20 @@ use serde_json::{Value, json};
 use super::audit::files;
 use super::audit::read::{Lines, Row};
 use super::audit::when::Moment;
-use super::talk::{Done, loaded, many, now, say};
-use super::{ConfigFile, EXIT_NO};
+use super::talk::{Complaint, Done, loaded, many, now, say};
+use super::{ConfigFile, EXIT_NO, status};
 use crate::config::Config;
 use crate::core::pattern::Pattern;
 
 /// `(upstream, tool)`.
 type Tools = BTreeSet<(String, String)>;
 
+const EXAMPLES: &str = "Examples:\n\
+    \x20 doorward unused --since 30d audit.jsonl\n\
+    \x20 doorward unused --since 2026-11-01 audit.jsonl --json";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Unused {
     /// Files with records, the oldest first, or -; the configuration's where none is named
     #[arg(value_name = "FILE")]
@@ -26,6 +31,9 @@ pub(super) struct Unused {
     /// What was not used since then: 30d, 2027-06-30
     #[arg(long, value_name = "MOMENT", default_value = "30d")]
     since: Moment,
+    /// By what the running gateway has seen since its start, and not by records
+    #[arg(long, conflicts_with = "files")]
+    running: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -55,15 +63,7 @@ struct Spare {
 impl Unused {
     pub(super) fn run(self) -> Done {
         let config = loaded(&self.config.config)?;
-        let mut used = Used::default();
-        for file in files(&self.files, &self.config)? {
-            let mut lines = Lines::open(&file, false)?;
-            while let Some(line) = lines.next()? {
-                if let Some(row) = Row::parse(&line) {
-                    used.note(&row, self.since.0);
-                }
-            }
-        }
+        let used = if self.running { self.seen()? } else { self.recorded()? };
         let idle = idle(&config, &used);
         let spare = spare(&config, &used);
         if self.json {
@@ -78,9 +78,36 @@ impl Unused {
         Ok(if is_tight { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) })
     }
 
+    fn recorded(&self) -> Result<Used, Complaint> {
+        let mut used = Used::default();
+        for file in files(&self.files, &self.config)? {
+            let mut lines = Lines::open(&file, false)?;
+            while let Some(line) = lines.next()? {
+                if let Some(row) = Row::parse(&line) {
+                    used.note(&row, self.since.0);
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    /// What the gateway remembers looks like records.
+    fn seen(&self) -> Result<Used, Complaint> {
+        let answer = status::get(&self.config, "/used")?;
+        let mut used = Used::default();
+        let rows = answer.get("used").and_then(Value::as_array).into_iter().flatten();
+        for row in rows.filter_map(|row| Row::parse(&row.to_string())) {
+            used.note(&row, self.since.0);
+        }
+        let start = answer.get("since").and_then(Value::as_str);
+        used.first = start.and_then(|start| start.parse().ok());
+        Ok(used)
+    }
+
     /// Records that do not go back far enough prove nothing about the time before.
     fn warn(&self, used: &Used) {
-        let records = many(used.records, "record");
+        let what = if self.running { "use" } else { "record" };
+        let records = many(used.records, what);
         match used.first {
             None => eprintln!("there are no records since {:.0}", self.since.0),
             Some(first) if first > self.since.0 => {

@@ -19,6 +19,7 @@ use crate::core::refusal::Refusal;
 use crate::core::rule::Rule;
 use crate::telemetry::audit::{Args, Record, Slot, shorten};
 use crate::telemetry::metrics::{NONE, OTHER, method_label};
+use crate::telemetry::used::Caller;
 
 /// One request. Whatever happens to it, a panic included, it is counted and recorded when this
 /// is dropped.
@@ -230,6 +231,21 @@ impl<'g> Exchange<'g> {
         metrics.request(upstream, method, self.sent_tool.as_deref(), self.outcome);
         if self.is_permitted {
             metrics.request_took(upstream, method, elapsed);
+            if let Some(principal) = &self.principal {
+                let tool = self.sent_tool.as_deref().map(|tool| (upstream, tool));
+                self.gateway.used.note(&caller(principal), tool, self.now());
+            }
+        }
+    }
+}
+
+/// By what somebody came to their rights.
+fn caller(principal: &Principal) -> Caller {
+    match principal.token_name() {
+        Some(name) => Caller::Token(name.to_owned()),
+        None => {
+            let names = principal.grants().role_names();
+            Caller::Roles(names.into_iter().map(str::to_owned).collect())
         }
     }
 }

@@ -49,6 +49,7 @@ use crate::core::policy::Policy;
 use crate::core::seal::SealKey;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::used::Used;
 
 pub use ask::tools;
 pub use fetch::FetchError;
@@ -105,6 +106,7 @@ pub struct Gateway {
     replaced: watch::Sender<()>,
     metrics: Arc<Metrics>,
     audit: Audit,
+    used: Used,
     in_flight: Room,
     streams: Room,
     minted: Minted,
@@ -124,6 +126,7 @@ impl Gateway {
             in_flight: Room::default(),
             streams: Room::default(),
             minted: Minted::default(),
+            used: Used::default(),
             metrics,
             audit,
             http,
@@ -134,6 +137,12 @@ impl Gateway {
     #[must_use]
     pub fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// Who has used what since the start.
+    #[must_use]
+    pub fn used(&self) -> &Used {
+        &self.used
     }
 
     /// The snapshot that new requests see.

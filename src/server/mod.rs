@@ -19,19 +19,20 @@ mod tls;
 pub mod tools;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_runtime::Runtime;
+use serde_json::{Value, json};
 use tokio::sync::watch::channel;
 use tokio::task::JoinSet;
 
 pub use error::StartError;
 
-use crate::admin::{Admin, Readiness, Status, TriedOut};
+use crate::admin::{Admin, Readiness, Status, Told, TriedOut};
 use crate::config::{self, AuditTo, Config, LogFormat, Settings, Sources};
 use crate::core::argument::Shadow;
 use crate::core::rule::Rule;
@@ -39,6 +40,7 @@ use crate::gateway::{Bounded, Gateway, Keys, Snapshot};
 use crate::telemetry::audit::{Audit, Note, OnFailure, Writer};
 use crate::telemetry::log::{self, Dial};
 use crate::telemetry::metrics::{Metrics, Shown};
+use crate::telemetry::used::{Caller, Use};
 
 use self::build::Builder;
 use self::listen::Sockets;
@@ -131,6 +133,7 @@ async fn serve(
         metrics: Arc::clone(&metrics),
         refresh: refresh(&gateway, &metrics),
         notes: notes(&gateway),
+        used: used(&gateway),
         diff: reload::diff(&gateway, &path, &settings),
         status: status.clone(),
         readiness: readiness.clone(),
@@ -256,6 +259,34 @@ fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Sen
     Box::new(move || {
         let now = jiff::Timestamp::now().as_second();
         metrics.show_tokens(&gateway.snapshot().policy.tokens().census(now));
+    })
+}
+
+/// Who has used what since the start, like records of requests, for `/used`.
+fn used(gateway: &Arc<Gateway>) -> Told {
+    let (gateway, since) = (Arc::clone(gateway), jiff::Timestamp::now());
+    Arc::new(move || {
+        let snapshot = gateway.snapshot();
+        let roles: HashMap<&str, Vec<&str>> = snapshot
+            .policy
+            .tokens()
+            .list()
+            .map(|listed| (listed.name, listed.principal.grants().role_names()))
+            .collect();
+        let row = |one: Use| {
+            let (token, roles) = match &one.caller {
+                Caller::Token(name) => (Some(name), json!(roles.get(name.as_str()))),
+                Caller::Roles(names) => (None, json!(names)),
+            };
+            let (upstream, tool) = one.tool.unzip();
+            let time = jiff::Timestamp::from_second(one.last).ok();
+            json!({
+                "kind": "request", "decision": "allow", "time": time,
+                "token": token, "roles": roles, "upstream": upstream, "tool": tool,
+            })
+        };
+        let all: Vec<Value> = gateway.used().all().into_iter().map(row).collect();
+        serde_json::to_vec(&json!({"since": since, "used": all})).unwrap_or_default()
     })
 }
 

@@ -242,3 +242,28 @@ fn to_be_asked_no_longer_needs_a_yes_as_well_and_less_needs_none() {
     assert_eq!(gateway.command(&["reload"]).0, Some(0));
     assert_eq!(gateway.ask(&echo()).status, 200);
 }
+
+#[test]
+fn the_running_gateway_knows_what_nobody_uses() {
+    let upstream = Upstream::good();
+    let gateway = Setup::new(&upstream).start();
+    gateway.ask(&echo());
+    gateway.ask(&Call::post(tool_call("delete_all")));
+    gateway.ask(&Call::post(crate::support::LIST).token(crate::support::BOB));
+    let told = || {
+        let (code, told) = gateway.command(&["unused", "--running", "--json"]);
+        assert_eq!(code, Some(1), "{told}");
+        serde_json::from_str::<serde_json::Value>(&told).unwrap()
+    };
+    // What was done is remembered when the record of it is written.
+    gateway.audit(3);
+    eventually("it is remembered", || told()["records"] == 3);
+    let told = told();
+    assert_eq!(told["tokens"], serde_json::json!(["alice-new-key", "carol-key"]));
+    let grants: Vec<_> = told["grants"].as_array().unwrap().iter().collect();
+    assert_eq!(grants[0]["unused"], serde_json::json!(["t/read"]));
+    assert_eq!(grants[0]["narrowed"], serde_json::json!(["t/echo"]));
+    assert_eq!(grants[1]["unused"], serde_json::json!(["t/delete_all"]));
+    let (code, words) = gateway.command(&["unused", "--running"]);
+    assert!(code == Some(1) && words.contains("3 uses, which begin only at"), "{words}");
+}
