@@ -17,7 +17,14 @@ use super::{ConfigFile, EXIT_NO};
 use crate::config::AuditTo;
 use crate::core::chain::Verifier;
 
+const EXAMPLES: &str = "Examples:\n\
+    \x20 doorward audit --since yesterday --tool tickets/create_ticket\n\
+    \x20 doorward audit --since 30d --group reason\n\
+    \x20 doorward audit --denied --json audit.jsonl\n\
+    \x20 doorward audit --verify audit.jsonl";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Audit {
     /// Files with records, the oldest first, or - for standard input; the configuration's where
     /// none is named

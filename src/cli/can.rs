@@ -16,7 +16,15 @@ use crate::core::policy::Route;
 use crate::core::rehearsal::{self, Rehearsed};
 use crate::core::rule::Rule;
 
+const EXAMPLES: &str = "Examples:\n\
+    \x20 doorward can dev-alice tickets/create_ticket\n\
+    \x20 doorward can alice tickets/create_ticket --args '{\"title\":\"x\"}' --why\n\
+    \x20 doorward can --who tickets/get_ticket\n\
+    \x20 doorward can --matrix\n\
+    \x20 doorward can --role agent tickets/whoami";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Can {
     /// The name of a token, or of a user: all their tokens
     #[arg(value_name = "PRINCIPAL")]

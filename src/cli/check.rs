@@ -18,7 +18,14 @@ const SOON: i64 = 14;
 /// How many names a warning lists.
 const NAMED: usize = 5;
 
+const EXAMPLES: &str = "Examples:\n\
+    \x20 doorward check\n\
+    \x20 doorward check --deny-warnings --format github\n\
+    \x20 doorward check --online\n\
+    \x20 doorward check --explain DW0012";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Check {
     /// Warnings count as errors
     #[arg(long)]

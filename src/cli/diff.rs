@@ -11,7 +11,12 @@ use super::talk::{Complaint, Done, loaded, now, say};
 use super::{ConfigFile, EXIT_NO, status};
 use crate::core::access::{Difference, Tools};
 
+const EXAMPLES: &str = "Examples:\n\
+    \x20 doorward diff old.toml gateway.toml\n\
+    \x20 doorward diff old.toml gateway.toml --json";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Diff {
     /// The configuration of before; what the running gateway uses where none is named
     #[arg(value_name = "OLD")]

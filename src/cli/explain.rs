@@ -20,7 +20,12 @@ use crate::core::token::AuthFailure;
 /// The shortest beginning of a request id that is looked for.
 const MIN_ID: usize = 8;
 
+const EXAMPLES: &str = "Examples:\n\
+    \x20 doorward explain 01a20daa-702e audit.jsonl\n\
+    \x20 doorward explain 01a20daa-702e audit.jsonl --args '{\"title\":\"x\"}'";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Explain {
     /// The X-Request-Id of the answer, or its beginning
     #[arg(value_name = "REQUEST_ID")]

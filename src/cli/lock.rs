@@ -18,7 +18,13 @@ use crate::server::tools;
 
 use shown::Difference;
 
+const EXAMPLES: &str = "Examples:\n\
+    \x20 doorward lock --check\n\
+    \x20 doorward lock\n\
+    \x20 doorward lock tickets --as dev-alice";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Lock {
     /// Only these; all where none is named
     #[arg(value_name = "UPSTREAM")]

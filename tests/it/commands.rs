@@ -42,3 +42,58 @@ fn the_console_blocks_of_the_readme_hold() {
         assert_eq!(String::from_utf8_lossy(&ran.stdout), expected, "$ {command}");
     }
 }
+
+/// The verbs, and what each says of itself.
+fn helps() -> Vec<(String, String)> {
+    let help = |arguments: &[&str]| {
+        let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        let said = doorward.args(arguments).arg("--help").env_remove("DOORWARD_CONFIG").output();
+        String::from_utf8(said.unwrap().stdout).unwrap()
+    };
+    let all = help(&[]);
+    let list = all.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let verbs = list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let verbs = verbs.filter(|verb| !verb.is_empty() && *verb != "help");
+    verbs.map(|verb| (verb.to_owned(), help(&[verb]))).collect()
+}
+
+/// A folder with what the examples are about: the shipped file, and records beside it.
+fn example_folder() -> tempfile::TempDir {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::TempDir::new().unwrap();
+    let shipped = std::fs::read_to_string(root.join("gateway.toml")).unwrap();
+    let text =
+        shipped.replace("to              = \"stdout\"", "file = \"audit.jsonl\"\nto = \"file\"");
+    assert_ne!(text, shipped);
+    std::fs::write(folder.path().join("old.toml"), shipped).unwrap();
+    std::fs::write(folder.path().join("gateway.toml"), text).unwrap();
+    let records = root.join("tests/it/commands/audit.in/audit.jsonl");
+    std::fs::copy(records, folder.path().join("audit.jsonl")).unwrap();
+    folder
+}
+
+#[test]
+fn the_examples_of_the_help_texts_run() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_doorward"));
+    let mut tried = 0;
+    for (verb, help) in helps() {
+        let folder = example_folder();
+        let examples = help.split("Examples:\n").nth(1).unwrap_or_default();
+        for example in examples.lines().map(str::trim) {
+            let start = format!("doorward {verb} ");
+            assert!(format!("{example} ").starts_with(&start), "{example}");
+            let ran = Command::new("sh")
+                .args(["-c", &format!("PATH=\"$0:$PATH\"; {example}")])
+                .arg(binary.parent().unwrap())
+                .current_dir(folder.path())
+                .env_remove("DOORWARD_CONFIG")
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&ran.stderr);
+            assert!(matches!(ran.status.code(), Some(0 | 1)), "$ {example}\n{said}");
+            assert!(!said.contains("doorward: "), "$ {example}\n{said}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 20, "{tried}");
+}

@@ -16,7 +16,14 @@ use super::talk::{Complaint, Done, loaded, now, say, written};
 use crate::core::principal::{Digest, PresentedToken};
 use crate::core::token::UnixSeconds;
 
+const EXAMPLES: &str = "Examples:\n\
+    \x20 doorward token new ci --user ci --organization acme --role agent --expires 90d --write --out ci.token\n\
+    \x20 doorward token list --expiring 90d\n\
+    \x20 doorward token revoke dev-alice --write\n\
+    \x20 doorward token verify < ci.token";
+
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Token {
     #[command(subcommand)]
     verb: Verb,
