@@ -14,33 +14,29 @@ mod builtin;
 mod error;
 mod listen;
 mod reload;
+mod shown;
 mod stop;
 mod tls;
 pub mod tools;
 mod watch;
 
-use std::collections::{BTreeSet, HashMap};
 use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_runtime::Runtime;
-use serde_json::{Value, json};
 use tokio::sync::watch::channel;
 use tokio::task::JoinSet;
 
 pub use error::StartError;
 
-use crate::admin::{Admin, Readiness, Status, Told, TriedOut};
+use crate::admin::Readiness;
 use crate::config::{self, AuditTo, Config, LogFormat, Settings, Sources};
-use crate::core::argument::Shadow;
-use crate::core::rule::Rule;
 use crate::gateway::{Bounded, Gateway, Keys, Snapshot};
 use crate::telemetry::audit::{Audit, Note, OnFailure, Writer};
 use crate::telemetry::log::{self, Dial};
-use crate::telemetry::metrics::{Metrics, Shown};
-use crate::telemetry::used::{Caller, Use};
+use crate::telemetry::metrics::Metrics;
 
 use self::build::Builder;
 use self::listen::Sockets;
@@ -113,7 +109,7 @@ async fn serve(
     announce(&settings, &public, &admin);
 
     let revision = sources.revision();
-    let (metrics, status) = observed(&config, &revision)?;
+    let (metrics, status) = shown::observed(&config, &revision)?;
     let tls = settings.tls.as_ref().map(Prepared::new).transpose()?.map(ListenerTls::new);
     // Lives as long as this function, and the built-in server with it.
     let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics));
@@ -129,15 +125,8 @@ async fn serve(
     let readiness = Readiness::default();
     let mut services = JoinSet::new();
     public.serve("mcp", bounded, tls.as_ref(), stopping, &mut services)?;
-    let shown = Admin {
-        metrics: Arc::clone(&metrics),
-        refresh: refresh(&gateway, &metrics),
-        notes: notes(&gateway),
-        used: used(&gateway),
-        diff: reload::diff(&gateway, &path, &settings),
-        status: status.clone(),
-        readiness: readiness.clone(),
-    };
+    let diff = reload::diff(&gateway, &path, &settings);
+    let shown = shown::admin(&gateway, &metrics, &status, &readiness, diff);
     admin.serve("admin", shown, None, stopping_admin, &mut services)?;
     gateway.audit().note(&Note::new("start", &revision));
     readiness.ready();
@@ -171,18 +160,10 @@ async fn serve(
     ended
 }
 
-/// What shows how the process is doing.
-fn observed(config: &Config, revision: &str) -> Result<(Arc<Metrics>, Status), StartError> {
-    let metrics = Metrics::new().map_err(|error| StartError::Internal(error.to_string()))?;
-    show(&metrics, &config.settings, &config.named_tools, revision);
-    let path = config.path.display().to_string();
-    Ok((Arc::new(metrics), Status::new(path, revision.to_owned(), tried_out(&config.shadows))))
-}
-
 /// What begins with a configuration that is taken in the place of the one before.
 fn begin(snapshot: &Snapshot, before: Option<&Snapshot>, metrics: &Metrics) {
     fetch_keys(snapshot, before);
-    show_drift(metrics, snapshot, before);
+    shown::drift(metrics, snapshot, before);
 }
 
 /// Begins to fetch the keys of issuers that were not there before.
@@ -193,101 +174,6 @@ fn fetch_keys(snapshot: &Snapshot, before: Option<&Snapshot>) {
             tokio::spawn(Keys::keep_fresh(Arc::downgrade(keys)));
         }
     }
-}
-
-/// Makes the metrics show a configuration.
-fn show(
-    metrics: &Metrics,
-    settings: &Settings,
-    named_tools: &BTreeSet<(String, String)>,
-    revision: &str,
-) {
-    let shown = Shown {
-        upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
-        tools: named_tools,
-        in_flight_limit: settings.limits.in_flight,
-        streams_limit: settings.limits.streams,
-        revision,
-    };
-    metrics.show(&shown, jiff::Timestamp::now().as_second());
-}
-
-/// Makes the metrics show how tools differ from what was approved.
-fn show_drift(metrics: &Metrics, snapshot: &Snapshot, before: Option<&Snapshot>) {
-    for (_, route) in before.into_iter().flat_map(|before| before.policy.routes()) {
-        metrics.show_drift(&route.upstream, None);
-    }
-    for (_, route) in snapshot.policy.routes() {
-        metrics.show_drift(&route.upstream, route.pins.as_deref());
-    }
-}
-
-/// Warns of the rules that are only tried out, so that none is forgotten.
-fn tried_out(shadows: &[(Rule, Shadow)]) -> Vec<TriedOut> {
-    let each = shadows.iter().map(|(rule, shadow)| {
-        let until = jiff::Timestamp::from_second(shadow.until).ok();
-        TriedOut { rule: rule.name().to_owned(), place: rule.place().to_owned(), until }
-    });
-    let still = |tried: &TriedOut| tried.until.is_none_or(|until| until > jiff::Timestamp::now());
-    let tried_out: Vec<TriedOut> = each.filter(still).collect();
-    for TriedOut { rule, place, until } in &tried_out {
-        let until = until.map(|until| until.to_string());
-        tracing::warn!(event = "rule.tried_out", rule, place, until, "what it refuses passes");
-    }
-    tried_out
-}
-
-/// Names the issuers whose callers cannot be served; the others can.
-fn notes(gateway: &Arc<Gateway>) -> Box<dyn Fn() -> String + Send + Sync> {
-    let gateway = Arc::clone(gateway);
-    Box::new(move || {
-        let snapshot = gateway.snapshot();
-        let issuers = snapshot.keys.iter();
-        let mut lines: Vec<_> = issuers
-            .filter_map(|(name, keys)| {
-                Some(format!("issuer {name} has no keys: {}\n", keys.trouble()?))
-            })
-            .collect();
-        lines.sort();
-        lines.concat()
-    })
-}
-
-/// Tokens expire without a reload.
-fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Send + Sync> {
-    let (gateway, metrics) = (Arc::clone(gateway), Arc::clone(metrics));
-    Box::new(move || {
-        let now = jiff::Timestamp::now().as_second();
-        metrics.show_tokens(&gateway.snapshot().policy.tokens().census(now));
-    })
-}
-
-/// Who has used what since the start, like records of requests, for `/used`.
-fn used(gateway: &Arc<Gateway>) -> Told {
-    let (gateway, since) = (Arc::clone(gateway), jiff::Timestamp::now());
-    Arc::new(move || {
-        let snapshot = gateway.snapshot();
-        let roles: HashMap<&str, Vec<&str>> = snapshot
-            .policy
-            .tokens()
-            .list()
-            .map(|listed| (listed.name, listed.principal.grants().role_names()))
-            .collect();
-        let row = |one: Use| {
-            let (token, roles) = match &one.caller {
-                Caller::Token(name) => (Some(name), json!(roles.get(name.as_str()))),
-                Caller::Roles(names) => (None, json!(names)),
-            };
-            let (upstream, tool) = one.tool.unzip();
-            let time = jiff::Timestamp::from_second(one.last).ok();
-            json!({
-                "kind": "request", "decision": "allow", "time": time,
-                "token": token, "roles": roles, "upstream": upstream, "tool": tool,
-            })
-        };
-        let all: Vec<Value> = gateway.used().all().into_iter().map(row).collect();
-        serde_json::to_vec(&json!({"since": since, "used": all})).unwrap_or_default()
-    })
 }
 
 fn announce(settings: &Settings, public: &Sockets, admin: &Sockets) {

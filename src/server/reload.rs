@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::build::Builder;
 use super::tls::{ListenerTls, Prepared};
 use super::watch::Watch;
-use super::{StartError, show};
+use super::{StartError, shown};
 use crate::admin::{Held, LastReload, Status, TriedOut};
 use crate::config::{self, Config, Findings, Reading, Settings, Sources, Widening};
 use crate::core::access::{Difference, Tools};
@@ -209,10 +209,10 @@ impl Reloader {
         }
         self.dial.set(settings.log_level);
         self.widening = settings.widening;
-        show(&self.metrics, &settings, &named_tools, revision);
+        shown::configuration(&self.metrics, &settings, &named_tools, revision);
         Ok(Applied {
             restart_needed: settings.needing_restart(&self.started),
-            tried_out: super::tried_out(&shadows),
+            tried_out: shown::tried_out(&shadows),
             changes: difference.lines(),
         })
     }
