@@ -41,9 +41,11 @@ fn call(arguments: &str) -> Call {
 fn a_file_holds_every_request_between_start_and_stop_in_one_chain() {
     let (_upstream, mut gateway) = to_file("");
     let path = gateway.folder().join("audit.jsonl");
-    gateway.ask(&echo());
-    gateway.ask(&Call::post(tool_call("delete_all")));
-    gateway.ask(&Call::post(tool_call("echo")).token("nobody-1234567890"));
+    // One connection, so that one record is written before the next request is read.
+    let mut client = gateway.connect();
+    client.ask(&echo());
+    client.ask(&Call::post(tool_call("delete_all")));
+    client.ask(&Call::post(tool_call("echo")).token("nobody-1234567890"));
     assert!(gateway.after_reload(|| gateway.signal("-HUP")));
     gateway.terminate();
     assert_eq!(gateway.exit_code(), Some(0));
@@ -195,11 +197,13 @@ fn arguments_are_recorded_as_far_as_the_configuration_wants() {
 fn hostile_arguments_and_names_make_no_line_and_move_no_cursor() {
     let (_upstream, gateway) = to_file("arguments = \"full\"\n");
     let path = gateway.folder().join("audit.jsonl");
+    // One connection, so that one record is written before the next request is read.
+    let mut client = gateway.connect();
     let hostile = "x\u{9b}31m\u{2028}\u{202e}\\u001b[2J\\r\\n{\\\"kind\\\":\\\"request\\\"}";
-    gateway.ask(&call(&format!("{{\"k\":\n\t\"{hostile}\"\r\n}}")));
-    gateway.ask(&Call::post(tool_call(hostile)));
-    gateway.ask(&call(&format!("{{\"big\":\"{}\"}}", "y".repeat(1 << 20))));
-    gateway.ask(&call(&format!("{{\"c1\":\"{}\"}}", "\u{9b}".repeat(4000))));
+    client.ask(&call(&format!("{{\"k\":\n\t\"{hostile}\"\r\n}}")));
+    client.ask(&Call::post(tool_call(hostile)));
+    client.ask(&call(&format!("{{\"big\":\"{}\"}}", "y".repeat(1 << 20))));
+    client.ask(&call(&format!("{{\"c1\":\"{}\"}}", "\u{9b}".repeat(4000))));
     let records = requests(&path, 4);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{2028}', '\u{202e}', '\r']), "{text}");
