@@ -331,4 +331,6 @@ impl Judge<'_> {
 }
 
 #[cfg(test)]
+mod permit_tests;
+#[cfg(test)]
 mod tests;

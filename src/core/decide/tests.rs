@@ -4,7 +4,7 @@ use crate::core::permission::{Grants, Patterns, Role};
 use crate::core::principal::{OrganizationId, Proof, UserId};
 use crate::core::seal::MIN_SECRET;
 
-fn named(user: &str, allow: Patterns, deny: Patterns) -> Arc<Principal> {
+pub(super) fn named(user: &str, allow: Patterns, deny: Patterns) -> Arc<Principal> {
     let role = Role { allow, deny, ..Role::named("r") };
     Arc::new(Principal::new(
         UserId::parse(user).unwrap(),
@@ -15,17 +15,17 @@ fn named(user: &str, allow: Patterns, deny: Patterns) -> Arc<Principal> {
     ))
 }
 
-fn tools(texts: &[&str]) -> Patterns {
+pub(super) fn tools(texts: &[&str]) -> Patterns {
     let tools = texts.iter().map(|t| Pattern::of_names(t).unwrap()).collect();
     Patterns { tools, ..Patterns::default() }
 }
 
-fn principal(allow: &[&str], deny: &[&str]) -> Arc<Principal> {
+pub(super) fn principal(allow: &[&str], deny: &[&str]) -> Arc<Principal> {
     named("alice", tools(allow), tools(deny))
 }
 
 /// May use the prompt `greet` and what lies under `docs://`, and no tool.
-fn reader() -> Arc<Principal> {
+pub(super) fn reader() -> Arc<Principal> {
     let allow = Patterns {
         tools: Vec::new(),
         prompts: vec![Pattern::of_names("t/greet").unwrap()],
@@ -34,39 +34,44 @@ fn reader() -> Arc<Principal> {
     named("alice", allow, Patterns::default())
 }
 
-fn seal() -> SealKey {
+pub(super) fn seal() -> SealKey {
     SealKey::new(&[7; MIN_SECRET]).unwrap()
 }
 
-fn route(tasks: Tasks) -> Route {
+pub(super) fn route(tasks: Tasks) -> Route {
     Route { upstream: "t".into(), tasks, facts: Arc::new([]), pins: None, protected: None }
 }
 
-fn judge(principal: &Arc<Principal>, era: Era, body: &str) -> Verdict {
+pub(super) fn judge(principal: &Arc<Principal>, era: Era, body: &str) -> Verdict {
     judge_with(principal, Tasks::Off, era, body)
 }
 
-fn judge_with(principal: &Arc<Principal>, tasks: Tasks, era: Era, body: &str) -> Verdict {
+pub(super) fn judge_with(
+    principal: &Arc<Principal>,
+    tasks: Tasks,
+    era: Era,
+    body: &str,
+) -> Verdict {
     let message = Message::read(body.as_bytes(), 64).unwrap();
     let ask = Ask { want: Want::Message(&message, era), session: None, now: 0 };
     decide(&seal(), principal, &route(tasks), ask, &mut NoTrace)
 }
 
-fn refusal(principal: &Arc<Principal>, era: Era, body: &str) -> Refusal {
+pub(super) fn refusal(principal: &Arc<Principal>, era: Era, body: &str) -> Refusal {
     match judge(principal, era, body) {
         Verdict::Refuse(refusal) => refusal,
         verdict => panic!("{body} was not refused: {verdict:?}"),
     }
 }
 
-fn permit(principal: &Arc<Principal>, era: Era, body: &str) -> Permit {
+pub(super) fn permit(principal: &Arc<Principal>, era: Era, body: &str) -> Permit {
     match judge(principal, era, body) {
         Verdict::Forward(permit) => permit,
         verdict => panic!("{body} was not forwarded: {verdict:?}"),
     }
 }
 
-fn request(method: &str, params: &str) -> String {
+pub(super) fn request(method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#)
 }
 
@@ -299,7 +304,7 @@ fn there_are_no_tasks_where_they_are_off() {
     );
 }
 
-fn release(body: &str, permit: &Permit) -> String {
+pub(super) fn release(body: &str, permit: &Permit) -> String {
     let bytes = HeldBody::new(Bytes::from(body.to_owned())).release(permit);
     String::from_utf8(bytes.to_vec()).unwrap()
 }
