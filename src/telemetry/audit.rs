@@ -85,7 +85,7 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct Lines {
-    text: Vec<u8>,
+    text: String,
     records: usize,
     claimed: i64,
     closed: bool,
@@ -239,7 +239,7 @@ impl Writing<'_> {
         loop {
             let lines = self.queue.next(is_broken.then_some(RETRY));
             if lines.closed && lines.records == 0 && self.chain.is_some() {
-                self.seal(stop().as_bytes(), &mut waiting);
+                self.seal(&stop(), &mut waiting);
             }
             self.seal(&lines.text, &mut waiting);
             records += lines.records;
@@ -270,13 +270,12 @@ impl Writing<'_> {
     }
 
     /// Puts the records of `text` into the chain, and what becomes of them behind `out`.
-    fn seal(&mut self, text: &[u8], out: &mut Vec<u8>) {
+    fn seal(&mut self, text: &str, out: &mut Vec<u8>) {
         let Some(chain) = &mut self.chain else {
-            out.extend_from_slice(text);
+            out.extend_from_slice(text.as_bytes());
             return;
         };
-        let records = text.split(|byte| *byte == b'\n').filter(|record| !record.is_empty());
-        for record in records.filter_map(|record| std::str::from_utf8(record).ok()) {
+        for record in text.split('\n').filter(|record| !record.is_empty()) {
             chain.append(record, out);
         }
     }
@@ -306,8 +305,8 @@ impl Slot {
         let Some(queue) = self.queue.take() else { return };
         let line = if self.json { harmless(text) } else { text.into() };
         let mut lines = queue.lines.lock();
-        lines.text.extend_from_slice(line.as_bytes());
-        lines.text.push(b'\n');
+        lines.text.push_str(&line);
+        lines.text.push('\n');
         lines.records += 1;
         lines.claimed += self.size;
         // While records are being gathered, the writer wakes by itself.
