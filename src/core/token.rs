@@ -5,15 +5,20 @@
 //! compared in constant time. A slow password hash would only be a denial of service on oneself:
 //! nothing can be guessed about 128 random bits.
 
+mod census;
+mod failure;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use subtle::ConstantTimeEq as _;
 
-use super::jwt::JwtFault;
 use super::permission::Grants;
 use super::principal::{Digest, OrganizationId, PresentedToken, Principal, Proof, UserId};
+
+pub use self::census::{Census, SPANS};
+pub use self::failure::{AuthFailure, Unidentified};
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type UnixSeconds = i64;
@@ -38,89 +43,6 @@ pub struct TokenSpec {
     pub expires: Option<UnixSeconds>,
     /// From this moment on it is revoked.
     pub revoked: Option<UnixSeconds>,
-}
-
-/// Why a caller is not known.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum AuthFailure {
-    /// The token's time is over.
-    Expired,
-    /// A JWT that proves nothing.
-    Jwt(JwtFault),
-    /// A JWT whose issuer's keys are not known.
-    KeysUnavailable,
-    /// There is an `Authorization` header, but no bearer token in it.
-    Malformed,
-    /// There is no `Authorization` header.
-    Missing,
-    /// More than one `Authorization` header.
-    Repeated,
-    /// The token was revoked.
-    Revoked,
-    /// The token is in no table.
-    Unknown,
-}
-
-impl AuthFailure {
-    /// The word for it in metrics and audit.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired | Self::Jwt(JwtFault::Expired) => "expired",
-            Self::Jwt(JwtFault::Audience) => "bad_audience",
-            Self::Jwt(JwtFault::Claim(_)) => "bad_claim",
-            Self::Jwt(JwtFault::Issuer) => "bad_issuer",
-            Self::Jwt(JwtFault::Malformed(_)) => "malformed",
-            Self::Jwt(JwtFault::Signature) => "bad_signature",
-            Self::Jwt(JwtFault::TooEarly) => "not_yet_valid",
-            Self::Jwt(JwtFault::UnknownKey) => "unknown_key",
-            Self::KeysUnavailable => "keys_unavailable",
-            Self::Malformed => "malformed",
-            Self::Missing => "missing",
-            Self::Repeated => "repeated",
-            Self::Revoked => "revoked",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// What can be wrong with a token of the table or the lack of one, for metrics that show a
-    /// zero before the first failure.
-    pub const OF_TOKENS: [Self; 6] = [
-        Self::Expired,
-        Self::Malformed,
-        Self::Missing,
-        Self::Repeated,
-        Self::Revoked,
-        Self::Unknown,
-    ];
-
-    /// What can be wrong with a JWT.
-    pub const OF_JWTS: [Self; 9] = [
-        Self::Jwt(JwtFault::Audience),
-        Self::Jwt(JwtFault::Claim("")),
-        Self::Jwt(JwtFault::Expired),
-        Self::Jwt(JwtFault::Issuer),
-        Self::Jwt(JwtFault::Malformed("")),
-        Self::Jwt(JwtFault::Signature),
-        Self::Jwt(JwtFault::TooEarly),
-        Self::Jwt(JwtFault::UnknownKey),
-        Self::KeysUnavailable,
-    ];
-}
-
-/// A caller who could not be identified, with the name of the entry where one was found.
-#[derive(Debug)]
-pub struct Unidentified {
-    /// Why.
-    pub failure: AuthFailure,
-    /// The expired or revoked token's name.
-    pub token_name: Option<Arc<str>>,
-}
-
-impl From<AuthFailure> for Unidentified {
-    fn from(failure: AuthFailure) -> Self {
-        Self { failure, token_name: None }
-    }
 }
 
 #[derive(Debug)]
@@ -368,143 +290,7 @@ impl TokenTable {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    /// How many are in which state at the moment `now`.
-    #[must_use]
-    pub fn census(&self, now: UnixSeconds) -> Census {
-        let mut census = Census::default();
-        let all = self.entries.values().chain(self.certificates.values());
-        for entry in all.filter(|entry| entry.is_counted) {
-            match entry.failure(now) {
-                Some(AuthFailure::Revoked) => census.revoked += 1,
-                Some(_) => census.expired += 1,
-                None => {
-                    census.active += 1;
-                    let end = [entry.expires, entry.revoked].into_iter().flatten().min();
-                    let left = end.map_or(UnixSeconds::MAX, |end| end - now);
-                    let used = entry.used.load(Ordering::Relaxed);
-                    for ((_, seconds), [ending, active]) in SPANS.iter().zip(&mut census.within) {
-                        *ending += usize::from(left <= *seconds);
-                        *active += usize::from(used > 0 && now - used <= *seconds);
-                    }
-                }
-            }
-        }
-        census
-    }
-}
-
-/// Spans of time in which tokens are counted, by the words for them in metrics.
-pub const SPANS: [(&str, UnixSeconds); 4] =
-    [("1d", 86_400), ("7d", 7 * 86_400), ("30d", 30 * 86_400), ("90d", 90 * 86_400)];
-
-/// How many tokens are in which state.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Census {
-    /// Valid.
-    pub active: usize,
-    /// Expired.
-    pub expired: usize,
-    /// Revoked.
-    pub revoked: usize,
-    /// For each of [`SPANS`], how many of the valid ones will end within it, and how many were
-    /// used within it by this process.
-    pub within: [[usize; 2]; 4],
 }
 
 #[cfg(test)]
-mod tests {
-    use sha2::{Digest as _, Sha256};
-
-    use super::*;
-
-    fn spec(secret: &str, expires: Option<i64>, revoked: Option<i64>) -> TokenSpec {
-        TokenSpec {
-            name: "entry".into(),
-            digest: Some(Sha256::digest(secret).into()),
-            certificate: None,
-            user: UserId::parse("alice").unwrap(),
-            organization: OrganizationId::parse("dev-org").unwrap(),
-            grants: Grants::default(),
-            expires,
-            revoked,
-        }
-    }
-
-    fn identify(table: &TokenTable, secret: &str, now: i64) -> Result<String, AuthFailure> {
-        let header = format!("Bearer {secret}");
-        let token = PresentedToken::from_authorization(&header).unwrap();
-        table.identify(token, now).map(|p| p.user().as_str().to_owned()).map_err(|u| u.failure)
-    }
-
-    #[test]
-    fn only_the_exact_token_identifies() {
-        let table = TokenTable::new([spec("dev-alice-token", None, None)]);
-        assert_eq!(identify(&table, "dev-alice-token", 0), Ok("alice".into()));
-        let digest = Sha256::digest("dev-alice-token");
-        let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
-        for wrong in ["dev-alice-toke", "dev-alice-token1", "DEV-ALICE-TOKEN", hex.as_str()] {
-            assert_eq!(identify(&table, wrong, 0), Err(AuthFailure::Unknown), "{wrong}");
-        }
-        assert_eq!(identify(&TokenTable::default(), "a", 0), Err(AuthFailure::Unknown));
-    }
-
-    #[test]
-    fn expiry_and_revocation_take_effect_at_their_second() {
-        let table = TokenTable::new([spec("a", Some(100), None), spec("b", Some(100), Some(50))]);
-        assert_eq!(identify(&table, "a", 99), Ok("alice".into()));
-        assert_eq!(identify(&table, "a", 100), Err(AuthFailure::Expired));
-        assert_eq!(identify(&table, "b", 49), Ok("alice".into()));
-        assert_eq!(identify(&table, "b", 50), Err(AuthFailure::Revoked));
-        assert_eq!(identify(&table, "b", 200), Err(AuthFailure::Revoked));
-        let census = Census { expired: 1, revoked: 1, ..Census::default() };
-        assert_eq!(table.census(200), census);
-    }
-
-    #[test]
-    fn tokens_are_counted_by_their_end_and_by_their_use() {
-        let specs = || {
-            [("a", Some(86_500)), ("b", Some(86_401 * 7)), ("c", None)]
-                .map(|(secret, expires)| spec(secret, expires, None))
-        };
-        let table = TokenTable::new(specs());
-        assert_eq!(table.census(100).within, [[1, 0], [2, 0], [2, 0], [2, 0]]);
-        identify(&table, "a", 100).unwrap();
-        identify(&table, "c", 100).unwrap();
-        identify(&table, "c", 50).unwrap();
-        assert_eq!(table.census(100).within, [[1, 2], [2, 2], [2, 2], [2, 2]]);
-        let later = TokenTable::new(specs()).replacing(&table);
-        assert_eq!(later.census(86_401 + 100).within, [[0, 0], [1, 1], [1, 1], [1, 1]]);
-    }
-
-    #[test]
-    fn a_token_that_was_taken_out_counts_as_revoked_until_it_is_back() {
-        let both = TokenTable::new([spec("a", None, None), spec("b", None, None)]);
-        let one = TokenTable::new([spec("b", None, None)]).replacing(&both);
-        assert_eq!(identify(&one, "a", 0), Err(AuthFailure::Revoked));
-        let still = TokenTable::new([spec("b", None, None)]).replacing(&one);
-        assert_eq!(identify(&still, "a", 0), Err(AuthFailure::Revoked));
-        assert_eq!(identify(&still, "c", 0), Err(AuthFailure::Unknown));
-        let back = TokenTable::new([spec("a", None, None)]).replacing(&still);
-        assert_eq!(identify(&back, "a", 0), Ok("alice".into()));
-        assert_eq!(identify(&back, "b", 0), Err(AuthFailure::Revoked));
-    }
-
-    #[test]
-    fn a_later_table_knows_what_has_become_of_a_principal() {
-        let token = PresentedToken::from_authorization("Bearer a").unwrap();
-        let before = TokenTable::new([spec("a", None, None)]);
-        let held = before.identify(token, 0).unwrap();
-        let standing = |spec| TokenTable::new([spec]).standing(&held, 60);
-        assert_eq!(standing(spec("a", None, None)), Standing::Same);
-        assert_eq!(standing(spec("a", Some(100), None)), Standing::Changed);
-        assert_eq!(standing(spec("a", Some(50), None)), Standing::Lost(AuthFailure::Expired));
-        assert_eq!(standing(spec("a", None, Some(50))), Standing::Lost(AuthFailure::Revoked));
-        assert_eq!(standing(spec("b", None, None)), Standing::Lost(AuthFailure::Revoked));
-        let mut granted = spec("a", None, None);
-        granted.grants.roles.push(Arc::default());
-        assert_eq!(standing(granted), Standing::Changed);
-        let moved = TokenSpec { user: UserId::parse("bob").unwrap(), ..spec("a", None, None) };
-        assert_eq!(standing(moved), Standing::Changed);
-    }
-}
+mod tests;

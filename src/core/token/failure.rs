@@ -1,0 +1,88 @@
+//! Why a caller is not known, and the words for it.
+
+use std::sync::Arc;
+
+use crate::core::jwt::JwtFault;
+
+/// Why a caller is not known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AuthFailure {
+    /// The token's time is over.
+    Expired,
+    /// A JWT that proves nothing.
+    Jwt(JwtFault),
+    /// A JWT whose issuer's keys are not known.
+    KeysUnavailable,
+    /// There is an `Authorization` header, but no bearer token in it.
+    Malformed,
+    /// There is no `Authorization` header.
+    Missing,
+    /// More than one `Authorization` header.
+    Repeated,
+    /// The token was revoked.
+    Revoked,
+    /// The token is in no table.
+    Unknown,
+}
+
+impl AuthFailure {
+    /// The word for it in metrics and audit.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired | Self::Jwt(JwtFault::Expired) => "expired",
+            Self::Jwt(JwtFault::Audience) => "bad_audience",
+            Self::Jwt(JwtFault::Claim(_)) => "bad_claim",
+            Self::Jwt(JwtFault::Issuer) => "bad_issuer",
+            Self::Jwt(JwtFault::Malformed(_)) => "malformed",
+            Self::Jwt(JwtFault::Signature) => "bad_signature",
+            Self::Jwt(JwtFault::TooEarly) => "not_yet_valid",
+            Self::Jwt(JwtFault::UnknownKey) => "unknown_key",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::Malformed => "malformed",
+            Self::Missing => "missing",
+            Self::Repeated => "repeated",
+            Self::Revoked => "revoked",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What can be wrong with a token of the table or the lack of one, for metrics that show a
+    /// zero before the first failure.
+    pub const OF_TOKENS: [Self; 6] = [
+        Self::Expired,
+        Self::Malformed,
+        Self::Missing,
+        Self::Repeated,
+        Self::Revoked,
+        Self::Unknown,
+    ];
+
+    /// What can be wrong with a JWT.
+    pub const OF_JWTS: [Self; 9] = [
+        Self::Jwt(JwtFault::Audience),
+        Self::Jwt(JwtFault::Claim("")),
+        Self::Jwt(JwtFault::Expired),
+        Self::Jwt(JwtFault::Issuer),
+        Self::Jwt(JwtFault::Malformed("")),
+        Self::Jwt(JwtFault::Signature),
+        Self::Jwt(JwtFault::TooEarly),
+        Self::Jwt(JwtFault::UnknownKey),
+        Self::KeysUnavailable,
+    ];
+}
+
+/// A caller who could not be identified, with the name of the entry where one was found.
+#[derive(Debug)]
+pub struct Unidentified {
+    /// Why.
+    pub failure: AuthFailure,
+    /// The expired or revoked token's name.
+    pub token_name: Option<Arc<str>>,
+}
+
+impl From<AuthFailure> for Unidentified {
+    fn from(failure: AuthFailure) -> Self {
+        Self { failure, token_name: None }
+    }
+}
