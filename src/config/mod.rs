@@ -254,4 +254,6 @@ fn included(file: &mut Table<'_>, files: &Files) -> Vec<Source> {
 }
 
 #[cfg(test)]
+mod shipped_tests;
+#[cfg(test)]
 mod tests;

@@ -3,10 +3,11 @@ use crate::core::permission::{Permission, Question, Target, TargetKind};
 use crate::core::principal::PresentedToken;
 use crate::core::trace::NoTrace;
 
-const UPSTREAM: &str = "[upstreams.t]\npath = \"/mcp\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
+pub(super) const UPSTREAM: &str =
+    "[upstreams.t]\npath = \"/mcp\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
 const DIGEST: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 
-fn read(text: &str) -> Result<Config, Findings> {
+pub(super) fn read(text: &str) -> Result<Config, Findings> {
     parse(Path::new("gateway.toml"), text)
 }
 
@@ -204,50 +205,6 @@ fn urls_and_paths_are_what_they_say() {
     assert!(read(&no_roots).unwrap_err().to_string().contains("`ca_file` holds no certificate"));
     let twice = format!("{UPSTREAM}{}", UPSTREAM.replace("upstreams.t", "upstreams.u"));
     assert!(read(&twice).unwrap_err().to_string().contains("share a path"));
-}
-
-/// What stands in the shipped file as a comment is no less true.
-#[cfg(feature = "demo")]
-#[test]
-fn the_issuer_in_the_shipped_file_is_a_good_one() {
-    let shipped = include_str!("../../gateway.toml");
-    let from = shipped.find("# [issuers.corp]").unwrap();
-    let block = shipped[from..].split("\n\n").next().unwrap();
-    let issuer: Vec<&str> = block.lines().map(|line| line.strip_prefix("# ").unwrap()).collect();
-    assert!(issuer.len() > 15);
-    let config = read(&format!("{shipped}\n{}", issuer.join("\n"))).unwrap();
-    assert!(config.warnings.findings().is_empty(), "{}", config.warnings);
-    // With the defaults that it shows left out it is the same, but for what has none.
-    let is_default = |line: &&&str| {
-        ["algorithms", "audience", "user_claim", "roles ", "leeway", "refresh", "max_stale"]
-            .iter()
-            .any(|key| line.starts_with(key))
-    };
-    let least: Vec<&str> = issuer.iter().filter(|line| !is_default(line)).copied().collect();
-    let least = read(&format!("{shipped}\n{}", least.join("\n"))).unwrap();
-    let [least, full] = [&least.issuers[0], &config.issuers[0]];
-    assert_eq!(least.issuer, full.issuer);
-    let rest = |spec: &IssuerSpec| format!("{:?} {:?}", spec.keys, spec.upstreams);
-    assert_eq!(rest(least), rest(full));
-}
-
-#[cfg(feature = "demo")]
-#[test]
-fn the_shipped_file_is_good_and_shows_the_defaults() {
-    let shipped = read(include_str!("../../gateway.toml")).unwrap();
-    assert!(shipped.warnings.findings().is_empty(), "{}", shipped.warnings);
-    let least = read(UPSTREAM).unwrap();
-    let comparable = |config: &Config| {
-        let mut settings = config.settings.clone();
-        settings.public_url = None;
-        for upstream in &mut settings.upstreams {
-            upstream.span = 0..0;
-            upstream.name = String::new();
-            upstream.target = super::Target::BuiltinTickets;
-        }
-        format!("{settings:?}")
-    };
-    assert_eq!(comparable(&shipped), comparable(&least));
 }
 
 const ISSUER: &str = "[server]\npublic_url = \"https://mcp.example.com\"\n[issuers.corp]\n\
@@ -455,85 +412,4 @@ fn a_test_of_the_policy_that_fails_is_an_error_that_names_the_rule() {
         found.contains("refused for alice (argument at /n)"),
         "tried out is not permitted: {found}"
     );
-}
-
-/// The lines of a block of the shipped file that is commented out, from `first` to an empty line.
-#[cfg(feature = "demo")]
-fn commented(first: &str) -> String {
-    let shipped = include_str!("../../gateway.toml");
-    let from = shipped.find(first).expect(first);
-    let block = shipped[from..].split("\n\n").next().unwrap();
-    block.lines().map(|line| line.strip_prefix("# ").unwrap().to_owned() + "\n").collect()
-}
-
-#[cfg(feature = "demo")]
-#[test]
-fn the_rules_and_tests_in_the_shipped_file_are_good_ones() {
-    let shipped = include_str!("../../gateway.toml");
-    let rules = ["# [[roles.agent.when]]", "# [tools.", "# [[expect]]"].map(commented).concat();
-    let config = read(&format!("{shipped}\n{rules}")).unwrap();
-    assert!(config.warnings.findings().is_empty(), "{}", config.warnings);
-    let role = &config.roles["agent"];
-    assert_eq!((role.when.len(), role.when[0].conditions.len()), (1, 2));
-    let (_, route) = config.policy.routes().next().unwrap();
-    assert_eq!(route.facts.len(), 1);
-    let refused = read(
-        &format!("{shipped}\n{rules}").replace("deny      = [", "deny = [\"tickets/whoami\", "),
-    );
-    assert!(refused.unwrap_err().to_string().contains("`tickets/whoami` is allowed"));
-}
-
-/// The keys that the reader knows in the table at the end of `lines`.
-fn known_keys(lines: &str) -> Vec<String> {
-    let text = format!("{lines}\nzzz-nobody-knows = 1\n");
-    let found = read(&text).unwrap_err().to_string();
-    let known = found.split("unknown key `zzz-nobody-knows`").nth(1).expect(&found);
-    let known = known.split("known here: ").nth(1).unwrap().lines().next().unwrap();
-    let mut keys: Vec<String> = known.split(", ").map(str::to_owned).collect();
-    keys.sort();
-    keys
-}
-
-#[test]
-fn the_schema_knows_the_same_keys_as_the_reader() {
-    let schema: serde_json::Value =
-        serde_json::from_str(include_str!("../../deploy/gateway.schema.json")).unwrap();
-    let keys = |pointer: &str| {
-        let properties = schema.pointer(&format!("{pointer}/properties")).expect(pointer);
-        let mut keys: Vec<String> = properties.as_object().unwrap().keys().cloned().collect();
-        keys.sort();
-        keys
-    };
-    for (lines, pointer) in [
-        ("", ""),
-        ("[server]", "/properties/server"),
-        ("[server.tls]", "/properties/server/properties/tls"),
-        ("[server.shutdown]", "/properties/server/properties/shutdown"),
-        ("[admin]", "/properties/admin"),
-        ("[identity]", "/properties/identity"),
-        ("[identity.assertion]", "/properties/identity/properties/assertion"),
-        ("[upstreams.x]", "/$defs/upstream"),
-        ("[upstreams.x.credential]\nheader = \"X-Key\"", "/$defs/upstream/properties/credential"),
-        ("[roles.x]", "/$defs/role"),
-        ("[[roles.x.when]]", "/$defs/when"),
-        ("[tools.\"x/y\"]", "/$defs/tool"),
-        ("[tools.\"x/y\".arguments.\"/a\"]", "/$defs/condition"),
-        ("[tokens.x]", "/$defs/token"),
-        ("[issuers.x]", "/$defs/issuer"),
-        ("[issuers.x.scopes.y]", "/$defs/scope/oneOf/1"),
-        ("[[expect]]", "/$defs/expect"),
-        ("[limits]", "/properties/limits"),
-        ("[lock]", "/properties/lock"),
-        ("[reload]", "/properties/reload"),
-        ("[log]", "/properties/log"),
-        ("[audit]", "/properties/audit"),
-    ] {
-        let mut known = known_keys(lines);
-        // Which of these there are depends on the others.
-        if lines.contains("credential") {
-            known.extend(["bearer_env", "bearer_file"].map(str::to_owned));
-            known.sort();
-        }
-        assert_eq!(keys(pointer), known, "{lines}");
-    }
 }
