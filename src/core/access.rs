@@ -56,16 +56,10 @@ impl Difference {
         let all = new.routes().map(|(_, route)| &*route.upstream);
         let added = all.filter(|upstream| !known.contains(upstream)).collect();
         let pins = [pins(old), pins(new)];
-        for (upstream, was) in &pins[0] {
-            if !new.routes().any(|(_, route)| &*route.upstream == *upstream) {
-                continue;
-            }
-            let news = pins[1].get(upstream).map_or_else(
-                || vec!["its tools are no longer pinned".to_owned()],
-                |is| is.widening(was),
-            );
-            let widens = !news.is_empty();
-            add(format!("upstream {upstream}"), Change { news, widens, ..Change::default() });
+        for (_, route) in new.routes().filter(|(_, route)| known.contains(&*route.upstream)) {
+            let upstream = &*route.upstream;
+            let change = repinned(pins[0].get(upstream).copied(), pins[1].get(upstream).copied());
+            add(format!("upstream {upstream}"), change);
         }
         let facts = Facts { old: facts(old), new: facts(new), added, pins };
         for (_, route) in new.routes().filter(|(_, route)| route.tasks == Tasks::Sealed) {
@@ -139,6 +133,26 @@ fn facts(policy: &Policy) -> &[When] {
 fn pins(policy: &Policy) -> BTreeMap<&str, &Pins> {
     let pinned = policy.routes().filter_map(|(_, route)| Some((route, route.pins.as_deref()?)));
     pinned.map(|(route, pins)| (&*route.upstream, pins)).collect()
+}
+
+/// What changes for everybody by other pins of an upstream.
+fn repinned(was: Option<&Pins>, is: Option<&Pins>) -> Change {
+    let (mut news, widens) = match (was, is) {
+        (None, None) => return Change::default(),
+        (None, Some(is)) => {
+            (vec![format!("its tools are pinned, {} of them", is.tools().count())], false)
+        }
+        (Some(_), None) => (vec!["its tools are no longer pinned".to_owned()], true),
+        (Some(was), Some(is)) => {
+            let news = is.widening(was);
+            let widens = !news.is_empty();
+            (news, widens)
+        }
+    };
+    if let (Some(was), Some(is)) = (was, is) {
+        news.extend(is.narrowing(was));
+    }
+    Change { news, widens, ..Change::default() }
 }
 
 /// What is the same for everybody.

@@ -309,6 +309,19 @@ impl Pins {
         }
         news
     }
+
+    /// The same of what nobody may call any more.
+    #[must_use]
+    pub fn narrowing(&self, before: &Self) -> Vec<String> {
+        let gone = before.tools.keys().filter(|name| !self.tools.contains_key(*name));
+        let mut news: Vec<String> =
+            gone.map(|name| format!("{name} is no longer approved")).collect();
+        news.sort();
+        if before.measures.relaxes(&self.measures) {
+            news.push("more is done about changed tools".to_owned());
+        }
+        news
+    }
 }
 
 #[cfg(test)]

@@ -204,6 +204,8 @@ fn a_lock_that_is_gone_or_was_edited_by_hand_refuses_the_reload() {
 fn what_a_lock_opens_waits_for_a_word_where_that_is_wanted() {
     let server = Server::start();
     let gateway = server.locked("");
+    let changes = gateway.events("config.change");
+    assert_eq!(changes[0]["message"], "- upstream t: its tools are pinned, 2 of them");
     assert!(gateway.edit("[log]", "[reload]\nwidening = \"ack\"\n[log]"));
     server.change(|tools| tools.as_array_mut().unwrap().push(tool("later")));
     assert_eq!(gateway.command(&["lock"]).0, Some(0));
@@ -221,7 +223,7 @@ fn what_a_lock_opens_waits_for_a_word_where_that_is_wanted() {
     });
     let (code, told) = gateway.command(&["reload"]);
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("no longer pinned"), "{told}");
+    assert!(told.contains("+ upstream t: its tools are no longer pinned"), "{told}");
 }
 
 #[test]

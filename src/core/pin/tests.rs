@@ -239,6 +239,12 @@ fn to_approve_more_or_to_do_less_widens() {
     let none = Pins::new(BTreeMap::new(), all(Measure::Hide));
     assert_eq!(strict.widening(&none), ["read is approved", "write is approved"]);
     assert_eq!(none.widening(&strict), Vec::<String>::new());
+    assert_eq!(
+        none.narrowing(&strict),
+        ["read is no longer approved", "write is no longer approved"]
+    );
+    let refusing = pins(all(Measure::Refuse));
+    assert_eq!(refusing.narrowing(&strict), ["more is done about changed tools"]);
     let other = [("read".to_owned(), tool("{}"))];
     let other = Pins::new(BTreeMap::from(other), all(Measure::Hide));
     assert_eq!(other.widening(&strict), ["read is approved as it is now (text)"]);
