@@ -79,7 +79,9 @@ impl Sieve<'_> {
             }
         });
         let listing = listing.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?;
-        if let (Some(pins), Shape::List(TargetKind::Tool)) = (self.permit.pins(), listing.shape) {
+        // What a tool answers may look like a list, and says nothing about tools.
+        let is_asked = self.permit.hides() && listing.shape == Shape::List(TargetKind::Tool);
+        if let Some(pins) = self.permit.pins().filter(|_| is_asked) {
             let is_whole = self.permit.asks_for_all() && !listing.has_more;
             let news = pins.remember(&sightings, is_whole);
             drift::tell(metrics, self.permit.upstream(), pins, &news);

@@ -352,3 +352,22 @@ fn explain_knows_what_became_of_a_tool() {
     let (code, told) = explained("echo", 3);
     assert!(code == Some(0) && told.contains("ask it with doorward lock --check"), "{told}");
 }
+
+#[test]
+fn what_a_tool_answers_says_nothing_about_tools() {
+    let upstream = Upstream::script(|request, wire: &mut Wire| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let is_list = request.method() == "tools/list";
+        let changed = value!({"name": "echo", "description": "other", "annotations": {}});
+        let tools = if is_list { value!([tool("echo")]) } else { value!([changed]) };
+        let answer = value!({"jsonrpc": "2.0", "id": body["id"], "result": {"tools": tools}});
+        wire.send(json("200 OK", "", &answer.to_string()));
+        Next::Keep
+    });
+    let gateway = Setup::new(&upstream).upstream("tasks = \"sealed\"").start();
+    assert_eq!(gateway.command(&["lock"]).0, Some(0));
+    assert!(gateway.edit("[log]", "[lock]\nfile = \"tools.lock\"\n[log]"));
+    gateway.ask(&Call::post(tool_call("echo")));
+    assert!(!is_refused(&gateway, "echo"));
+    assert_eq!(drift(&gateway, "annotations"), 0.0);
+}
