@@ -1,5 +1,5 @@
-//! The listener for monitoring: `/metrics`, `/livez`, `/readyz`, `/status`. Read only, and never on
-//! the public address.
+//! The listener for monitoring: `/metrics`, `/livez`, `/readyz`, `/status`, and `/diff` and `/used`
+//! for the verbs `diff` and `unused`. Read only, and never on the public address.
 
 mod status;
 
