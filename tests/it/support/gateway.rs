@@ -398,6 +398,12 @@ impl Gateway {
         found.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// Waits until a series has this value: what a caller sees may be counted a moment later.
+    pub(crate) fn counts(&self, series: &str, wanted: f64) {
+        #[expect(clippy::float_cmp, reason = "they are counts")]
+        eventually(&format!("{series} {wanted}"), || self.metric(series) == wanted);
+    }
+
     /// Waits for `count` audit records; there must not be more.
     pub(crate) fn audit(&self, count: usize) -> Vec<Value> {
         let is_request = |line: &String| line.contains(r#""kind":"request""#);
