@@ -134,7 +134,7 @@ impl Asker<'_> {
         match shape {
             Shape::List(TargetKind::Tool) if is_clear => {}
             Shape::List(TargetKind::Tool) => {
-                return Err(FetchError::Unclear("lists a tool twice"));
+                return Err(FetchError::Unclear("lists a tool twice, or one that cannot be read"));
             }
             Shape::Failure => return Err(FetchError::Refused(complaint(text))),
             _ => return Err(FetchError::Unclear("its answer is no list of tools")),

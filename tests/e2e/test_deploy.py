@@ -167,7 +167,9 @@ async def test_dashboards_and_alerts_ask_for_metrics_labels_and_values_that_exis
     request, tmp_path
 ):
     text = shipped(BUILTIN).replace("[server]", '[server]\npublic_url = "http://127.0.0.1"')
-    gateway = Gateway(tmp_path, text + ISSUER)
+    (tmp_path / "gateway.toml").write_text(text)
+    run(BINARIES / "doorward", "lock", "--config", tmp_path / "gateway.toml")
+    gateway = Gateway(tmp_path, text + ISSUER + '\n[lock]\nfile = "tools.lock"\n')
     request.node.stash[CHILDREN] = {"gateway": gateway.child}
     async with Client(StreamableHttpTransport(gateway.url, auth=ALICE)) as client:
         await client.call_tool("whoami")
