@@ -14,6 +14,9 @@ use doorward::core::revision::{Era, Header, McpHeaders, agree};
 use doorward::core::seal::SealKey;
 use doorward::core::trace::NoTrace;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONFIG: &str = r#"
 [upstreams.tickets]
 path = "/mcp"
