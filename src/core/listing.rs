@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::edits::Edits;
 use super::json::{Event, JsonError, Scanner, Token};
-use super::message::looks_like;
+use super::names::looks_like;
 use super::permission::{Target, TargetKind};
 
 /// Why an answer cannot be passed on.

@@ -219,19 +219,6 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Whether a reader that folds case or trims takes `key` for `known`, which it is not.
-pub(super) fn looks_like(key: &str, known: &str) -> bool {
-    if key == known {
-        return false;
-    }
-    if key.is_ascii() {
-        return key.trim().eq_ignore_ascii_case(known);
-    }
-    // Upper and then lower case also folds U+017F (long s) and U+212A (Kelvin).
-    let folded = key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-    folded.filter(|c| c.is_alphanumeric()).eq(known.chars().map(|c| c.to_ascii_lowercase()))
-}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

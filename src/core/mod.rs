@@ -23,6 +23,7 @@ pub mod limits;
 pub mod listing;
 pub mod message;
 pub mod method;
+pub mod names;
 pub mod outcome;
 pub mod pattern;
 pub mod permission;

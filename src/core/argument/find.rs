@@ -1,7 +1,7 @@
 //! Finds single values in the arguments of a call, in one pass and without a tree of them.
 
 use crate::core::json::{Event, Scanner, Str, Token};
-use crate::core::message::looks_like;
+use crate::core::names::looks_like;
 
 use super::{Pointer, hint};
 

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use super::{
     Fault, Field, Fields, Id, Kind, META_TASK, META_VERSION, Message, Subscriptions, TaskId,
-    Unreadable, looks_like,
+    Unreadable,
 };
 use crate::core::json::{Event, Token};
+use crate::core::names::looks_like;
 
 /// Names in `params` that decide something. A name that differs from one of them only in case is
 /// refused, because some servers fold case.
