@@ -4,6 +4,7 @@ use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::resource::{BadUriPattern, Resource, UriPattern};
 use super::rule::Rule;
 
 /// Longest name of a tool or prompt that a glob may match (MCP 2026-07-28, "Tool Names").
@@ -16,10 +17,10 @@ pub enum BadPattern {
     NoUpstream,
     /// Nothing before or behind the first `/`.
     Empty,
-    /// An expression of a URI template, like `{id}`.
-    Expression,
     /// The glob does not compile; holds the reason.
     Glob(String),
+    /// What stands behind the upstream is no pattern of URIs.
+    Uri(BadUriPattern),
 }
 
 impl fmt::Display for BadPattern {
@@ -27,15 +28,15 @@ impl fmt::Display for BadPattern {
         match self {
             Self::NoUpstream => f.write_str("names no upstream"),
             Self::Empty => f.write_str("has nothing before or behind the \"/\""),
-            Self::Expression => f.write_str("holds an expression of a template; write * for it"),
             Self::Glob(reason) => write!(f, "is not a glob: {reason}"),
+            Self::Uri(why) => why.fmt(f),
         }
     }
 }
 
 /// One half of a pattern.
 #[derive(Debug)]
-pub(super) enum Half {
+enum Half {
     Literal(String),
     Glob(GlobMatcher),
 }
@@ -55,35 +56,23 @@ impl Half {
     /// For names. A glob matches names without `/` only, so `*` needs no bound.
     fn name(text: &str) -> Result<Self, BadPattern> {
         if text.contains(['*', '?', '[', ']', '{', '}', '\\', '!']) {
-            Self::glob(text, false)
+            Self::glob(text)
         } else {
             Self::literal(text)
         }
-    }
-
-    /// For URIs: `*` stays within a segment, `**` crosses segments, `?` is the query's.
-    fn uri(text: &str) -> Result<Self, BadPattern> {
-        if !text.contains(['*', '[', ']', '{', '}', '\\']) {
-            return Self::literal(text);
-        }
-        let mut alternates = text.split('{').skip(1);
-        if !alternates.all(|rest| rest.split('}').next().is_some_and(|a| a.contains(','))) {
-            return Err(BadPattern::Expression);
-        }
-        Self::glob(&text.replace('?', "[?]"), true)
     }
 
     fn literal(text: &str) -> Result<Self, BadPattern> {
         if text.is_empty() { Err(BadPattern::Empty) } else { Ok(Self::Literal(text.to_owned())) }
     }
 
-    fn glob(text: &str, has_segments: bool) -> Result<Self, BadPattern> {
-        let glob = GlobBuilder::new(text).literal_separator(has_segments).build();
+    fn glob(text: &str) -> Result<Self, BadPattern> {
+        let glob = GlobBuilder::new(text).build();
         glob.map(|g| Self::Glob(g.compile_matcher()))
             .map_err(|e| BadPattern::Glob(e.kind().to_string()))
     }
 
-    pub(super) fn matches(&self, name: &str) -> bool {
+    fn matches(&self, name: &str) -> bool {
         match self {
             Self::Literal(literal) => literal == name,
             Self::Glob(glob) => glob.is_match(name),
@@ -91,14 +80,29 @@ impl Half {
     }
 
     /// A literal, or a glob where globs may reach the name.
-    pub(super) fn reaches(&self, name: &str, is_plain: bool) -> bool {
-        (is_plain || matches!(self, Self::Literal(_))) && self.matches(name)
+    fn allows(&self, name: &str) -> bool {
+        self.matches(name) && (matches!(self, Self::Literal(_)) || is_plain_name(name))
     }
+}
+
+/// What a pattern says behind the upstream.
+#[derive(Debug, PartialEq)]
+enum Subject {
+    Name(Half),
+    Uri(UriPattern),
+}
+
+/// Something that patterns are compared with.
+pub(super) enum Compared<'c> {
+    /// A tool or a prompt.
+    Name(&'c str),
+    /// A resource, or a template of some.
+    Resource(&'c Resource),
 }
 
 /// Names beyond this set are for a pattern to reach only literally, so that no glob can be made
 /// to match what an upstream would trim, cut or normalise into another name.
-pub(super) fn is_plain_name(name: &str) -> bool {
+fn is_plain_name(name: &str) -> bool {
     (1..=MAX_GLOB_NAME).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
@@ -107,8 +111,8 @@ pub(super) fn is_plain_name(name: &str) -> bool {
 /// (`*`, `?`, `[…]`, `{a,b}`; in URIs also `**`), are compared apart, and with their case.
 #[derive(Debug, PartialEq)]
 pub struct Pattern {
-    pub(super) upstream: Half,
-    pub(super) name: Half,
+    upstream: Half,
+    subject: Subject,
     text: String,
     rule: Option<Rule>,
 }
@@ -119,7 +123,7 @@ impl Pattern {
     /// # Errors
     /// [`BadPattern`] with the reason.
     pub fn of_names(text: &str) -> Result<Self, BadPattern> {
-        Self::parse(text, Half::name)
+        Self::parse(text, |name| Half::name(name).map(Subject::Name))
     }
 
     /// A pattern of resources.
@@ -127,13 +131,17 @@ impl Pattern {
     /// # Errors
     /// [`BadPattern`] with the reason.
     pub fn of_uris(text: &str) -> Result<Self, BadPattern> {
-        Self::parse(text, Half::uri)
+        let read = |uri: &str| UriPattern::parse(uri).map_err(BadPattern::Uri);
+        Self::parse(text, |uri| read(uri).map(Subject::Uri))
     }
 
-    fn parse(text: &str, name: fn(&str) -> Result<Half, BadPattern>) -> Result<Self, BadPattern> {
+    fn parse(
+        text: &str,
+        read: impl Fn(&str) -> Result<Subject, BadPattern>,
+    ) -> Result<Self, BadPattern> {
         let (upstream, rest) = text.split_once('/').ok_or(BadPattern::NoUpstream)?;
-        let (upstream, name) = (Half::name(upstream)?, name(rest)?);
-        Ok(Self { upstream, name, text: text.to_owned(), rule: None })
+        let (upstream, subject) = (Half::name(upstream)?, read(rest)?);
+        Ok(Self { upstream, subject, text: text.to_owned(), rule: None })
     }
 
     /// The same pattern, which stands here in the configuration.
@@ -148,19 +156,46 @@ impl Pattern {
         self.rule.as_ref()
     }
 
-    /// Whether `other` names exactly one thing, and this pattern gives that, too.
+    /// True where `other` names exactly one thing, and this pattern gives that, too.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {
-        let (Half::Literal(upstream), Half::Literal(name)) = (&other.upstream, &other.name) else {
+        let Half::Literal(upstream) = &other.upstream else {
             return false;
         };
-        self.upstream.matches(upstream) && self.name.reaches(name, is_plain_name(name))
+        match &other.subject {
+            Subject::Name(Half::Literal(name)) => self.allows(upstream, &Compared::Name(name)),
+            Subject::Uri(pattern) => pattern
+                .literal()
+                .is_some_and(|uri| self.allows(upstream, &Compared::Resource(&Resource::new(uri)))),
+            Subject::Name(Half::Glob(_)) => false,
+        }
+    }
+
+    /// True where the pattern, as one that allows, is about this.
+    pub(super) fn allows(&self, upstream: &str, compared: &Compared<'_>) -> bool {
+        self.upstream.matches(upstream)
+            && match (&self.subject, compared) {
+                (Subject::Name(half), Compared::Name(name)) => half.allows(name),
+                (Subject::Uri(pattern), Compared::Resource(resource)) => pattern.allows(resource),
+                _ => false,
+            }
+    }
+
+    /// True where the pattern, as one that denies, is about this, or about something that a server
+    /// may take this for.
+    pub(super) fn denies(&self, upstream: &str, compared: &Compared<'_>) -> bool {
+        self.upstream.matches(upstream)
+            && match (&self.subject, compared) {
+                (Subject::Name(half), Compared::Name(name)) => half.matches(name),
+                (Subject::Uri(pattern), Compared::Resource(resource)) => pattern.denies(resource),
+                _ => false,
+            }
     }
 
     /// Whether it is about this tool or prompt, in whatever spelling; for patterns that restrict.
     #[must_use]
     pub fn covers(&self, upstream: &str, name: &str) -> bool {
-        self.upstream.matches(upstream) && self.name.matches(name)
+        self.denies(upstream, &Compared::Name(name))
     }
 
     /// Whether the pattern can cover anything of this upstream.
@@ -172,9 +207,10 @@ impl Pattern {
     /// The name, where the pattern names exactly one.
     #[must_use]
     pub fn literal_name(&self) -> Option<&str> {
-        match &self.name {
-            Half::Literal(name) => Some(name),
-            Half::Glob(_) => None,
+        match &self.subject {
+            Subject::Name(Half::Literal(name)) => Some(name),
+            Subject::Name(Half::Glob(_)) => None,
+            Subject::Uri(pattern) => pattern.literal(),
         }
     }
 
@@ -200,7 +236,8 @@ mod tests {
 
     #[test]
     fn a_template_in_a_pattern_is_explained() {
-        assert_eq!(Pattern::of_uris("t/ticket://{id}").unwrap_err(), BadPattern::Expression);
+        let why = Pattern::of_uris("t/ticket://{id}").unwrap_err();
+        assert_eq!(why, BadPattern::Uri(BadUriPattern::Expression));
         assert!(Pattern::of_uris("t/ticket://{a,b}").is_ok());
     }
 }

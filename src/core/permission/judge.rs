@@ -2,40 +2,24 @@
 
 use super::{Failure, Grants, Judged, Permission, Question, Role, TargetKind};
 use crate::core::argument::{Call, Checked, Shadow, When};
-use crate::core::pattern::{Half, Pattern, is_plain_name};
-use crate::core::resource;
+use crate::core::pattern::{Compared, Pattern};
+use crate::core::resource::Resource;
 use crate::core::rule::Rule;
 use crate::core::token::UnixSeconds;
 use crate::core::trace::{Step, Trace};
-
-/// Stands for the expressions of a URI template: only a wildcard matches it.
-const EXPRESSION: &str = "\u{fffc}";
-
-/// A target in the forms that patterns are compared with.
-struct Compared<'t> {
-    /// What an allowing pattern must match.
-    name: &'t str,
-    /// Whether a glob may do that.
-    is_plain: bool,
-    /// What no denying pattern may match.
-    forms: &'t [&'t str],
-}
 
 impl Grants {
     /// The conditions of roles that decide about calls of a tool; none where something allows it
     /// without.
     pub(in crate::core) fn narrowing<'w>(&'w self, question: &Question<'_>) -> Vec<&'w When> {
         let Question { upstream, target, .. } = question;
-        let is_plain = is_plain_name(target.name);
-        let allows = |pattern: &&Pattern| {
-            pattern.upstream.matches(upstream) && pattern.name.reaches(target.name, is_plain)
-        };
-        if self.direct.of(target.kind).iter().any(|pattern| allows(&pattern)) {
+        let allows = |pattern: &Pattern| pattern.allows(upstream, &Compared::Name(target.name));
+        if self.direct.of(target.kind).iter().any(allows) {
             return Vec::new();
         }
         let mut all = Vec::new();
         for role in &self.roles {
-            if !role.allow.of(target.kind).iter().any(|pattern| allows(&pattern)) {
+            if !role.allow.of(target.kind).iter().any(allows) {
                 continue;
             }
             let before = all.len();
@@ -62,21 +46,15 @@ impl Grants {
 
     fn judge_grants<T: Trace>(&self, question: &Question<'_>, trace: &mut T) -> Judged {
         let name = question.target.name;
-        let mut weigh = |name, is_plain, forms: &[&str]| {
-            let compared = Compared { name, is_plain, forms };
-            Weighing { grants: self, question, compared: &compared }.weigh(trace)
-        };
+        let mut weigh =
+            |compared: &Compared<'_>| Weighing { grants: self, question, compared }.weigh(trace);
         match question.target.kind {
-            TargetKind::Tool | TargetKind::Prompt => weigh(name, is_plain_name(name), &[name]),
+            TargetKind::Tool | TargetKind::Prompt => weigh(&Compared::Name(name)),
             TargetKind::Template if name.contains('{') => {
-                let is_plain = resource::fill(name, "x").is_some_and(|t| resource::is_plain(&t));
-                let filled = resource::fill(name, EXPRESSION).unwrap_or_default();
-                weigh(&filled, is_plain, &[&filled])
+                weigh(&Compared::Resource(&Resource::of_template(name)))
             }
             TargetKind::Resource | TargetKind::Template => {
-                let forms = resource::forms(name);
-                let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
-                weigh(name, resource::is_plain(name), &forms)
+                weigh(&Compared::Resource(&Resource::new(name)))
             }
         }
     }
@@ -104,22 +82,12 @@ impl<'w> Weighing<'w> {
         found.or_else(|| of(|_| true)).cloned().unwrap_or_else(|| refusal(Permission::NoMatch))
     }
 
-    /// The first of these patterns that is about the target.
-    fn first(
-        &self,
-        patterns: &'w [Pattern],
-        matches: impl Fn(&Half) -> bool,
-    ) -> Option<&'w Pattern> {
-        let upstream = self.question.upstream;
-        patterns.iter().find(|p| p.upstream.matches(upstream) && matches(&p.name))
-    }
-
     /// A denial that is enforced, or else one that is not.
     fn denied(&self) -> Option<Judged> {
-        let denies = |half: &Half| self.compared.forms.iter().any(|form| half.matches(form));
+        let denies = |pattern: &&Pattern| pattern.denies(self.question.upstream, self.compared);
         let mut tried_out = None;
         for role in &self.grants.roles {
-            let Some(pattern) = self.first(role.deny.of(self.question.target.kind), denies) else {
+            let Some(pattern) = role.deny.of(self.question.target.kind).iter().find(denies) else {
                 continue;
             };
             let is_enforced = !role.is_tried_out(self.question.now);
@@ -137,11 +105,11 @@ impl<'w> Weighing<'w> {
     /// that do not count.
     fn allowed<T: Trace>(&self, trace: &mut T) -> Judged {
         let kind = self.question.target.kind;
-        let allows = |half: &Half| half.reaches(self.compared.name, self.compared.is_plain);
-        let direct = self.first(self.grants.direct.of(kind), allows);
+        let allows = |pattern: &&Pattern| pattern.allows(self.question.upstream, self.compared);
+        let direct = self.grants.direct.of(kind).iter().find(allows);
         let by_roles = || {
             let roles = self.grants.roles.iter().map(|role| &**role);
-            roles.filter_map(|role| Some((role, self.first(role.allow.of(kind), allows)?)))
+            roles.filter_map(|role| Some((role, role.allow.of(kind).iter().find(allows)?)))
         };
         let call = self.question.call.as_ref();
         let free = direct.or_else(|| {
