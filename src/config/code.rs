@@ -66,7 +66,8 @@ codes! {
     Condition, "DW0014", "a condition that makes no sense",
         "A condition on arguments asks nothing, or cannot be evaluated. It names a value by a JSON\n\
          pointer like \"/priority\", and asks one or more of: equals, in, not_in, glob, regex, min,\n\
-         max, max_length, max_items, absent, equals_user, equals_organization; optional beside them.";
+         max, max_length, max_items, url, absent, equals_user, equals_organization; optional beside\n\
+         them.";
     Expectation, "DW0015", "a test of the policy fails",
         "An [[expect]] in the file says what must be allowed or denied, and the policy decides\n\
          otherwise. The rule that decided is named. Mend the rule, or the test.";
@@ -100,6 +101,10 @@ codes! {
     NoSuchTool, "DW0109", "a pattern that matches no tool",
         "No tool that is known matches: of tools.lock where [lock] names it, or with --online of what\n\
          the upstreams say. The name may be mistyped, or the tool gone.";
+    Loose, "DW0116", "a condition that holds for less, or for more, than it seems",
+        "Servers read values in many ways: -1 as all, large numbers wrapped, words in any case or by\n\
+         their number, texts parsed as JSON. What may be read as something that is not permitted is\n\
+         refused; the finding says which other condition says it better.";
 }
 
 impl Code {
@@ -119,6 +124,7 @@ impl Code {
                 | Self::NeverExpires
                 | Self::ExpiresSoon
                 | Self::NoSuchTool
+                | Self::Loose
         )
     }
 }

@@ -7,7 +7,7 @@ use super::code::Code;
 use super::policy::Reader;
 use super::read::{At, Table};
 use super::values;
-use crate::core::argument::{BadTest, Condition, Literal, Pointer, Shadow, Test, When};
+use crate::core::argument::{BadTest, Condition, Literal, Pointer, Shadow, Test, UrlTest, When};
 use crate::core::decimal::Decimal;
 
 /// Longest `message` in characters.
@@ -103,6 +103,8 @@ fn condition(name: &At<&str>, mut table: Table<'_>, reader: &mut Reader<'_>) -> 
             "remove `absent`, or the others",
         );
     }
+    check_ranges(&tests, name, &table);
+    warn_of_loose(&tests, name, &table);
     let shadow = reader.shadow(&mut table);
     let rule = table.rule();
     table.finish();
@@ -130,7 +132,116 @@ fn tests(table: &mut Table<'_>) -> Vec<Test> {
     let built = |test: Result<Test, BadTest>| test.map_err(|BadTest(why)| why);
     tests.extend(table.parsed("glob", |text| built(Test::glob(text))).map(|at| at.value));
     tests.extend(table.parsed("regex", |text| built(Test::regex(text))).map(|at| at.value));
+    if table.value("url").is_some() {
+        tests.extend(url(table.table("url")).map(Test::Url));
+    }
     tests
+}
+
+/// `url = { scheme = "https", host = ["*.example.com"], path = "/v1/**" }`.
+fn url(mut table: Table<'_>) -> Option<UrlTest> {
+    let schemes = table.one_or_more("scheme");
+    let hosts = table.one_or_more("host");
+    let path = table.string("path").map_or("/**", |at| at.value);
+    let span = table.span();
+    let test = if hosts.is_empty() {
+        Err(BadTest("needs a host, like \"*.example.com\"".to_owned()))
+    } else {
+        let hosts: Vec<&str> = hosts.iter().map(|at| at.value).collect();
+        let mut schemes: Vec<&str> = schemes.iter().map(|at| at.value).collect();
+        if schemes.is_empty() {
+            schemes.push("https");
+        }
+        UrlTest::new(&schemes, &hosts, path)
+    };
+    let report = table.report();
+    table.finish();
+    test.map_err(|BadTest(why)| {
+        let help = "like { scheme = \"https\", host = [\"*.example.com\"], path = \"/v1/**\" }";
+        report.error(Code::Condition, span, format!("`url` {why}"), help);
+    })
+    .ok()
+}
+
+/// What can never hold is an error: the call would be refused for ever, and nobody told why.
+fn check_ranges(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
+    let literals = tests.iter().flat_map(|test| match test {
+        Test::Equals(literal) => std::slice::from_ref(literal),
+        Test::In(literals) => literals,
+        _ => &[],
+    });
+    for literal in literals.filter(|literal| literal.is_between_doubles()) {
+        let message = format!("no value is certainly equal to {literal}");
+        let help = "readers round it to another number; let the tool take it as a text";
+        table.report().error(Code::Condition, name.span.clone(), message, help);
+    }
+    let (least, most) = range(tests);
+    if let (Some((least, least_text)), Some((most, most_text))) = (least, most)
+        && least > most
+    {
+        let message = format!("no number is at least {least_text} and at most {most_text}");
+        table.report().error(Code::Condition, name.span.clone(), message, "swap `min` and `max`");
+    }
+}
+
+type Bound<'t> = Option<(&'t Decimal, &'t str)>;
+
+/// The numbers of `min` and `max`.
+fn range(tests: &[Test]) -> (Bound<'_>, Bound<'_>) {
+    let least = tests.iter().find_map(|test| match test {
+        Test::Min(number, text) => Some((number, text.as_str())),
+        _ => None,
+    });
+    let most = tests.iter().find_map(|test| match test {
+        Test::Max(number, text) => Some((number, text.as_str())),
+        _ => None,
+    });
+    (least, most)
+}
+
+/// Conditions that are legal, and for which there is a better one.
+fn warn_of_loose(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
+    let warn = |message: String, help: &str| {
+        table.report().warning(Code::Loose, name.span.clone(), message, help);
+    };
+    match range(tests) {
+        (None, Some(_)) => warn(
+            "`max` without `min`: -1 passes, which means all to many tools".to_owned(),
+            "add `min`",
+        ),
+        (Some((_, least)), None) => warn(
+            format!(
+                "`min` without `max`: at least {least}, and at most 2147483647 unless `max` is larger"
+            ),
+            "add `max`; numbers beyond 32 bits are refused without it, since servers may wrap them",
+        ),
+        _ => {}
+    }
+    for test in tests {
+        match test {
+            Test::NotIn(words) if words.iter().any(|w| matches!(w, Literal::Text(_))) => warn(
+                "`not_in` guesses what servers take for these words".to_owned(),
+                "write `in` with the words that may be",
+            ),
+            Test::Glob(glob) if glob.is_of_urls() => warn(
+                "a glob of URLs reaches no query".to_owned(),
+                "write url = { scheme = \"https\", host = [\"*.example.com\"], path = \"/**\" }",
+            ),
+            Test::Equals(literal) if literal.is_parsed() => warn_of_parsed(&warn, literal),
+            Test::In(literals) => {
+                let mut parsed = literals.iter().filter(|literal| literal.is_parsed());
+                parsed.by_ref().take(1).for_each(|literal| warn_of_parsed(&warn, literal));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn warn_of_parsed(warn: &impl Fn(String, &str), literal: &Literal) {
+    warn(
+        format!("some servers take {literal} for something that is no text"),
+        "make sure that this one does not, or leave it out",
+    );
 }
 
 fn literals(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Literal>> {

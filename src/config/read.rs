@@ -191,6 +191,17 @@ impl<'t> Table<'t> {
         self.value(key).map_or_else(Vec::new, |value| self.texts(key, value))
     }
 
+    /// A string, or an array of strings; empty where it is absent.
+    pub(super) fn one_or_more(&mut self, key: &'static str) -> Vec<At<&'t str>> {
+        match self.value(key) {
+            None => Vec::new(),
+            Some(value) => match value.get_ref().as_str() {
+                Some(text) => vec![At { value: text, span: value.span() }],
+                None => self.texts(key, value),
+            },
+        }
+    }
+
     /// The strings of an array that stands under `key`.
     pub(super) fn texts(&self, key: &str, value: &'t Spanned<DeValue<'t>>) -> Vec<At<&'t str>> {
         let Some(array) = value.get_ref().as_array() else {

@@ -327,6 +327,7 @@ fn with(lines: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table is read row by row")]
 fn a_condition_that_makes_no_sense_is_an_error_with_its_line() {
     for (lines, said) in [
         (
@@ -354,6 +355,28 @@ fn a_condition_that_makes_no_sense_is_an_error_with_its_line() {
             "is not a regular expression",
         ),
         ("[tools.\"t/echo\"]\narguments.\"/a\" = { glob = \"[\" }", "is not a glob"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { glob = \"*://[\" }", "is not a glob"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { url = {} }", "needs a host"),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\" = { url = { host = \"a/b\" } }",
+            "a host that is none",
+        ),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\".url = { host = \"a\", port = 1 }",
+            "unknown key `port`",
+        ),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\" = { equals = 9007199254740993 }",
+            "no value is certainly equal to 9007199254740993",
+        ),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\" = { in = [1, -9007199254740993] }",
+            "no value is certainly equal to -9007199254740993",
+        ),
+        (
+            "[tools.\"t/echo\"]\narguments.\"/a\" = { min = 2, max = 1 }",
+            "no number is at least 2 and at most 1",
+        ),
         ("[tools.\"t/echo\"]\narguments.\"/a\" = { absent = false }", "true, or left out"),
         (
             "[tools.\"t/echo\"]\narguments.\"/a\" = { absent = true, max = 1 }",
@@ -373,6 +396,41 @@ fn a_condition_that_makes_no_sense_is_an_error_with_its_line() {
         let found = with(lines);
         assert!(found.contains(said), "{lines}: {found}");
         assert!(!found.contains("gateway.toml:1:1"), "{lines}: {found}");
+    }
+}
+
+#[test]
+fn a_condition_that_there_is_a_better_one_for_is_advised_on() {
+    let advice = |condition: &str| {
+        let text = format!("[tools.\"t/echo\"]\narguments.\"/a\" = {condition}");
+        let token = token("").replace("\"never\"", "2999-01-01");
+        let config = read(&format!("{UPSTREAM}{token}{text}")).unwrap();
+        assert_eq!(
+            config.warnings.without_advice().to_string(),
+            "",
+            "{condition}: no word at the start"
+        );
+        config.warnings.to_string()
+    };
+    for (condition, said) in [
+        ("{ max = 1 }", "`max` without `min`: -1 passes"),
+        ("{ min = 1 }", "`min` without `max`"),
+        ("{ not_in = [\"urgent\"] }", "write `in`"),
+        ("{ glob = \"https://*.example.com/**\" }", "write url ="),
+        ("{ equals = \"null\" }", "some servers take \"null\""),
+        ("{ in = [\"a\", \"[1]\"] }", "some servers take \"[1]\""),
+    ] {
+        assert!(advice(condition).contains(said), "{condition}: {}", advice(condition));
+    }
+    for condition in [
+        "{ min = 1, max = 2 }",
+        "{ not_in = [7] }",
+        "{ glob = \"*.md\" }",
+        "{ url = { host = \"*.example.com\" } }",
+        "{ url = { scheme = [\"https\", \"wss\"], host = [\"a:8443\"], path = \"/v1/*\" } }",
+        "{ in = [\"low\"] }",
+    ] {
+        assert_eq!(advice(condition), "", "{condition}");
     }
 }
 

@@ -3,15 +3,24 @@
 //! A condition that cannot be evaluated with certainty does not hold: a value that is missing, of
 //! another type, in a place that servers may find differently, or too long.
 
+mod declared;
 mod find;
+mod number;
 pub mod shown;
 mod test;
+mod text;
+mod url;
 
 use std::fmt;
 
+pub use self::declared::Declared;
 pub use self::test::{BadTest, Literal, Test};
+pub use self::url::UrlTest;
 
 use self::find::{Found, find};
+use self::number::Scope;
+use self::test::About;
+use super::names::folded_name;
 use super::pattern::Pattern;
 use super::rule::Rule;
 use super::token::UnixSeconds;
@@ -28,11 +37,21 @@ struct Segment {
     name: String,
     /// Alike for all names that readers may take for this one.
     hint: u64,
+    /// The same of this name joined with those that follow: `filter.org`, `filter[org]`.
+    joined: Vec<u64>,
     /// The position in an array that it can be.
     index: Option<usize>,
 }
 
-/// A number that is the same for names that differ in case, blanks and marks only (FNV-1a).
+impl Segment {
+    /// True where a name with this hint may be taken for this one, or for the way on from it.
+    fn is_like(&self, hint: u64) -> bool {
+        self.hint == hint || self.joined.contains(&hint)
+    }
+}
+
+/// A number that is the same for names that some reader takes for one another (FNV-1a over the
+/// folded name). Others that have it by chance are refused for nothing, and harm nobody.
 fn hint(name: &str) -> u64 {
     const PRIME: u64 = 0x0100_0000_01b3;
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
@@ -41,10 +60,7 @@ fn hint(name: &str) -> u64 {
         let bytes = name.bytes().filter(u8::is_ascii_alphanumeric);
         return bytes.fold(start, |hash, byte| mix(hash, byte.to_ascii_lowercase()));
     }
-    let folded = name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-    folded
-        .filter(|c| c.is_alphanumeric())
-        .fold(start, |hash, c| c.encode_utf8(&mut [0; 4]).bytes().fold(hash, mix))
+    folded_name(name).bytes().fold(start, mix)
 }
 
 impl Pointer {
@@ -58,9 +74,16 @@ impl Pointer {
             let is_index = name == "0"
                 || (!name.starts_with('0') && name.bytes().all(|digit| digit.is_ascii_digit()));
             let index = name.parse().ok().filter(|_| is_index);
-            is_escaped_well.then(|| Segment { hint: hint(&name), name, index })
+            let (hint, joined) = (hint(&name), Vec::new());
+            is_escaped_well.then_some(Segment { name, hint, joined, index })
         };
-        let segments = text.strip_prefix('/')?.split('/').map(segment).collect::<Option<_>>()?;
+        let segments = text.strip_prefix('/')?.split('/').map(segment);
+        let mut segments = segments.collect::<Option<Vec<_>>>()?;
+        let names: Vec<String> = segments.iter().map(|segment| segment.name.clone()).collect();
+        for (from, segment) in segments.iter_mut().enumerate() {
+            let ways = (from + 2..=names.len()).filter_map(|to| names.get(from..to));
+            segment.joined = ways.map(|way| hint(&way.concat())).collect();
+        }
         Some(Self { text: text.to_owned(), segments })
     }
 
@@ -157,14 +180,18 @@ impl<'w> When {
     }
 
     /// Every condition of `all`, evaluated in one pass over the arguments.
-    pub(super) fn check(all: &[&'w Self], call: &Call<'w>) -> Vec<Checked<'w>> {
+    pub(super) fn check(
+        all: &[&'w Self],
+        call: &Call<'w>,
+        declared: Declared<'_>,
+    ) -> Vec<Checked<'w>> {
         let each = || all.iter().flat_map(|when| when.conditions.iter().map(move |c| (*when, c)));
         let pointers: Vec<&Pointer> = each().map(|(_, condition)| &condition.pointer).collect();
-        let found = find(call.arguments, &pointers);
+        let found = find(call.arguments, &pointers, declared);
         let check = |((when, condition), found): ((&'w Self, &'w Condition), Found<'w>)| Checked {
             when,
             condition,
-            holds: condition.holds(found, call),
+            holds: condition.holds(found, call, declared),
             found,
         };
         each().zip(found).map(check).collect()
@@ -172,12 +199,19 @@ impl<'w> When {
 }
 
 impl Condition {
-    fn holds(&self, found: Found<'_>, call: &Call<'_>) -> bool {
+    fn holds(&self, found: Found<'_>, call: &Call<'_>, declared: Declared<'_>) -> bool {
         match found {
             Found::Absent => self.is_optional || self.tests.contains(&Test::Absent),
             Found::Unclear | Found::Null => false,
             found => {
-                !self.tests.is_empty() && self.tests.iter().all(|test| test.holds(found, call))
+                let segments = self.pointer.segments.iter();
+                let declared = segments.fold(declared, |declared, s| declared.at(&s.name));
+                let about = About {
+                    call,
+                    scope: Scope::of(&self.tests),
+                    is_plain_text: declared.is_plain_text(),
+                };
+                !self.tests.is_empty() && self.tests.iter().all(|test| test.holds(found, &about))
             }
         }
     }

@@ -48,6 +48,47 @@ impl Decimal {
         Self::parse(&format!("{double:e}"))
     }
 
+    /// A whole number.
+    #[must_use]
+    pub fn from_whole(number: i128) -> Self {
+        // Every whole number is spelled like one of JSON.
+        let zero = Self { is_negative: false, digits: Vec::new(), exponent: 0 };
+        Self::parse(&number.to_string()).unwrap_or(zero)
+    }
+
+    /// True for a number without a fraction.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        i64::try_from(self.digits.len()).is_ok_and(|len| len <= self.exponent)
+            || self.digits.is_empty()
+    }
+
+    /// The largest whole number that is not above it; `None` where that has more than 38 digits.
+    #[must_use]
+    pub fn floor(&self) -> Option<i128> {
+        let whole = self.toward_zero()?;
+        Some(if self.is_negative && !self.is_whole() { whole - 1 } else { whole })
+    }
+
+    /// The smallest whole number that is not below it; `None` where that has more than 38 digits.
+    #[must_use]
+    pub fn ceil(&self) -> Option<i128> {
+        let whole = self.toward_zero()?;
+        Some(if self.is_negative || self.is_whole() { whole } else { whole + 1 })
+    }
+
+    fn toward_zero(&self) -> Option<i128> {
+        const MAX_DIGITS: i64 = 38;
+        if self.exponent > MAX_DIGITS {
+            return None;
+        }
+        let len = usize::try_from(self.exponent).unwrap_or_default();
+        let digits = self.digits.iter().copied().chain(std::iter::repeat(b'0')).take(len);
+        let magnitude =
+            digits.fold(0, |number: i128, digit| number * 10 + i128::from(digit - b'0'));
+        Some(if self.is_negative { -magnitude } else { magnitude })
+    }
+
     fn magnitude(&self, other: &Self) -> Ordering {
         match (self.digits.is_empty(), other.digits.is_empty()) {
             (false, false) => {
@@ -128,6 +169,29 @@ mod tests {
                 assert_eq!(number(text), number(same[0]), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_number_lies_between_its_whole_neighbours() {
+        for (text, floor, ceil, is_whole) in [
+            ("0", 0, 0, true),
+            ("7", 7, 7, true),
+            ("-7", -7, -7, true),
+            ("7.5", 7, 8, false),
+            ("-7.5", -8, -7, false),
+            ("0.4", 0, 1, false),
+            ("-0.4", -1, 0, false),
+            ("1e-400", 0, 1, false),
+            ("1e3", 1000, 1000, true),
+            ("12.30e1", 123, 123, true),
+            ("1e37", 10_i128.pow(37), 10_i128.pow(37), true),
+        ] {
+            let number = number(text);
+            assert_eq!((number.floor(), number.ceil()), (Some(floor), Some(ceil)), "{text}");
+            assert_eq!(number.is_whole(), is_whole, "{text}");
+            assert_eq!(Decimal::from_whole(floor) == number, is_whole, "{text}");
+        }
+        assert_eq!(number("1e300").floor(), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub use definition::{BadDefinition, Definition};
 
+use super::argument::Declared;
 use super::permission::Permission;
 
 /// How a tool differs from what was approved.
@@ -189,6 +190,14 @@ impl Pins {
     /// The approved tools.
     pub fn tools(&self) -> impl Iterator<Item = (&str, &Definition)> {
         self.tools.iter().map(|(name, pin)| (name.as_str(), &pin.definition))
+    }
+
+    /// What the approved schema of this tool's arguments declares.
+    #[must_use]
+    pub fn declared(&self, tool: &str) -> Declared<'_> {
+        let pin = self.tools.get(tool);
+        let schema = pin.and_then(|pin| pin.definition.members().get("inputSchema"));
+        schema.map(Declared::new).unwrap_or_default()
     }
 
     /// What is done about changes.

@@ -15,6 +15,7 @@ mod template;
 use std::cell::OnceCell;
 
 pub use self::pattern::{BadUriPattern, UriPattern};
+pub(super) use self::plain::is_dots;
 
 use self::parts::Parts;
 use self::reading::Reading;
@@ -36,6 +37,15 @@ impl Resource {
     pub(super) fn new(uri: &str) -> Self {
         let (is_plain, readings) = (OnceCell::new(), OnceCell::new());
         Self { text: uri.to_owned(), is_plain, example: None, readings }
+    }
+
+    /// A URL whose query and fragment are free, where libraries of WHATWG URL leave the whole as it
+    /// is.
+    pub(super) fn of_url(url: &str) -> Self {
+        let end = url.find(['?', '#']).unwrap_or(url.len());
+        let front = url.get(..end).unwrap_or_default();
+        let is_plain = plain::is_canonical(url) && plain::is_plain(front);
+        Self { is_plain: OnceCell::from(is_plain), ..Self::new(front) }
     }
 
     /// The resources of a URI template (RFC 6570). One that cannot be read is reached by nothing.

@@ -27,6 +27,7 @@ mod lists;
 mod mtls;
 mod observability;
 mod pins;
+mod readers;
 mod reload;
 mod rmcp;
 mod rmcp_tasks;

@@ -1,9 +1,12 @@
 //! Finds single values in the arguments of a call, in one pass and without a tree of them.
 
 use crate::core::json::{Event, Scanner, Str, Token};
-use crate::core::names::looks_like;
 
+use super::declared::Declared;
 use super::{Pointer, hint};
+
+/// Names that change an object's kind for readers in JavaScript, however deep they stand.
+const PROTOTYPES: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
 /// What stands where a pointer points.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,13 +29,19 @@ pub(super) enum Found<'a> {
     Unclear,
 }
 
-/// The value at each of `pointers` in `arguments`, a JSON text that was read strictly before.
-pub(super) fn find<'a>(arguments: Option<&'a str>, pointers: &[&Pointer]) -> Vec<Found<'a>> {
+/// The value at each of `pointers` in `arguments`, a JSON text that was read strictly before. A
+/// name that is `declared` is never taken for another.
+pub(super) fn find<'a>(
+    arguments: Option<&'a str>,
+    pointers: &[&Pointer],
+    declared: Declared<'_>,
+) -> Vec<Found<'a>> {
     let Some(text) = arguments else {
         return vec![Found::Absent; pointers.len()];
     };
     let mut search = Search {
         pointers,
+        declared,
         reached: vec![0; pointers.len()],
         found: vec![Found::Absent; pointers.len()],
         indices: Vec::with_capacity(8),
@@ -49,6 +58,7 @@ pub(super) fn find<'a>(arguments: Option<&'a str>, pointers: &[&Pointer]) -> Vec
 
 struct Search<'p, 'a> {
     pointers: &'p [&'p Pointer],
+    declared: Declared<'p>,
     /// How many segments of each pointer lead to the innermost open container, at most.
     reached: Vec<usize>,
     found: Vec<Found<'a>>,
@@ -68,6 +78,9 @@ impl<'a> Search<'_, 'a> {
             *next - 1
         });
         let hint = event.key.as_deref().map(hint);
+        if event.key.as_deref().is_some_and(|key| self.changes_kind(key)) {
+            self.found.fill(Found::Unclear);
+        }
         let all = self.pointers.iter().zip(&mut self.reached).zip(&mut self.found);
         for ((pointer, reached), found) in all {
             if depth == 0 {
@@ -90,10 +103,11 @@ impl<'a> Search<'_, 'a> {
                 continue;
             };
             match event.key.as_deref() {
-                Some(_) if hint != Some(segment.hint) => continue,
                 Some(key) if key == segment.name => {}
                 Some(key) => {
-                    if looks_like(key, &segment.name) {
+                    if hint.is_some_and(|hint| segment.is_like(hint))
+                        && !declared_at(self.declared, pointer, depth).has(key)
+                    {
                         *found = Found::Unclear;
                     }
                     continue;
@@ -113,6 +127,18 @@ impl<'a> Search<'_, 'a> {
     }
 }
 
+impl Search<'_, '_> {
+    fn changes_kind(&self, key: &str) -> bool {
+        PROTOTYPES.contains(&key) && (key == "__proto__" || !self.declared.mentions(key))
+    }
+}
+
+/// What is declared of the object that holds the segment of `pointer` at this depth.
+fn declared_at<'s>(declared: Declared<'s>, pointer: &Pointer, depth: usize) -> Declared<'s> {
+    let way = pointer.segments.iter().take(depth - 1);
+    way.fold(declared, |declared, segment| declared.at(&segment.name))
+}
+
 /// What is found with a token that lies on the way of a pointer. `next` is the index that the
 /// pointer's next segment can be, where it goes on.
 fn at(token: Token<'_>, next: Option<Option<usize>>) -> Found<'_> {
@@ -129,74 +155,4 @@ fn at(token: Token<'_>, next: Option<Option<usize>>) -> Found<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found<'a>(text: &'a str, pointer: &str) -> Found<'a> {
-        find(Some(text), &[&Pointer::parse(pointer).unwrap()])[0]
-    }
-
-    #[test]
-    fn a_pointer_finds_its_value_and_no_other() {
-        let text = r#"{"b":{"a":9,"c":[]},"a":1,"c":{"b":{"a":[1,{"a":true},"x"]}},"":null,
-            "a/b":false,"m~n":{}, "d":[[1,2],[3]]}"#;
-        for (pointer, expected) in [
-            ("/a", Found::Number("1")),
-            ("/b/a", Found::Number("9")),
-            ("/b", Found::Object),
-            ("/b/c", Found::Array { items: 0 }),
-            ("/c/b/a", Found::Array { items: 3 }),
-            ("/c/b/a/0", Found::Number("1")),
-            ("/c/b/a/1/a", Found::Bool(true)),
-            ("/c/b/a/3", Found::Absent),
-            ("/d", Found::Array { items: 2 }),
-            ("/d/1/0", Found::Number("3")),
-            ("/d/0/2", Found::Absent),
-            ("/", Found::Null),
-            ("/a~1b", Found::Bool(false)),
-            ("/m~0n", Found::Object),
-            ("/x", Found::Absent),
-            ("/x/y", Found::Absent),
-            ("/b/x", Found::Absent),
-            ("/c/a", Found::Absent),
-            ("/d/00", Found::Unclear),
-        ] {
-            assert_eq!(found(text, pointer), expected, "{pointer}");
-        }
-        assert_eq!(find(None, &[&Pointer::parse("/a").unwrap()]), [Found::Absent]);
-    }
-
-    #[test]
-    fn what_a_lenient_server_may_find_elsewhere_is_unclear() {
-        for (text, pointer) in [
-            (r#"{"Priority":"urgent"}"#, "/priority"),
-            (r#"{"priority":"low","PRIORITY":"urgent"}"#, "/priority"),
-            (r#"{"PRIORITY":"urgent","priority":"low"}"#, "/priority"),
-            (r#"{"priority ":"urgent"}"#, "/priority"),
-            (r#"{"filter":"{\"org\":\"other\"}"}"#, "/filter/org"),
-            (r#"{"filter":null}"#, "/filter/org"),
-            (r#"{"filter":[{"org":"other"}]}"#, "/filter/org"),
-            (r#"{"filter":{"Org":"other"}}"#, "/filter/org"),
-            (r#"{"FILTER":{"org":"other"}}"#, "/filter/org"),
-            (r#""{}""#, "/a"),
-            ("[1]", "/0"),
-            ("null", "/a"),
-            ("{", "/a"),
-        ] {
-            assert_eq!(found(text, pointer), Found::Unclear, "{text} {pointer}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_is_escaped_is_the_name() {
-        assert_eq!(found(r#"{"\u0061":1}"#, "/a"), Found::Number("1"));
-    }
-
-    #[test]
-    fn pointers_are_found_in_one_pass() {
-        let pointers = ["/a", "/b/c", "/d"].map(|text| Pointer::parse(text).unwrap());
-        let pointers: Vec<&Pointer> = pointers.iter().collect();
-        let found = find(Some(r#"{"d":[1],"b":{"c":2},"a":3}"#), &pointers);
-        assert_eq!(found, [Found::Number("3"), Found::Number("2"), Found::Array { items: 1 }]);
-    }
-}
+mod tests;

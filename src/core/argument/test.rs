@@ -5,8 +5,11 @@ use std::fmt;
 use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 
-use super::{Call, Found};
+use super::number::Scope;
+use super::text::{is_doubtful_path, is_parsed, may_be_word, stands_for_words};
+use super::{Call, Found, UrlTest};
 use crate::core::decimal::Decimal;
+use crate::core::resource::{Resource, UriPattern};
 
 /// Longest text in bytes that a glob or a regular expression is tried on; longer ones match none,
 /// so that no call can keep the gateway busy.
@@ -42,18 +45,20 @@ pub enum Test {
     /// The caller's user.
     EqualsUser,
     /// A string that matches as a whole: `*` stays within a segment of a path, `**` crosses them.
-    Glob(GlobMatcher),
+    Glob(GlobTest),
     /// One of these.
     In(Vec<Literal>),
     /// At most this number.
     Max(Decimal, String),
     /// An array of at most this many items.
     MaxItems(usize),
-    /// A string of at most this many characters.
+    /// A string of at most this many characters, those beyond the first 65,536 of Unicode (many
+    /// emoji) counted twice, as Java, JavaScript and C# do.
     MaxLength(usize),
     /// At least this number.
     Min(Decimal, String),
-    /// Of the type of these, and none of them, whatever its case and the blanks around it.
+    /// Of the type of these, and none of them to any reader: in any case and form, as a list of
+    /// words, as the number of a word.
     NotIn(Vec<Literal>),
     /// A string that matches as a whole.
     Regex {
@@ -62,6 +67,55 @@ pub enum Test {
         /// As it was written.
         text: String,
     },
+    /// A URL.
+    Url(UrlTest),
+}
+
+/// A pattern of a whole text.
+#[derive(Debug)]
+pub enum GlobTest {
+    /// Of a path, or of any other text.
+    Path(GlobMatcher),
+    /// Of a URL, which is compared part by part.
+    Url(UriPattern, String),
+}
+
+impl GlobTest {
+    /// True for a pattern of URLs.
+    #[must_use]
+    pub fn is_of_urls(&self) -> bool {
+        matches!(self, Self::Url(..))
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Path(glob) => glob.glob().glob(),
+            Self::Url(_, text) => text,
+        }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Path(glob) => !is_doubtful_path(text, glob.glob().glob()) && glob.is_match(text),
+            Self::Url(pattern, _) => pattern.matches(&Resource::new(text)),
+        }
+    }
+}
+
+/// What is known of a value beside the value itself.
+pub(super) struct About<'a> {
+    pub(super) call: &'a Call<'a>,
+    /// Of all numbers that are asked of it.
+    pub(super) scope: Scope,
+    /// The approved schema says that it is a text, and nothing else.
+    pub(super) is_plain_text: bool,
+}
+
+impl About<'_> {
+    /// True for a text of a bearable length that no reader takes for anything else.
+    fn is_text(&self, text: &str) -> bool {
+        text.len() <= MAX_MATCHED && (self.is_plain_text || !is_parsed(text))
+    }
 }
 
 impl Test {
@@ -70,12 +124,17 @@ impl Test {
     /// # Errors
     /// [`BadTest`] with the reason.
     pub fn glob(text: &str) -> Result<Self, BadTest> {
+        if text.contains("://") {
+            let pattern = UriPattern::parse(text).map_err(|why| BadTest(why.to_string()))?;
+            return Ok(Self::Glob(GlobTest::Url(pattern, text.to_owned())));
+        }
         let glob = GlobBuilder::new(text).literal_separator(true).build();
-        glob.map(|glob| Self::Glob(glob.compile_matcher()))
+        glob.map(|glob| Self::Glob(GlobTest::Path(glob.compile_matcher())))
             .map_err(|error| BadTest(format!("is not a glob: {}", error.kind())))
     }
 
-    /// A regular expression, which takes linear time.
+    /// A regular expression, which takes linear time. `\\d`, `\\w`, `\\s` and `\\b` are about ASCII,
+    /// as in the languages that most servers are written in.
     ///
     /// # Errors
     /// [`BadTest`] with the reason.
@@ -93,54 +152,95 @@ impl Test {
         };
         // By itself first, so that it cannot close the group that it is put in.
         build(text)?;
-        let whole = build(&format!(r"\A(?:{text})\z"))?;
+        let whole = build(&format!(r"\A(?:{})\z", in_ascii(text)))?;
         Ok(Self::Regex { whole, text: text.to_owned() })
     }
 
-    pub(super) fn holds(&self, found: Found<'_>, call: &Call<'_>) -> bool {
+    pub(super) fn holds(&self, found: Found<'_>, about: &About<'_>) -> bool {
         match (self, found) {
             (Self::Absent, found) => found == Found::Absent,
             (Self::Equals(wanted), found) => wanted.equals(found),
-            (Self::EqualsOrganization, Found::Text(text)) => text.decode() == call.organization,
-            (Self::EqualsUser, Found::Text(text)) => text.decode() == call.user,
-            (Self::Glob(glob), Found::Text(text)) => {
-                let text = text.decode();
-                let climbs = text.split(['/', '\\']).any(|segment| segment == "..");
-                text.len() <= MAX_MATCHED && !climbs && glob.is_match(text.as_ref())
+            (Self::EqualsOrganization, Found::Text(text)) => {
+                text.decode() == about.call.organization
             }
+            (Self::EqualsUser, Found::Text(text)) => text.decode() == about.call.user,
             (Self::In(wanted), found) => wanted.iter().any(|wanted| wanted.equals(found)),
-            (Self::Max(most, _), Found::Number(text)) => every_reading(text, |n| n <= most),
-            (Self::Min(least, _), Found::Number(text)) => every_reading(text, |n| n >= least),
+            (Self::Max(most, _), Found::Number(text)) => {
+                about.scope.every_reading(text, |n| n <= most)
+            }
+            (Self::Min(least, _), Found::Number(text)) => {
+                about.scope.every_reading(text, |n| n >= least)
+            }
             (Self::MaxItems(most), Found::Array { items }) => items <= *most,
-            (Self::MaxLength(most), Found::Text(text)) => text.decode().chars().count() <= *most,
             (Self::NotIn(unwanted), found) => {
                 unwanted.iter().any(|unwanted| unwanted.is_comparable(found))
-                    && !unwanted.iter().any(|unwanted| unwanted.may_be(found))
+                    && !unwanted.iter().any(|unwanted| unwanted.may_be(found, about))
             }
-            (Self::Regex { whole, .. }, Found::Text(text)) => {
-                let text = text.decode();
-                text.len() <= MAX_MATCHED && whole.is_match(&text)
+            (_, Found::Text(text)) => self.holds_for_text(&text.decode(), about),
+            _ => false,
+        }
+    }
+
+    fn holds_for_text(&self, text: &str, about: &About<'_>) -> bool {
+        match self {
+            Self::Glob(glob) => about.is_text(text) && glob.matches(text),
+            Self::MaxLength(most) => {
+                (about.is_plain_text || !is_parsed(text)) && text.encode_utf16().count() <= *most
             }
+            Self::Regex { whole, text: written } => {
+                let is_folded = |c: char| FOLDED.contains(&c) && !written.contains(c);
+                about.is_text(text) && !text.contains(is_folded) && whole.is_match(text)
+            }
+            Self::Url(url) => about.is_text(text) && url.holds(text),
             _ => false,
         }
     }
 }
 
-/// Whether `holds` for the number itself and for what a reader makes of it who knows doubles only.
-fn every_reading(text: &str, holds: impl Fn(&Decimal) -> bool) -> bool {
+/// Letters beyond ASCII that are one with `s` and `k` where case does not count.
+const FOLDED: [char; 2] = ['\u{17f}', '\u{212a}'];
+
+/// A regular expression with its classes spelled in ASCII.
+fn in_ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('d') => out.push_str("[0-9]"),
+            Some('D') => out.push_str("[^0-9]"),
+            Some('w') => out.push_str("[0-9A-Za-z_]"),
+            Some('W') => out.push_str("[^0-9A-Za-z_]"),
+            Some('s') => out.push_str(r"[\t\n\x0B\f\r ]"),
+            Some('S') => out.push_str(r"[^\t\n\x0B\f\r ]"),
+            // Between two characters as before; a word is one of ASCII.
+            Some('b') if !chars.as_str().starts_with('{') => out.push_str(r"(?-u:\b)"),
+            other => {
+                out.push(c);
+                out.extend(other);
+            }
+        }
+    }
+    out
+}
+
+/// True for the number itself and for what a reader makes of it who knows doubles only.
+fn is_exactly(text: &str, wanted: &Decimal) -> bool {
     // Whole numbers of so many digits are doubles.
     if text.len() <= 15 && !text.contains(['.', 'e', 'E']) {
-        return Decimal::parse(text).as_ref().is_some_and(&holds);
+        return Decimal::parse(text).as_ref() == Some(wanted);
     }
-    let readings = [Decimal::parse(text), Decimal::rounded(text)];
-    readings.iter().all(|number| number.as_ref().is_some_and(&holds))
+    [Decimal::parse(text), Decimal::rounded(text)].iter().all(|n| n.as_ref() == Some(wanted))
 }
 
 impl Literal {
     fn equals(&self, found: Found<'_>) -> bool {
         match (self, found) {
             (Self::Bool(wanted), Found::Bool(value)) => *wanted == value,
-            (Self::Number(wanted, _), Found::Number(text)) => every_reading(text, |n| n == wanted),
+            (Self::Number(wanted, _), Found::Number(text)) => is_exactly(text, wanted),
             (Self::Text(wanted), Found::Text(text)) => text.decode() == wanted.as_str(),
             _ => false,
         }
@@ -155,22 +255,36 @@ impl Literal {
         )
     }
 
-    /// Whether some server takes the value for this one.
-    fn may_be(&self, found: Found<'_>) -> bool {
+    /// True where some reader takes the value for this one.
+    fn may_be(&self, found: Found<'_>, about: &About<'_>) -> bool {
         match (self, found) {
             (Self::Number(unwanted, _), Found::Number(text)) => {
-                !every_reading(text, |n| n != unwanted)
+                !about.scope.every_reading(text, |n| n != unwanted)
             }
             (Self::Text(unwanted), Found::Text(text)) => {
-                folded(&text.decode()).eq(folded(unwanted))
+                let text = text.decode();
+                may_be_word(&text, unwanted)
+                    || (!about.is_plain_text && (is_parsed(&text) || stands_for_words(&text)))
             }
             _ => self.equals(found),
         }
     }
-}
 
-fn folded(text: &str) -> impl Iterator<Item = char> {
-    text.trim().chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+    /// True for a text that some reader takes for something else; see the values that fail.
+    #[must_use]
+    pub fn is_parsed(&self) -> bool {
+        matches!(self, Self::Text(text) if is_parsed(text))
+    }
+
+    /// True for a number that a reader who knows doubles only cannot tell from its neighbours, so
+    /// that nothing is certainly equal to it.
+    #[must_use]
+    pub fn is_between_doubles(&self) -> bool {
+        match self {
+            Self::Number(number, text) => Decimal::rounded(text).as_ref() != Some(number),
+            Self::Bool(_) | Self::Text(_) => false,
+        }
+    }
 }
 
 impl PartialEq for Test {
@@ -201,7 +315,7 @@ impl fmt::Display for Test {
             Self::Equals(literal) => write!(f, "= {literal}"),
             Self::EqualsOrganization => f.write_str("= the caller's organization"),
             Self::EqualsUser => f.write_str("= the caller's user"),
-            Self::Glob(glob) => write!(f, "like \"{}\"", glob.glob().glob().escape_debug()),
+            Self::Glob(glob) => write!(f, "like \"{}\"", glob.text().escape_debug()),
             Self::In(literals) => list(f, "in", literals),
             Self::Max(_, text) => write!(f, "<= {text}"),
             Self::MaxItems(most) => write!(f, "of at most {most} items"),
@@ -209,141 +323,10 @@ impl fmt::Display for Test {
             Self::Min(_, text) => write!(f, ">= {text}"),
             Self::NotIn(literals) => list(f, "not in", literals),
             Self::Regex { text, .. } => write!(f, "matching \"{}\"", text.escape_debug()),
+            Self::Url(url) => write!(f, "{url}"),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::argument::Pointer;
-    use crate::core::argument::find::find;
-
-    /// Whether the test holds for `/v` of the arguments.
-    fn holds(test: &Test, value: &str) -> bool {
-        let text = format!(r#"{{"v":{value}}}"#);
-        let found = find(Some(&text), &[&Pointer::parse("/v").unwrap()])[0];
-        test.holds(
-            found,
-            &Call { arguments: None, user: "alice", organization: "acme", facts: &[] },
-        )
-    }
-
-    fn text(text: &str) -> Literal {
-        Literal::Text(text.to_owned())
-    }
-
-    fn number(text: &str) -> Literal {
-        Literal::Number(Decimal::parse(text).unwrap(), text.to_owned())
-    }
-
-    fn check(test: &Test, good: &[&str], bad: &[&str]) {
-        for value in good {
-            assert!(holds(test, value), "{test}: {value}");
-        }
-        for value in bad {
-            assert!(!holds(test, value), "{test}: {value}");
-        }
-    }
-
-    #[test]
-    fn a_value_of_another_type_never_holds() {
-        let everything = ["null", "{}", "[]", "[\"low\"]", "{\"low\":1}"];
-        for test in [
-            Test::Equals(text("low")),
-            Test::In(vec![text("low")]),
-            Test::NotIn(vec![text("low")]),
-            Test::Glob(GlobBuilder::new("**").build().unwrap().compile_matcher()),
-            Test::regex(".*").unwrap(),
-            Test::Min(Decimal::parse("-1").unwrap(), "-1".into()),
-            Test::Max(Decimal::parse("1").unwrap(), "1".into()),
-            Test::MaxLength(1 << 20),
-            Test::EqualsUser,
-            Test::EqualsOrganization,
-        ] {
-            check(&test, &[], &everything);
-        }
-        check(&Test::MaxItems(9), &["[]", "[1]"], &["null", "{}", "\"\"", "1", "true"]);
-        check(&Test::Absent, &[], &["null", "{}", "\"\"", "1", "true", "[]"]);
-    }
-
-    #[test]
-    fn equality_is_of_worth_and_type() {
-        check(
-            &Test::Equals(text("low")),
-            &[r#""low""#, r#""\u006cow""#],
-            &[r#""Low""#, r#""low ""#, r#""""#, "1"],
-        );
-        check(&Test::Equals(number("1")), &["1", "1.0", "1e0"], &["\"1\"", "2", "true", "1.1"]);
-        check(&Test::Equals(Literal::Bool(true)), &["true"], &["false", "1", "\"true\""]);
-        let several = Test::In(vec![text("low"), number("7"), Literal::Bool(false)]);
-        check(&several, &[r#""low""#, "7", "false"], &["true", "8", r#""7""#]);
-    }
-
-    #[test]
-    fn a_number_holds_in_every_reading_or_not() {
-        let most = |text: &str| Test::Max(Decimal::parse(text).unwrap(), text.to_owned());
-        let least = |text: &str| Test::Min(Decimal::parse(text).unwrap(), text.to_owned());
-        check(&most("100"), &["100", "-1e9", "99.9"], &["100.0000000000000000000001", "1e400"]);
-        check(&least("0"), &["0", "-0", "1e-400"], &["-1", "-1e-400", "1e400"]);
-        // As a double, the one more is rounded away.
-        check(
-            &Test::Equals(number("9007199254740992")),
-            &["9007199254740992"],
-            &["9007199254740993"],
-        );
-        check(&Test::NotIn(vec![number("0")]), &["1"], &["0", "0.0", "1e-400", "\"1\""]);
-    }
-
-    #[test]
-    fn what_must_not_be_is_found_in_other_spellings_too() {
-        check(
-            &Test::NotIn(vec![text("urgent"), text("Straße")]),
-            &[r#""low""#, r#""urgently""#],
-            &[r#""urgent""#, r#""URGENT""#, r#"" Urgent\n""#, r#""STRASSE""#, "1", "null"],
-        );
-    }
-
-    #[test]
-    fn a_glob_and_a_regex_match_the_whole_of_a_text() {
-        check(
-            &Test::glob("/docs/*.md").unwrap(),
-            &[r#""/docs/a.md""#],
-            &[r#""/docs/a/b.md""#, r#""/docs/a.md.exe""#, r#""x/docs/a.md""#, r#""/docs/../a.md""#],
-        );
-        check(
-            &Test::glob("/docs/**").unwrap(),
-            &[r#""/docs/a/b""#],
-            &[r#""/docs/../etc""#, r#""/docs/..\\etc""#, r#""/doc""#],
-        );
-        check(
-            &Test::regex("[A-Z]+-[0-9]+").unwrap(),
-            &[r#""TCK-1""#],
-            &[r#""xTCK-1""#, r#""TCK-1x""#, r#""TCK-1\n""#, r#""""#],
-        );
-        check(&Test::regex("a|b").unwrap(), &[r#""a""#], &[r#""ac""#, r#""cb""#]);
-        let long = format!("\"{}\"", "a".repeat(MAX_MATCHED + 1));
-        check(&Test::regex("a*").unwrap(), &[&long.replacen('a', "", 1)], &[&long]);
-        check(&Test::glob("*").unwrap(), &[&long.replacen('a', "", 1)], &[&long]);
-    }
-
-    #[test]
-    fn a_regex_is_bounded_and_cannot_leave_its_group() {
-        for bad in ["a{1000}{1000}", "a)|(?:b", "[", r"(a)\1", &"(".repeat(200)] {
-            assert!(Test::regex(bad).is_err(), "{bad}");
-        }
-        assert!(Test::glob("[").is_err());
-    }
-
-    #[test]
-    fn lengths_are_counted_in_characters_and_items() {
-        check(&Test::MaxLength(2), &[r#""""#, r#""éé""#, r#""\u00e9a""#], &[r#""abc""#]);
-        check(&Test::MaxItems(2), &["[1,[2,3,4]]"], &["[1,2,3]"]);
-    }
-
-    #[test]
-    fn a_caller_is_compared_exactly() {
-        check(&Test::EqualsUser, &[r#""alice""#], &[r#""Alice""#, r#""acme""#, r#""""#]);
-        check(&Test::EqualsOrganization, &[r#""acme""#], &[r#""alice""#, r#""globex""#]);
-    }
-}
+mod tests;

@@ -180,7 +180,9 @@ impl<'w> Weighing<'w> {
         }
         let is_tried_out = role.is_some_and(|role| role.is_tried_out(now));
         let is_enforced = |checked: &Checked<'_>| !is_tried_out && checked.is_enforced(now);
-        let checked = When::check(&covering, call);
+        let pins = self.question.pins;
+        let declared = pins.map(|pins| pins.declared(self.question.target.name));
+        let checked = When::check(&covering, call, declared.unwrap_or_default());
         for one in &checked {
             trace.step(|| Step::condition(one, is_enforced(one)));
         }

@@ -114,10 +114,7 @@ impl UriPattern {
             true => parts.filter_map(Result::ok).collect(),
             false => parts.collect::<Result<Vec<_>, _>>()?,
         };
-        let allows = match is_literal {
-            true => Vec::new(),
-            false => parts.iter().map(Written::allow).collect::<Result<_, _>>()?,
-        };
+        let allows = parts.iter().map(Written::allow).collect::<Result<_, _>>()?;
         let denies = parts.iter().map(Written::deny).collect::<Result<_, _>>()?;
         Ok(Self { text: text.to_owned(), is_literal, allows, denies })
     }
@@ -130,9 +127,11 @@ impl UriPattern {
 
     /// True where the pattern allows the resource.
     pub(in crate::core) fn allows(&self, resource: &Resource) -> bool {
-        if self.is_literal {
-            return self.text == resource.text();
-        }
+        if self.is_literal { self.text == resource.text() } else { self.matches(resource) }
+    }
+
+    /// True where the parts match, also of a pattern without wildcards.
+    pub(in crate::core) fn matches(&self, resource: &Resource) -> bool {
         resource.plain().is_some_and(|parts| self.allows.iter().any(|allow| allow.matches(&parts)))
     }
 

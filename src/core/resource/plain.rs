@@ -17,12 +17,17 @@ pub(super) fn is_plain(uri: &str) -> bool {
         return false;
     };
     is_normal(uri)
-        // What a library of WHATWG reads and writes again, as servers in TypeScript do.
-        && Url::parse(uri).is_ok_and(|url| url.as_str() == uri)
+        && is_canonical(uri)
         && parts.authority.is_none_or(|authority| is_plain_authority(authority, parts.scheme))
         && has_plain_segments(parts.path)
         && [Some(parts.path), parts.query, parts.fragment].into_iter().flatten().all(hides_nothing)
         && [parts.query, parts.fragment].into_iter().flatten().all(has_plain_pieces)
+}
+
+/// True for what a library of WHATWG URL reads and writes again as it is; servers in TypeScript and
+/// Python do that.
+pub(super) fn is_canonical(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| url.as_str() == uri)
 }
 
 /// True for a URI in the normal form of RFC 3986 6.2.2. The case of an authority is left to the
@@ -87,7 +92,7 @@ fn has_plain_pieces(text: &str) -> bool {
 
 /// True for what some server takes for this folder or the one above: `..`, `..;x` (which cuts
 /// parameters), `.. ` and `...` (which trim).
-pub(super) fn is_dots(segment: &str) -> bool {
+pub(in crate::core) fn is_dots(segment: &str) -> bool {
     let name = segment.split(';').next().unwrap_or_default();
     name.chars().all(|c| c == '.' || c.is_whitespace() || c.is_control())
 }

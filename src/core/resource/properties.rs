@@ -119,7 +119,7 @@ proptest! {
             }
             // Those who cut the query first, and those who do not parse at all.
             prop_assert!(!uri.contains(['?', '#', '\\']), "{}", &uri);
-            prop_assert!(!path.iter().any(|name| plain::is_dots(name)), "{}", &uri);
+            prop_assert!(!path.iter().any(|name| is_dots(name)), "{}", &uri);
         }
     }
 

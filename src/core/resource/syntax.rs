@@ -1,6 +1,6 @@
 //! The syntax of globs: what is escaped, what is in a class, what alternatives stand for.
 
-use std::net::Ipv6Addr;
+use url::Host;
 
 use super::pattern::BadUriPattern;
 
@@ -47,7 +47,8 @@ pub(super) fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
 pub(super) fn with_address_escaped(text: &str) -> String {
     let bracketed = text.split_once("://[").and_then(|(scheme, rest)| {
         let (address, behind) = rest.split_once(']')?;
-        address.parse::<Ipv6Addr>().ok().map(|_| format!("{scheme}://\\[{address}\\]{behind}"))
+        let is_address = matches!(Host::parse(&format!("[{address}]")), Ok(Host::Ipv6(_)));
+        is_address.then(|| format!("{scheme}://\\[{address}\\]{behind}"))
     });
     bracketed.unwrap_or_else(|| text.to_owned())
 }

@@ -1,0 +1,148 @@
+//! The input schema of a tool as somebody approved it (JSON Schema 2020-12): which names it
+//! declares, and which values are texts and nothing else.
+
+use serde_json::{Map, Value};
+
+/// How far references and alternatives are followed.
+const MAX_DEPTH: usize = 16;
+
+/// A schema, or a part of one; of a tool that nobody has approved, nothing is declared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Declared<'s> {
+    /// Where references begin.
+    root: Option<&'s Value>,
+    here: Option<&'s Value>,
+}
+
+impl<'s> Declared<'s> {
+    /// What this schema of a tool's arguments declares.
+    #[must_use]
+    pub fn new(schema: &'s Value) -> Self {
+        Self { root: Some(schema), here: Some(schema) }
+    }
+
+    /// The schema of the property `name` of an object, or of an array's items.
+    pub(super) fn at(self, name: &str) -> Self {
+        let mut all = self.here.into_iter().flat_map(|schema| self.alternatives(schema, MAX_DEPTH));
+        let here = all.find_map(|schema| {
+            let property = schema.get("properties").and_then(|all| all.get(name));
+            let is_index = name.bytes().all(|b| b.is_ascii_digit());
+            property.or_else(|| schema.get("items").filter(|_| is_index))
+        });
+        Self { here, ..self }
+    }
+
+    /// True where an object is declared to have the property `name`.
+    pub(super) fn has(self, name: &str) -> bool {
+        let mut all = self.here.into_iter().flat_map(|schema| self.alternatives(schema, MAX_DEPTH));
+        all.any(|schema| {
+            schema
+                .get("properties")
+                .and_then(Value::as_object)
+                .is_some_and(|p| p.contains_key(name))
+        })
+    }
+
+    /// True where an object anywhere in the arguments is declared to have the property `name`.
+    pub(super) fn mentions(self, name: &str) -> bool {
+        fn is_in(value: &Value, name: &str, depth: usize) -> bool {
+            let has = |schema: &Map<String, Value>| {
+                let properties = schema.get("properties").and_then(Value::as_object);
+                properties.is_some_and(|properties| properties.contains_key(name))
+            };
+            match value {
+                Value::Object(schema) => {
+                    has(schema) || depth > 0 && schema.values().any(|v| is_in(v, name, depth - 1))
+                }
+                Value::Array(all) => depth > 0 && all.iter().any(|v| is_in(v, name, depth - 1)),
+                _ => false,
+            }
+        }
+        self.root.is_some_and(|root| is_in(root, name, MAX_DEPTH))
+    }
+
+    /// True for a value that is a text and never anything else: no null, no word of a list, no
+    /// format. Readers who parse texts leave such a one alone.
+    pub(super) fn is_plain_text(self) -> bool {
+        let Some(schema) = self.here.and_then(|schema| self.resolved(schema)) else {
+            return false;
+        };
+        const OTHERS: [&str; 9] =
+            ["enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "format", "contentMediaType"];
+        schema.get("type").and_then(Value::as_str) == Some("string")
+            && !OTHERS.iter().any(|keyword| schema.contains_key(*keyword))
+    }
+
+    /// The schema that `schema` refers to, or itself.
+    fn resolved(self, schema: &'s Value) -> Option<&'s Map<String, Value>> {
+        let mut schema = schema.as_object()?;
+        for _ in 0..MAX_DEPTH {
+            let Some(to) = schema.get("$ref") else {
+                return Some(schema);
+            };
+            let pointer = to.as_str()?.strip_prefix('#')?;
+            schema = self.root?.pointer(pointer)?.as_object()?;
+        }
+        None
+    }
+
+    /// The schema with its references followed, and those that it is composed of.
+    fn alternatives(self, schema: &'s Value, depth: usize) -> Vec<&'s Map<String, Value>> {
+        let Some(schema) = self.resolved(schema).filter(|_| depth > 0) else {
+            return Vec::new();
+        };
+        let lists = ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|name| schema.get(name));
+        let parts = lists.filter_map(Value::as_array).flatten();
+        let mut all = vec![schema];
+        all.extend(parts.flat_map(|part| self.alternatives(part, depth - 1)));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_schema_declares_its_properties_through_references_and_alternatives() {
+        let schema = json!({
+            "properties": {
+                "filter": {"anyOf": [{"$ref": "#/$defs/Filter"}, {"type": "null"}]},
+                "list": {"items": {"properties": {"id": {"type": "string"}}}},
+                "loop": {"$ref": "#/$defs/Loop"},
+                "title": {"type": "string", "minLength": 1},
+            },
+            "$defs": {
+                "Filter": {"properties": {"org": {"type": ["string", "null"]}}},
+                "Loop": {"$ref": "#/$defs/Loop"},
+            },
+        });
+        let declared = Declared::new(&schema);
+        assert!(declared.has("filter") && declared.has("title") && !declared.has("org"));
+        assert!(declared.at("filter").has("org"));
+        assert!(declared.at("list").at("0").has("id") && declared.mentions("id"));
+        assert!(!declared.at("loop").has("x") && !declared.mentions("x"));
+        assert!(!Declared::default().has("title"));
+    }
+
+    #[test]
+    fn a_plain_text_is_nothing_else() {
+        for (schema, is_plain) in [
+            (json!({"type": "string"}), true),
+            (json!({"type": "string", "maxLength": 9, "title": "T", "pattern": "a"}), true),
+            (json!({"$ref": "#/$defs/Text"}), true),
+            (json!({"type": ["string", "null"]}), false),
+            (json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), false),
+            (json!({"type": "string", "enum": ["a"]}), false),
+            (json!({"type": "string", "format": "date"}), false),
+            (json!({"type": "array"}), false),
+            (json!({}), false),
+            (json!(true), false),
+        ] {
+            let root = json!({"properties": {"x": schema}, "$defs": {"Text": {"type": "string"}}});
+            assert_eq!(Declared::new(&root).at("x").is_plain_text(), is_plain, "{root}");
+        }
+    }
+}
