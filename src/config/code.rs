@@ -35,8 +35,8 @@ macro_rules! codes {
 
 codes! {
     Unreadable, "DW0001", "a file cannot be read",
-        "The configuration, or a file that it names, is not there, may not be read, or is not UTF-8.\n\
-         Relative paths start at the folder of the configuration.";
+        "The configuration, or a file that it names, is not there, may not be read, or is not\n\
+         UTF-8 in its text or its name. Relative paths start at the folder of the configuration.";
     Syntax, "DW0002", "not TOML",
         "The text breaks the rules of TOML 1.0 at the place that is shown. See https://toml.io.";
     UnknownKey, "DW0003", "an unknown key",

@@ -57,6 +57,16 @@ impl Files {
         read
     }
 
+    /// The text of a file that is part of the configuration, and whose entries commands look for
+    /// and edit: by its name, which must therefore be text, too.
+    pub(super) fn source_text(&self, path: &Path) -> Result<String, String> {
+        let bytes = self.read_path(path).map_err(|error| error.to_string())?;
+        if path.to_str().is_none() {
+            return Err("its name is not UTF-8; rename it".to_owned());
+        }
+        String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    }
+
     /// The files that `pattern` stands for, by name. Only the last part of a path may hold `*`;
     /// it does not stand for the names of hidden files.
     pub(super) fn expand(&self, pattern: &str) -> Result<Vec<PathBuf>, String> {
@@ -69,6 +79,16 @@ impl Files {
     pub(super) fn into_sources(self) -> Sources {
         self.sources.into_inner()
     }
+}
+
+/// A path for people: bytes that are no text are written as `\xNN`, and not all as one sign.
+pub(super) fn shown(path: &Path) -> String {
+    let chunks = path.as_os_str().as_encoded_bytes().utf8_chunks();
+    let written = |chunk: std::str::Utf8Chunk<'_>| {
+        let rest = chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}"));
+        std::iter::once(chunk.valid().to_owned()).chain(rest).collect::<String>()
+    };
+    chunks.map(written).collect()
 }
 
 /// A device or a pipe must not hold up a reload, nor a huge file fill the memory.

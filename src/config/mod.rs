@@ -107,11 +107,9 @@ pub fn read(path: &Path, bound: &[SocketAddr]) -> Reading {
 }
 
 fn read_with(path: &Path, files: &Files, outside: Outside<'_>) -> Result<Config, Findings> {
-    let text = files.read_path(path).map_err(|error| error.to_string());
-    let text = text.and_then(|b| String::from_utf8(b).map_err(|_| "it is not UTF-8".to_owned()));
-    match text {
+    match files.source_text(path) {
         Ok(text) => parse_with(path, text, files, outside),
-        Err(reason) => Err(Findings::unreadable(&path.display().to_string(), &reason)),
+        Err(reason) => Err(Findings::unreadable(&files::shown(path), &reason)),
     }
 }
 
@@ -238,9 +236,8 @@ fn included(file: &mut Table<'_>, files: &Files) -> Vec<Source> {
         let span = pattern.span.clone();
         let expanded = file.check("include", pattern, |text| files.expand(text));
         for path in expanded.into_iter().flat_map(|at| at.value) {
-            let name = path.display().to_string();
-            let text = files.read_path(&path).map_err(|error| error.to_string());
-            match text.and_then(|b| String::from_utf8(b).map_err(|_| "not UTF-8".to_owned())) {
+            let name = files::shown(&path);
+            match files.source_text(&path) {
                 Ok(_) if found.iter().any(|source| source.path == name) => {}
                 Ok(text) => found.push(Source { path: name, text }),
                 Err(reason) => {
@@ -253,6 +250,8 @@ fn included(file: &mut Table<'_>, files: &Files) -> Vec<Source> {
     found
 }
 
+#[cfg(test)]
+mod refused_tests;
 #[cfg(test)]
 mod shipped_tests;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::core::trace::NoTrace;
 
 pub(super) const UPSTREAM: &str =
     "[upstreams.t]\npath = \"/mcp\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
-const DIGEST: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+pub(super) const DIGEST: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 
 pub(super) fn read(text: &str) -> Result<Config, Findings> {
     parse(Path::new("gateway.toml"), text)
@@ -21,7 +21,7 @@ fn findings(rest: &str) -> Vec<String> {
     found.without_advice().to_string().lines().map(ToOwned::to_owned).collect()
 }
 
-fn token(rest: &str) -> String {
+pub(super) fn token(rest: &str) -> String {
     let who = "user = \"a\"\norganization = \"o\"\nexpires = \"never\"\n";
     format!("[tokens.x]\nsha256 = \"{DIGEST}\"\n{who}{rest}")
 }

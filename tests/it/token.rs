@@ -239,6 +239,29 @@ fn an_entry_is_revoked_in_the_file_that_holds_it() {
     assert_eq!(site.text(), before);
 }
 
+/// Its token would work, and no command could find the entry again.
+#[test]
+fn a_token_in_a_file_without_a_name_in_text_is_refused_by_every_verb() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let site = Site::with(
+        &format!("include = [\"tokens.d/*.toml\"]\n{FILE}")
+            .replace("ALICE", &sha256(ALICE))
+            .replace("BOB", &sha256(BOB)),
+    );
+    let folder = site.path("tokens.d");
+    std::fs::create_dir(&folder).unwrap();
+    let entry = format!(
+        "[tokens.carol]\nsha256 = \"{}\"\nuser = \"c\"\norganization = \"o\"\nexpires = \"never\"\n",
+        sha256("carol")
+    );
+    std::fs::write(folder.join(std::ffi::OsStr::from_bytes(b"\xff.toml")), entry).unwrap();
+    for verb in [&["list"][..], &["revoke", "carol", "--write"], &["verify"]] {
+        let (code, _, err) = site.run(verb, "carol");
+        assert_eq!(code, Some(2), "{verb:?}: {err}");
+        assert!(err.contains("its name is not UTF-8; rename it"), "{verb:?}: {err}");
+    }
+}
+
 #[test]
 fn the_list_says_whose_tokens_there_are_and_until_when() {
     let site = Site::new();
