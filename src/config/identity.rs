@@ -59,12 +59,13 @@ fn assertion(mut table: Table<'_>, identity: &Identity, files: &Files) -> Option
         return None;
     }
     let header = table.parsed("header", values::header_name);
-    if let Some(at) = header.as_ref().filter(|at| identity.uses(&at.value)) {
-        let message = "the assertion needs a header of its own".to_owned();
-        table.report().error(Code::Conflict, at.span.clone(), message, "choose another name");
-    }
+    let span = header.as_ref().map_or_else(|| table.span(), |at| at.span.clone());
     let default = HeaderName::from_static("x-doorward-assertion");
     let header = header.map_or(default, |at| at.value);
+    if identity.uses(&header) {
+        let message = format!("the assertion needs a header of its own, and not {header}");
+        table.report().error(Code::Conflict, span, message, "choose another `header`");
+    }
     let key = table.required_string("key_file");
     let key = key.and_then(|text| assertion_key(&table, "key_file", text, files));
     let retired = table.strings("retired_key_files").into_iter();

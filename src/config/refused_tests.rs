@@ -1,6 +1,6 @@
 //! What looks like a good configuration and cannot hold what it promises.
 
-use super::tests::{DIGEST, UPSTREAM, token};
+use super::tests::{DIGEST, UPSTREAM, findings, read, token};
 use super::*;
 
 #[test]
@@ -34,5 +34,75 @@ fn a_file_is_used_only_where_commands_can_name_it() {
         std::fs::write(&path, &plain).unwrap();
         let said = load(&path).unwrap_err().to_string();
         assert!(said.contains("its name is not UTF-8"), "{is_file}: {said}");
+    }
+}
+
+/// What HTTP, MCP, tracing, proxies and browsers know, and what folds into something else.
+const TAKEN: &str = "\
+    traceparent Tracestate BAGGAGE b3 X-B3-TraceId Sentry-Trace Upgrade expect Trailer Set-Cookie \
+    set-cookie2 Cookie Connection Keep-Alive Proxy-Connection Proxy-Authorization Proxy TE \
+    Transfer-Encoding Date Content-Encoding Content-Type content-digest Host Accept \
+    Accept-Language Mcp-Session-Id Mcp-Anything Last-Event-ID Range If-Match If-None-Match \
+    Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded Via Age Vary Origin Referer User-Agent \
+    Sec-Fetch-Site Access-Control-Request-Method X-Request-ID X-Real-IP X-HTTP-Method-Override \
+    X-Original-URL X-Rewrite-URL Early-Data Priority Prefer Max-Forwards Warning Pragma \
+    Cache-Control HTTP2-Settings WWW-Authenticate Location Retry-After From Signature X_User_ID \
+    X-User_ID X.User.ID X-User-ID:";
+
+#[test]
+fn a_header_that_somebody_gives_a_meaning_carries_nothing_of_ours() {
+    let odd = ["X User", "", "ü", "X-\\u0000"];
+    for name in TAKEN.split_whitespace().chain(odd) {
+        for (key, lines) in [
+            ("user_header", format!("[identity]\nuser_header = \"{name}\"\n")),
+            ("organization_header", format!("[identity]\norganization_header = \"{name}\"\n")),
+            ("header", format!("[identity.assertion]\nkey_file = \"k\"\nheader = \"{name}\"\n")),
+        ] {
+            let shown = findings(&format!("{lines}{}", token("")));
+            let said = format!("`{key}` ");
+            let is_said = |line: &String| {
+                line.contains(&said) && (line.contains("its own") || line.contains("letters"))
+            };
+            assert!(shown.iter().any(is_said), "{lines}: {shown:?}");
+        }
+        let credential = format!("credential = {{ header = \"{name}\", env = \"PATH\" }}\nurl = ");
+        let said = read(&UPSTREAM.replace("url = ", &credential)).unwrap_err().to_string();
+        assert!(said.contains("`header` "), "{name}: {said}");
+    }
+    for name in ["X-Who", "Remote-User", "X-Forwarded-User", "X-WEBAUTH-USER", "X-Ifx", "Ident"] {
+        let shown = findings(&format!("[identity]\nuser_header = \"{name}\"\n{}", token("")));
+        assert!(shown.is_empty(), "{name}: {shown:?}");
+    }
+}
+
+#[test]
+fn two_things_never_go_in_one_header() {
+    for (identity, credential) in [
+        ("user_header = \"X-Who\"\norganization_header = \"x-WHO\"", ""),
+        ("user_header = \"X-Organization-ID\"", ""),
+        ("organization_header = \"x-user-id\"", ""),
+        ("assertion = { key_file = \"k\", header = \"X-User-Id\" }", ""),
+        // The names that are not written out count, too.
+        ("user_header = \"X-Doorward-Assertion\"\nassertion = { key_file = \"k\" }", ""),
+        ("organization_header = \"x-doorward-assertion\"\nassertion = { key_file = \"k\" }", ""),
+        ("", "X-User-ID"),
+        ("", "x-organization-id"),
+        ("user_header = \"X-Who\"", "x-who"),
+    ] {
+        let upstream = match credential {
+            "" => UPSTREAM.to_owned(),
+            name => {
+                let with =
+                    format!("credential = {{ header = \"{name}\", env = \"PATH\" }}\nurl = ");
+                UPSTREAM.replace("url = ", &with)
+            }
+        };
+        let said = read(&format!("{upstream}[identity]\n{identity}\n{}", token("")));
+        let said = said.unwrap_err().to_string();
+        let is_said = ["of their own", "of its own", "carries an identity"];
+        assert!(
+            is_said.iter().any(|words| said.contains(words)),
+            "{identity} {credential}: {said}"
+        );
     }
 }

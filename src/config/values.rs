@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::core::decimal::Decimal;
+use crate::core::headers;
 use crate::core::principal::Digest;
 use crate::core::token::UnixSeconds;
 
@@ -81,26 +82,16 @@ pub(super) fn route_path(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The name of a header for something of ours. Servers that make variables of headers take `-` and
+/// `_` for one (RFC 3875 4.1.18), so that no name may hold `_`.
 pub(super) fn header_name(text: &str) -> Result<http::HeaderName, String> {
-    const TAKEN: [&str; 12] = [
-        "accept",
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "host",
-        "last-event-id",
-        "te",
-        "transfer-encoding",
-        "x-request-id",
-    ];
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let name = text.parse::<http::HeaderName>().ok().filter(|_| plain);
     let name = name.ok_or("must be a header name of letters, digits and \"-\"")?;
-    if TAKEN.contains(&name.as_str()) || name.as_str().starts_with("mcp-") {
-        return Err("is a header that has its own meaning between gateway and upstream".to_owned());
+    if headers::has_meaning(name.as_str()) {
+        return Err("is a header that has its own meaning between gateway and upstream; \
+                    choose a name that is yours alone, beginning with X-"
+            .to_owned());
     }
     Ok(name)
 }

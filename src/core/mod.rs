@@ -15,6 +15,7 @@ pub mod decide;
 pub mod decimal;
 pub mod edits;
 pub mod harmless;
+pub mod headers;
 pub mod issuer;
 pub mod json;
 pub mod jwt;

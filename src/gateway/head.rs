@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::protocols::http::ServerSession;
 
 use super::Options;
+use crate::core::headers;
 use crate::core::limits::Limits;
 use crate::core::principal::PresentedToken;
 use crate::core::refusal::Refusal;
@@ -26,7 +27,7 @@ pub(super) enum Admitted {
 
 pub(super) static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
-pub(super) static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+pub(super) static MCP_NAME: HeaderName = HeaderName::from_static(headers::NAME);
 pub(super) static MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(super) static MCP_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 

@@ -17,6 +17,7 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::{Options, head};
 use crate::core::decide::Permit;
+use crate::core::headers;
 use crate::core::revision::{Era, Header, encode_sentinel};
 
 /// How long a resolved name is used. Names of services move when their servers are replaced.
@@ -25,10 +26,6 @@ const NAME_LIFETIME: Duration = Duration::from_secs(30);
 /// Shorter than the 5 seconds after which uvicorn and Node close an idle connection, so that a
 /// call is hardly ever written into a closing one.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
-
-/// Trace context (W3C) passes, so that one trace spans the gateway.
-static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-static TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Most idle connections kept to one upstream.
 const POOL_SIZE: usize = 512;
@@ -216,18 +213,15 @@ fn copy_protocol_headers(
     sent: &RequestHeader,
     permit: &Permit,
 ) -> pingora::Result<()> {
-    let mut copied = vec![&head::MCP_VERSION, &TRACE_PARENT, &TRACE_STATE];
-    match permit.era() {
-        Era::Legacy => copied.push(&head::LAST_EVENT),
-        Era::Modern => copied.push(&head::MCP_METHOD),
-    }
+    let of_era: &[&str] = match permit.era() {
+        Era::Legacy => &headers::PASSED_LEGACY,
+        Era::Modern => &headers::PASSED_MODERN,
+    };
     let has_name = permit.method().is_some_and(|m| m.target.is_some());
-    if permit.era() == Era::Modern && has_name {
-        copied.push(&head::MCP_NAME);
-    }
-    for name in copied {
-        if let Header::One(value) = head::only(&sent.headers, name) {
-            new.insert_header(name, value)?;
+    let of_target = (permit.era() == Era::Modern && has_name).then_some(&headers::NAME);
+    for name in headers::PASSED.iter().chain(of_era).chain(of_target) {
+        if let Header::One(value) = head::only(&sent.headers, *name) {
+            new.insert_header(*name, value)?;
         }
     }
     if let Some(session) = permit.session() {
@@ -238,7 +232,7 @@ fn copy_protocol_headers(
             new.insert_header(&head::MCP_NAME, encode_sentinel(task).as_ref())?;
         }
         for name in sent.headers.keys() {
-            let is_parameter = name.as_str().starts_with("mcp-param-");
+            let is_parameter = name.as_str().starts_with(headers::PARAMETER);
             if is_parameter && let Header::One(value) = head::only(&sent.headers, name) {
                 new.insert_header(name.clone(), value)?;
             }

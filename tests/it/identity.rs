@@ -1,5 +1,8 @@
 //! Who the upstream is told is calling: always the gateway's word, and never the caller's.
 
+use std::collections::BTreeSet;
+use std::process::Command;
+
 use crate::support::{
     ALICE, ALICE_AT, BOB, Call, Gateway, Request, Upstream, echo, modern_call, sealed_session,
     tool_call,
@@ -163,4 +166,67 @@ fn the_answer_and_the_upstream_name_the_same_request_id() {
         upstream.only_request().values("x-request-id"),
         [answer.header("x-request-id").unwrap()]
     );
+}
+
+/// Whatever the gateway comes to pass on or write later is on the list of names that are taken.
+#[test]
+fn no_header_that_reaches_an_upstream_anyway_can_be_configured() {
+    let upstream = Upstream::good();
+    let gateway = Gateway::before(&upstream);
+    let decorate = |call: Call| {
+        let sealed = sealed_session(ALICE_AT, "session-5f3a");
+        let pairs = [
+            ("Mcp-Session-Id", &*sealed),
+            ("Last-Event-ID", "7"),
+            ("Mcp-Param-Region", "eu"),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ("tracestate", "a=1"),
+            ("baggage", "a=1"),
+            ("b3", "0"),
+            ("Accept-Language", "en"),
+            ("User-Agent", "agent"),
+            ("X-Forwarded-For", "10.0.0.1"),
+        ];
+        pairs.into_iter().fold(call, |call, (name, value)| call.header(name, value))
+    };
+    let legacy = decorate(echo().header("MCP-Protocol-Version", "2025-11-25"));
+    for call in [legacy, decorate(modern_call("echo")), decorate(Call::empty("GET"))] {
+        gateway.ask(&call);
+    }
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 3);
+    let reached = requests.iter().flat_map(Request::headers).map(|(name, _)| name);
+    let reached: BTreeSet<String> = reached.filter(|name| !is_ours(name)).collect();
+    assert!(reached.len() >= 13, "{reached:?}");
+    let path = gateway.folder().join("gateway.toml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let check = |text: &str| {
+        gateway.put("tried.toml", text);
+        let mut check = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        check.arg("check").arg("--config").arg(gateway.folder().join("tried.toml"));
+        let output = check.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for name in &reached {
+        for lines in [
+            format!("[identity]\nuser_header = \"{name}\"\n"),
+            format!("[identity]\norganization_header = \"{}\"\n", name.to_uppercase()),
+            format!("[identity]\nassertion = {{ header = \"{name}\", key_file = \"k\" }}\n"),
+            format!(
+                "[upstreams.u]\npath = \"/u\"\nurl = \"http://127.0.0.1:9/\"\ncredential = {{ header = \"{name}\", env = \"PATH\" }}\n"
+            ),
+        ] {
+            let (code, said) = check(&format!("{good}{lines}"));
+            assert_eq!(code, Some(2), "{lines}");
+            assert!(said.contains("has its own meaning between gateway"), "{lines}: {said}");
+        }
+    }
+    let rest = "[identity]\nuser_header = \"Traceparent\"\n";
+    assert!(!gateway.after_reload(|| gateway.put("gateway.toml", &format!("{good}{rest}"))));
+    assert_eq!(gateway.ask(&decorate(echo())).status, 200);
+    assert_eq!(upstream.requests().last().unwrap().values("x-user-id"), ["alice"]);
+}
+
+fn is_ours(name: &str) -> bool {
+    ["x-user-id", "x-organization-id"].contains(&name)
 }
