@@ -10,10 +10,9 @@ use super::table::columns;
 use super::talk::{Complaint, Done, input, loaded, now, say};
 use super::{ConfigFile, EXIT_NO, steps};
 use crate::config::{Config, did_you_mean};
-use crate::core::argument::When;
 use crate::core::permission::{Target, TargetKind};
 use crate::core::policy::Route;
-use crate::core::rehearsal::{self, Rehearsed};
+use crate::core::rehearsal::{self, Asks, Rehearsed};
 use crate::core::rule::Rule;
 
 const EXAMPLES: &str = "Examples:\n\
@@ -124,11 +123,11 @@ impl Can {
             None => rehearsal::may_see(route, &asked.caller, Target { kind, name }, now()),
         };
         let is_open = arguments.is_none() && kind == TargetKind::Tool;
-        let whens = match is_open {
+        let asks = match is_open {
             true => rehearsal::conditions(route, &asked.caller, name, now()),
             false => Vec::new(),
         };
-        Ok(Answer { asked, got, whens })
+        Ok(Answer { asked, got, asks })
     }
 
     fn who(&self, config: &Config, target: &str) -> Done {
@@ -213,7 +212,7 @@ struct Answer<'a> {
     asked: &'a Asked,
     got: Rehearsed,
     /// What calls have to fulfil.
-    whens: Vec<&'a When>,
+    asks: Vec<Asks<'a>>,
 }
 
 impl Answer<'_> {
@@ -225,7 +224,7 @@ impl Answer<'_> {
         match (self.may(), self.got.is_enforced) {
             (false, _) => "-",
             (true, false) => "tried out",
-            (true, true) if !self.whens.is_empty() => "if",
+            (true, true) if self.asks.iter().any(|asks| asks.is_enforced) => "if",
             (true, true) => "yes",
         }
     }
@@ -243,8 +242,10 @@ impl Answer<'_> {
             (None, false) => format!("{name}no   {}\n", self.reason(by)),
         };
         if self.may() {
-            for condition in self.whens.iter().flat_map(|when| &when.conditions) {
-                text += &format!("     if {condition} ({})\n", condition.rule.place());
+            for Asks { condition, is_enforced } in &self.asks {
+                let place = condition.rule.place();
+                let trial = if *is_enforced { "" } else { ", which is only tried out" };
+                text += &format!("     if {condition} ({place}){trial}\n");
             }
         }
         if with_steps {
@@ -286,10 +287,15 @@ impl Answer<'_> {
     }
 
     fn json(&self) -> Value {
-        let conditions = self.whens.iter().flat_map(|when| &when.conditions);
-        let conditions: Vec<Value> = conditions
-            .map(|c| json!({"condition": c.to_string(), "place": c.rule.place()}))
-            .collect();
+        let condition = |Asks { condition, is_enforced }: &Asks<'_>| {
+            let mut shown =
+                json!({"condition": condition.to_string(), "place": condition.rule.place()});
+            if let Some(members) = shown.as_object_mut().filter(|_| !is_enforced) {
+                members.insert("enforced".to_owned(), Value::from(false));
+            }
+            shown
+        };
+        let conditions: Vec<Value> = self.asks.iter().map(condition).collect();
         json!({
             "principal": self.asked.name,
             "user": self.asked.principal().user().as_str(),

@@ -178,9 +178,9 @@ fn rehearse(
         if let Some(arguments) = arguments {
             return Ok((rehearsal::call(route, &asked.caller, tool, arguments, now()), Vec::new()));
         }
-        let whens = rehearsal::conditions(route, &asked.caller, tool, now());
-        let conditions = whens.iter().flat_map(|when| &when.conditions);
-        let open = conditions.map(|c| format!("{c} ({})", c.rule.place())).collect();
+        let asks = rehearsal::conditions(route, &asked.caller, tool, now());
+        let enforced = asks.iter().filter(|asks| asks.is_enforced).map(|asks| asks.condition);
+        let open = enforced.map(|c| format!("{c} ({})", c.rule.place())).collect();
         let target = Target { kind: TargetKind::Tool, name: tool };
         return Ok((rehearsal::may_see(route, &asked.caller, target, now()), open));
     }
@@ -199,6 +199,7 @@ impl Replayed {
     fn verdict(&self) -> &'static str {
         match (self.asked.failure, self.got.passes(), self.open.is_empty()) {
             (Some(_), ..) | (None, false, _) => "DENIED",
+            (None, true, _) if !self.got.is_enforced => "PASSING (its refusal is only tried out)",
             (None, true, true) => "ALLOWED",
             (None, true, false) => "ALLOWED if its conditions hold",
         }

@@ -70,7 +70,8 @@ codes! {
          them.";
     Expectation, "DW0015", "a test of the policy fails",
         "An [[expect]] in the file says what must be allowed or denied, and the policy decides\n\
-         otherwise. The rule that decided is named. Mend the rule, or the test.";
+         otherwise. The rule that decided is named. Mend the rule, or the test. A rule that is only\n\
+         tried out (mode = \"shadow\") denies nothing before its end.";
     Exposed, "DW0016", "a listener that others reach without protection",
         "Bearer tokens would go over the network in clear, or no request could be told from one for\n\
          another host. Add [server.tls], or plaintext = \"behind-proxy\", and public_url.";

@@ -1,7 +1,8 @@
 //! `[[expect]]`: tests of the policy, which stand beside it. They are run whenever the file is
 //! read, by the very function that decides about traffic, and one that fails is an error.
 
-use std::ops::Range;
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -17,8 +18,8 @@ use crate::core::principal::{OrganizationId, UserId};
 use crate::core::rehearsal::{self, Caller, Rehearsed};
 use crate::core::token::UnixSeconds;
 
-/// What is only tried out is tested as if it were enforced.
-const NOW: UnixSeconds = UnixSeconds::MAX;
+/// When nothing is only tried out any more.
+const IN_THE_END: UnixSeconds = UnixSeconds::MAX;
 
 /// The keys of what is expected, and what they are about.
 const KEYS: [(&str, TargetKind, bool); 6] = [
@@ -30,8 +31,8 @@ const KEYS: [(&str, TargetKind, bool); 6] = [
     ("deny_resources", TargetKind::Resource, false),
 ];
 
-/// Runs every `[[expect]]`. Only a policy without errors means what it says.
-pub(super) fn read(file: &mut Table<'_>, decides: &Decides) {
+/// Runs every `[[expect]]` at the moment `now`. Only a policy without errors means what it says.
+pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds) {
     let is_whole = !file.report().has_errors();
     for mut table in file.tables("expect") {
         let caller = caller(&mut table, decides);
@@ -43,7 +44,8 @@ pub(super) fn read(file: &mut Table<'_>, decides: &Decides) {
                 let Some(caller) = caller.as_ref().filter(|_| is_whole) else {
                     continue;
                 };
-                let expected = Expected { kind, is_allowed, arguments: arguments.as_deref() };
+                let arguments = arguments.as_deref();
+                let expected = Expected { kind, is_allowed, arguments, now };
                 check(&table, text, caller, decides, &expected);
             }
         }
@@ -60,6 +62,16 @@ struct Expected<'e> {
     kind: TargetKind,
     is_allowed: bool,
     arguments: Option<&'e str>,
+    now: UnixSeconds,
+}
+
+impl Expected<'_> {
+    fn rehearse(&self, route: &Route, caller: &Caller, name: &str, at: UnixSeconds) -> Rehearsed {
+        match self.arguments.filter(|_| self.kind == TargetKind::Tool) {
+            Some(arguments) => rehearsal::call(route, caller, name, arguments, at),
+            None => rehearsal::may_see(route, caller, Target { kind: self.kind, name }, at),
+        }
+    }
 }
 
 fn check(
@@ -77,29 +89,63 @@ fn check(
         table.report().error(Code::Unknown, text.span, message, did_you_mean(upstream, &names));
         return;
     };
-    let target = Target { kind: expected.kind, name };
-    let got = match expected.arguments.filter(|_| expected.kind == TargetKind::Tool) {
-        Some(arguments) => rehearsal::call(route, caller, name, arguments, NOW),
-        None => rehearsal::may_see(route, caller, target, NOW),
+    let rehearse = |at| expected.rehearse(route, caller, name, at);
+    let (now, in_the_end) = (rehearse(expected.now), rehearse(IN_THE_END));
+    // It is about what happens: now, and for what must pass also once all trials are over, or
+    // the file that is good today would be refused one day.
+    let is_trial = match (expected.is_allowed, now.passes(), in_the_end.passes()) {
+        (true, true, true) | (false, false, _) => return,
+        (_, passes, passes_on) => passes != passes_on,
     };
-    if got.is_permitted() != expected.is_allowed {
-        fail(table, text.span, text.value, caller, &got);
-    }
+    let until = is_trial.then(|| {
+        let ends = decides.shadows.iter().map(|(_, shadow)| shadow.until);
+        let ends: BTreeSet<UnixSeconds> = ends.filter(|end| *end > expected.now).collect();
+        date(ends.into_iter().find(|end| !rehearse(*end).passes()).unwrap_or(IN_THE_END))
+    });
+    let what = text.value.escape_debug();
+    let (message, help) = failure(what, caller, &now, expected.is_allowed, until.as_deref());
+    table.report().error(Code::Expectation, text.span, message, help);
 }
 
-fn fail(table: &Table<'_>, span: Range<usize>, what: &str, caller: &Caller, got: &Rehearsed) {
+/// A moment for people; a date where it is the beginning of a day in UTC.
+fn date(moment: UnixSeconds) -> String {
+    let text = jiff::Timestamp::from_second(moment)
+        .map_or_else(|_| "the end".to_owned(), |m| m.to_string());
+    text.strip_suffix("T00:00:00Z").map(str::to_owned).unwrap_or(text)
+}
+
+/// Message and help. `until` is when what is only tried out begins to refuse.
+fn failure(
+    what: impl Display,
+    caller: &Caller,
+    got: &Rehearsed,
+    is_allowed: bool,
+    until: Option<&str>,
+) -> (String, String) {
     let principal = caller.principal();
     let who = principal.token_name().filter(|name| *name != "-");
     let who = who.unwrap_or_else(|| principal.user().as_str());
-    let verdict = if got.is_permitted() { "allowed" } else { "refused" };
     let why = got.permission.map_or("unreadable", |permission| permission.as_str());
     let pointer = got.pointer.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
     let by = match &got.rule {
         Some(rule) => format!("decided by {}, {}", rule.name(), rule.place()),
         None => "no rule is about it".to_owned(),
     };
-    let message = format!("`{}` is {verdict} for {who} ({why}{pointer})", what.escape_debug());
-    table.report().error(Code::Expectation, span, message, by);
+    let why = format!("{why}{pointer}");
+    match (until, is_allowed) {
+        (None, true) => (format!("`{what}` is refused for {who} ({why})"), by),
+        (None, false) => (format!("`{what}` is allowed for {who} ({why})"), by),
+        (Some(until), true) => {
+            let help = format!("{by}; until then it is only tried out");
+            (format!("`{what}` is refused for {who} ({why}) from {until} on"), help)
+        }
+        (Some(until), false) => (
+            format!(
+                "`{what}` passes for {who} until {until}: what refuses it ({why}) is only tried out"
+            ),
+            format!("{by}; enforce it, or expect this when the trial is over"),
+        ),
+    }
 }
 
 /// Who is meant: a token, or somebody with roles or with claims.

@@ -106,3 +106,89 @@ fn two_things_never_go_in_one_header() {
         );
     }
 }
+
+/// The upstream, a caller, rules, and what is expected of the caller's calls.
+fn expecting(role: &str, rules: &str, expected: &str) -> String {
+    let role = format!("[roles.r]\ntools = [\"t/echo\", \"t/del\"]\n{role}\n");
+    let alice = token("roles = [\"r\"]\n").replace("tokens.x", "tokens.alice");
+    let expected = format!("[[expect]]\ntoken = \"alice\"\n{expected}\n");
+    match read(&format!("{UPSTREAM}{role}{rules}\n{alice}{expected}")) {
+        Ok(_) => "good".to_owned(),
+        Err(findings) => findings.to_string(),
+    }
+}
+
+const OVER: &str = "mode = \"shadow\"\nuntil = 2020-01-01";
+const TRIAL: &str = "mode = \"shadow\"\nuntil = 2999-01-01";
+
+/// Every way to try a rule out, with the call that it would refuse.
+fn trials(mode: &str) -> [(String, String, &'static str); 7] {
+    let inline = mode.replace('\n', ", ");
+    let none = String::new;
+    let of = |condition: &str| format!("arguments.\"/n\" = {{ max = 9{condition} }}\n");
+    let when = |rest: &str, condition: &str| {
+        format!("[[roles.r.when]]\ntools = [\"t/echo\"]\n{}{rest}", of(condition))
+    };
+    let fact = |rest: &str, condition: &str| format!("[tools.\"t/echo\"]\n{}{rest}", of(condition));
+    let shadowed = format!(", {inline}");
+    let call = "arguments.n = 10\nKEY = [\"t/echo\"]";
+    [
+        (mode.to_owned(), none(), "KEY = [\"t/other\"]"),
+        (format!("deny = [\"t/del\"]\n{mode}"), none(), "KEY = [\"t/del\"]"),
+        (mode.to_owned(), when("", ""), call),
+        (none(), when(mode, ""), call),
+        (none(), when("", &shadowed), call),
+        (none(), fact(mode, ""), call),
+        (none(), fact("", &shadowed), call),
+    ]
+}
+
+#[test]
+fn what_a_trial_lets_pass_is_not_denied() {
+    for (role, rules, expected) in trials(TRIAL) {
+        let found = expecting(&role, &rules, &expected.replace("KEY", "deny"));
+        let said = "passes for alice until 2999-01-01: what refuses it (";
+        assert!(found.contains(said), "{role}{rules}{expected}: {found}");
+        assert!(found.contains("gateway.toml:"), "{found}");
+        // Nor is it allowed for good, and the file must not turn bad by itself one day.
+        let found = expecting(&role, &rules, &expected.replace("KEY", "allow"));
+        let said = "is refused for alice (";
+        assert!(found.contains(said), "{role}{rules}{expected}: {found}");
+        assert!(found.contains("from 2999-01-01 on"), "{role}{rules}{expected}: {found}");
+    }
+    let kinds = "[roles.q]\nprompts = [\"t/p\"]\nmode = \"shadow\"\nuntil = 2999-01-01T08:00:00Z\n\
+        [[expect]]\nroles = [\"q\"]\ndeny_prompts = [\"t/x\"]\ndeny_resources = [\"t/file:///x\"]\n";
+    let found = read(&format!("{UPSTREAM}{kinds}")).unwrap_err().to_string();
+    assert_eq!(found.matches("passes for user until 2999-01-01T08:00:00Z").count(), 2, "{found}");
+}
+
+#[test]
+fn what_a_trial_that_is_over_refuses_is_denied() {
+    for mode in [OVER, "mode = \"enforce\""] {
+        for (role, rules, expected) in trials(mode) {
+            let found = expecting(&role, &rules, &expected.replace("KEY", "deny"));
+            assert_eq!(found, "good", "{role}{rules}{expected}");
+            let found = expecting(&role, &rules, &expected.replace("KEY", "allow"));
+            assert!(found.contains("is refused for alice ("), "{role}{rules}{expected}: {found}");
+        }
+    }
+}
+
+#[test]
+fn of_two_trials_the_one_that_ends_first_begins_to_refuse() {
+    let rules = "[tools.\"t/echo\"]\n\
+        arguments.\"/n\" = { max = 9, mode = \"shadow\", until = 2998-01-01 }\n\
+        arguments.\"/m\" = { max = 9, mode = \"shadow\", until = 2997-01-01 }\n";
+    for (arguments, until) in [
+        ("{ n = 10, m = 10 }", "2997-01-01"),
+        ("{ n = 10, m = 1 }", "2998-01-01"),
+        ("{ n = 1, m = 10 }", "2997-01-01"),
+    ] {
+        let expected = format!("arguments = {arguments}\ndeny = [\"t/echo\"]");
+        let found = expecting("", rules, &expected);
+        assert!(found.contains(&format!("passes for alice until {until}:")), "{found}");
+    }
+    let enforced = rules.replace("max = 9, mode = \"shadow\", until = 2997-01-01", "max = 9");
+    let expected = "arguments = { n = 10, m = 10 }\ndeny = [\"t/echo\"]";
+    assert_eq!(expecting("", &enforced, expected), "good");
+}

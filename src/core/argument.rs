@@ -168,11 +168,17 @@ impl Checked<'_> {
     /// Whether a call is refused where it does not hold.
     #[must_use]
     pub fn is_enforced(&self, now: UnixSeconds) -> bool {
-        !Shadow::holds(self.condition.shadow, now) && !Shadow::holds(self.when.shadow, now)
+        self.when.enforces(self.condition, now)
     }
 }
 
 impl<'w> When {
+    /// Whether a call is refused that does not fulfil `condition`, which is one of it.
+    #[must_use]
+    pub fn enforces(&self, condition: &Condition, now: UnixSeconds) -> bool {
+        !Shadow::holds(condition.shadow, now) && !Shadow::holds(self.shadow, now)
+    }
+
     /// Whether it is about this tool.
     #[must_use]
     pub fn covers(&self, upstream: &str, tool: &str) -> bool {

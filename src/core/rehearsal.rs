@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::argument::When;
+use super::argument::{Condition, When};
 use super::decide::{Ask, Verdict, Want, decide};
 use super::issuer::Issuer;
 use super::jwt::{Claims, JwtFault};
@@ -161,20 +161,37 @@ pub fn call(
 /// How deep arguments may be nested; the most that a configuration may allow.
 const MAX_DEPTH: usize = 128;
 
-/// The conditions that decide about calls of this tool by `caller`, who may call it in some way.
+/// A condition on calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks<'c> {
+    /// What must hold.
+    pub condition: &'c Condition,
+    /// Whether a call is refused where it does not.
+    pub is_enforced: bool,
+}
+
+/// The conditions on calls of this tool by `caller`, who may call it in some way.
 #[must_use]
 pub fn conditions<'c>(
     route: &'c Route,
     caller: &'c Caller,
     tool: &str,
     now: UnixSeconds,
-) -> Vec<&'c When> {
+) -> Vec<Asks<'c>> {
     let target = Target { kind: TargetKind::Tool, name: tool };
     let question = route.question(target, now);
     let grants = caller.0.grants();
-    let facts = route.facts.iter().filter(|when| when.covers(&route.upstream, tool));
-    if grants.judge(&question, &mut NoTrace).permission != Permission::Allowed {
+    // What passes on trial has to fulfil what holds for everybody.
+    if !grants.judge(&question, &mut NoTrace).passes() {
         return Vec::new();
     }
-    facts.chain(grants.narrowing(&question)).collect()
+    let facts = route.facts.iter().filter(|when| when.covers(&route.upstream, tool));
+    let whens = facts.map(|when| (when, true)).chain(grants.narrowing(&question));
+    let asks = |(when, counts): (&'c When, bool)| {
+        when.conditions.iter().map(move |condition| Asks {
+            condition,
+            is_enforced: counts && when.enforces(condition, now),
+        })
+    };
+    whens.flat_map(asks).collect()
 }

@@ -147,3 +147,53 @@ fn a_rule_that_was_tried_out_is_enforced_after_its_end() {
     assert!(answer.text().contains("isError"), "{}", answer.text());
     upstream.assert_untouched("a rule whose trial is over");
 }
+
+/// What `can` and an expectation say is what happens to the very call.
+#[test]
+fn a_call_that_passes_on_trial_can_be_made_and_is_not_denied() {
+    let upstream = Upstream::good();
+    let shadow = "mode = \"shadow\"\nuntil = 2999-01-01\n";
+    let rules = RULES.replace("message = ", &format!("{shadow}message = "));
+    let gateway = Setup::new(&upstream).more(&rules).start();
+    let urgent = r#"{"priority":"urgent"}"#;
+    assert!(!gateway.ask(&echo(urgent)).text().contains("isError"));
+    let doorward = |verb: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command.args(verb).arg("--config").arg(gateway.folder().join("gateway.toml"));
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let (code, said) = doorward(&["can", "alice-key", "t/echo", "--args", urgent]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("is only tried out"), "{said}");
+    let (_, said) = doorward(&["can", "alice-key", "t/echo"]);
+    let line = |pointer: &str| said.lines().find(|line| line.contains(pointer)).unwrap().to_owned();
+    assert!(line("/priority").ends_with(", which is only tried out"), "{said}");
+    assert!(line("/text").ends_with(')'), "{said}");
+    let (_, said) = doorward(&["can", "--matrix", "--json"]);
+    assert!(said.contains(r#""t/echo": "if""#), "/text counts: {said}");
+    let expectation = "[[expect]]\ntoken = \"alice-key\"\narguments.priority = \"urgent\"\n\
+        deny = [\"t/echo\"]\n[log]";
+    assert!(!gateway.edit("[log]", expectation), "a reload takes what check refuses");
+    let (code, said) = doorward(&["check"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("`t/echo` passes for alice-key until 2999-01-01"), "{said}");
+    assert!(gateway.edit("2999-01-01", "2020-01-01"), "the trial is over");
+    assert!(gateway.ask(&echo(urgent)).text().contains("isError"));
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
+fn a_role_on_trial_gives_what_is_asked_of_every_caller() {
+    let upstream = Upstream::good();
+    let role = "[roles.trial]\nprompts = [\"t/x\"]\nmode = \"shadow\"\nuntil = 2999-01-01\n";
+    let gateway = Setup::new(&upstream).more(&format!("{RULES}{role}")).start();
+    let mut can = std::process::Command::new(env!("CARGO_BIN_EXE_doorward"));
+    can.args(["can", "--role", "trial", "t/echo", "--config"]);
+    let output = can.arg(gateway.folder().join("gateway.toml")).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("yes  because roles.trial"), "{said}");
+    assert!(said.contains("     if /text of at most 5 characters, or missing"), "{said}");
+    assert!(!said.contains("/priority"), "that is another role's: {said}");
+}

@@ -9,9 +9,12 @@ use crate::core::token::UnixSeconds;
 use crate::core::trace::{Step, Trace};
 
 impl Grants {
-    /// The conditions of roles that decide about calls of a tool; none where something allows it
-    /// without.
-    pub(in crate::core) fn narrowing<'w>(&'w self, question: &Question<'_>) -> Vec<&'w When> {
+    /// The conditions of roles that decide about calls of a tool, and whether each role counts;
+    /// none where something allows it without.
+    pub(in crate::core) fn narrowing<'w>(
+        &'w self,
+        question: &Question<'_>,
+    ) -> Vec<(&'w When, bool)> {
         let Question { upstream, target, .. } = question;
         let allows = |pattern: &Pattern| pattern.allows(upstream, &Compared::Name(target.name));
         if self.direct.of(target.kind).iter().any(allows) {
@@ -23,7 +26,9 @@ impl Grants {
                 continue;
             }
             let before = all.len();
-            all.extend(role.when.iter().filter(|when| when.covers(upstream, target.name)));
+            let counts = !role.is_tried_out(question.now);
+            let covering = role.when.iter().filter(|when| when.covers(upstream, target.name));
+            all.extend(covering.map(|when| (when, counts)));
             if all.len() == before {
                 return Vec::new();
             }
