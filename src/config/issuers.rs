@@ -12,7 +12,7 @@ use super::code::Code;
 use super::files::Files;
 use super::policy::Reader;
 use super::read::{At, Table};
-use super::{tls, values};
+use super::{outside, tls, values};
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::keys::KeySet;
 use crate::core::permission::{Patterns, Role};
@@ -139,10 +139,14 @@ fn jwks_url(text: &str) -> Result<http::Uri, String> {
     let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let is_loopback = host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if let Some(authority) = url.authority().filter(|authority| !authority.as_str().contains('@')) {
+        outside::split(authority.as_str())?;
+    }
     match url.scheme_str() {
         _ if host.is_empty() || text.contains('@') => {
             Err("must have a host and no user name".to_owned())
         }
+        _ if text.contains('#') => Err("must not have a fragment".to_owned()),
         Some("https") => Ok(url),
         Some("http") if is_loopback => Ok(url),
         _ => Err("must begin with https://; http:// is for loopback only".to_owned()),

@@ -13,6 +13,7 @@ mod files;
 mod identity;
 mod issuers;
 mod lock;
+mod outside;
 mod policy;
 mod read;
 mod settings;
@@ -39,6 +40,7 @@ pub use issuers::{IssuerKeys, IssuerSpec};
 pub use lock::{
     Approved, BadLock, DEFAULT_FILE as DEFAULT_LOCK, parse as parse_lock, text as lock_text,
 };
+pub use outside::{Authority, default_port};
 pub use read::did_you_mean;
 pub use settings::{LogFormat, Settings, Shutdown, Widening};
 pub use tls::Tls;
@@ -250,6 +252,8 @@ fn included(file: &mut Table<'_>, files: &Files) -> Vec<Source> {
     found
 }
 
+#[cfg(test)]
+mod outside_tests;
 #[cfg(test)]
 mod refused_tests;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::audit::{self, AuditSpec};
 use super::code::Code;
 use super::files::Files;
 use super::identity::{self, Assertion, Identity};
+use super::outside::{self, Authority};
 use super::read::{At, Table};
 use super::tls::{self, Tls};
 use super::upstreams::{self, UpstreamSpec};
@@ -21,10 +22,10 @@ use crate::core::seal::{MIN_SECRET, SealKey};
 pub struct Settings {
     /// Addresses of the public listener; at least one. Port 0 is any free port.
     pub listen: Vec<SocketAddr>,
-    /// What clients type, where the file says it.
+    /// What clients type, where the file says it; without a port that is the default.
     pub public_url: Option<http::Uri>,
-    /// Values of `Host` that are ours besides those of `public_url` and `listen`, in lower case.
-    pub allowed_hosts: Vec<String>,
+    /// Hosts that are ours besides those of `public_url` and `listen`.
+    pub allowed_hosts: Vec<Authority>,
     /// Values of `Origin` that are let in besides `public_url`'s own, in lower case.
     pub allowed_origins: Vec<String>,
     /// Worker threads; 0 for one per core.
@@ -114,9 +115,9 @@ const fn loopback(port: u16) -> SocketAddr {
 pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     let mut server = file.table("server");
     let listen = listen(&mut server);
-    let public_url = server.parsed("public_url", public_url).map(|at| at.value);
-    let allowed_hosts = checked(&mut server, "allowed_hosts", values::host);
-    let allowed_origins = checked(&mut server, "allowed_origins", values::origin);
+    let public_url = server.parsed("public_url", outside::public_url).map(|at| at.value);
+    let allowed_hosts = checked(&mut server, "allowed_hosts", Authority::parse);
+    let allowed_origins = checked(&mut server, "allowed_origins", outside::origin);
     let threads = server.integer("threads", 0..=1024).unwrap_or(0);
     let seal = server.string("session_key_file").and_then(|text| seal(&server, text, files));
     let tls = tls::read(server.table("tls"), files);
@@ -167,16 +168,11 @@ fn listen(server: &mut Table<'_>) -> Vec<At<SocketAddr>> {
     texts.into_iter().filter_map(|text| server.check("listen", text, values::address)).collect()
 }
 
-fn public_url(text: &str) -> Result<http::Uri, String> {
-    let url = values::url(text)?;
-    if url.path() == "/" { Ok(url) } else { Err("must have no path".to_owned()) }
-}
-
-fn checked(
+fn checked<T>(
     server: &mut Table<'_>,
     key: &'static str,
-    parse: fn(&str) -> Result<String, String>,
-) -> Vec<String> {
+    parse: fn(&str) -> Result<T, String>,
+) -> Vec<T> {
     let texts = server.strings(key);
     texts.into_iter().filter_map(|text| server.check(key, text, parse)).map(|at| at.value).collect()
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::outside;
 use crate::core::decimal::Decimal;
 use crate::core::headers;
 use crate::core::principal::Digest;
@@ -43,29 +44,15 @@ pub(super) fn url(text: &str) -> Result<http::Uri, String> {
     if !has_scheme || authority.is_none() {
         return Err("must begin with http:// or https:// and a host, without user name".to_owned());
     }
+    outside::split(authority.map_or("", http::uri::Authority::as_str))?;
     if uri.query().is_some() {
         return Err("must not have a query".to_owned());
     }
+    // The parser drops it without a word.
+    if text.contains('#') {
+        return Err("must not have a fragment".to_owned());
+    }
     Ok(uri)
-}
-
-/// `scheme://host[:port]`, as browsers write it in `Origin`.
-pub(super) fn origin(text: &str) -> Result<String, String> {
-    let uri = url(text)?;
-    if uri.path() != "/" || text.ends_with('/') {
-        return Err("must be scheme, host and port only, like \"https://app.example\"".to_owned());
-    }
-    Ok(text.to_ascii_lowercase())
-}
-
-/// `host[:port]`, as clients write it in `Host`.
-pub(super) fn host(text: &str) -> Result<String, String> {
-    match text.parse::<http::uri::Authority>() {
-        Ok(authority) if !text.contains('@') && !authority.host().is_empty() => {
-            Ok(text.to_ascii_lowercase())
-        }
-        _ => Err("must be a host, with its port where that is not the default".to_owned()),
-    }
 }
 
 pub(super) fn route_path(text: &str) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! From a configuration to what the gateway takes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use jsonwebtoken::jwk::JwkSet;
 
 use super::StartError;
 use super::builtin::Builtin;
+use super::ours;
 use crate::config::{Assertion, Config, IssuerKeys, IssuerSpec, Settings, Target, UpstreamSpec};
 use crate::core::assertion::Asserter;
 use crate::core::policy::Policy;
@@ -173,27 +174,7 @@ fn asserter(settings: &Settings, assertion: &Assertion) -> (HeaderName, Asserter
 }
 
 fn options(settings: &Settings, listening: &[SocketAddr], seal: SealKey) -> Options {
-    let mut hosts: HashSet<String> = settings.allowed_hosts.iter().cloned().collect();
-    for address in listening {
-        hosts.insert(address.to_string());
-        if address.ip().is_loopback() {
-            let port = address.port();
-            hosts.extend(["127.0.0.1", "[::1]", "localhost"].map(|name| format!("{name}:{port}")));
-        }
-    }
-    let mut origins: HashSet<String> = settings.allowed_origins.iter().cloned().collect();
-    let scheme = if settings.tls.is_some() { "https" } else { "http" };
-    origins.extend(hosts.iter().map(|host| format!("{scheme}://{host}")));
-    if let Some(authority) = settings.public_url.as_ref().and_then(http::Uri::authority) {
-        let scheme = settings.public_url.as_ref().and_then(http::Uri::scheme_str);
-        let default_port = if scheme == Some("https") { 443 } else { 80 };
-        let host = authority.as_str().to_ascii_lowercase();
-        origins.insert(format!("{}://{host}", scheme.unwrap_or("http")));
-        if authority.port().is_none() {
-            hosts.insert(format!("{host}:{default_port}"));
-        }
-        hosts.insert(host);
-    }
+    let (hosts, origins) = ours::hosts_and_origins(settings, listening);
     Options {
         hosts,
         origins,

@@ -13,6 +13,7 @@ mod builtin;
 mod builtin;
 mod error;
 mod listen;
+mod ours;
 mod reload;
 mod shown;
 mod stop;

@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::support::{Setup, Upstream, echo};
+
 fn doorward(verb: &str, path: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
     command.args([verb, "--config"]).arg(path).env("NO_COLOR", "1").output().unwrap()
@@ -202,4 +204,59 @@ fn no_arguments_print_the_usage() {
     let output = Command::new(env!("CARGO_BIN_EXE_doorward")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("Usage"));
+}
+
+/// Whoever comes by a name that the file allows, with or without the port that clients leave out.
+#[test]
+fn the_default_port_is_the_same_as_none_and_any_scheme_can_be_an_origin() {
+    let upstream = Upstream::good();
+    let gateway = Setup::new(&upstream)
+        .server("public_url = \"https://MCP.example.com:443\"")
+        .server("allowed_hosts = [\"gw:443\", \"plain\", \"gw:8080\"]")
+        .server("allowed_origins = [\"chrome-extension://abcdef\", \"null\", \"tauri://localhost\", \"https://app.example:443\"]")
+        .start();
+    let ask = |name: &str, value: &str| gateway.ask(&echo().header(name, value)).status;
+    for host in [
+        "mcp.example.com",
+        "mcp.example.com:443",
+        "MCP.Example.Com",
+        "gw",
+        "gw:443",
+        "plain",
+        "plain:80",
+        "plain:443",
+        "gw:8080",
+    ] {
+        assert_eq!(ask("Host", host), 200, "{host}");
+    }
+    for origin in [
+        "https://mcp.example.com",
+        "chrome-extension://abcdef",
+        "null",
+        "tauri://localhost",
+        "https://app.example",
+        "https://gw",
+        "http://gw:8080",
+    ] {
+        assert_eq!(ask("Origin", origin), 200, "{origin}");
+    }
+    let before = upstream.requests().len();
+    for host in ["mcp.example.com:80", "mcp.example.com:8443", "gw:80", "plain:8080", "evil"] {
+        assert_eq!(ask("Host", host), 421, "{host}");
+    }
+    for origin in [
+        "http://mcp.example.com",
+        "chrome-extension://other",
+        "tauri://evil",
+        "http://app.example",
+        "https://app.example:8443",
+        "https://evil",
+        "moz-extension://abcdef",
+        "file://",
+    ] {
+        assert_eq!(ask("Origin", origin), 403, "{origin}");
+    }
+    assert_eq!(upstream.requests().len(), before);
+    assert!(!gateway.edit("\"plain\"", "\"*\""), "a reload takes what check refuses");
+    assert_eq!(ask("Host", "plain"), 200);
 }
