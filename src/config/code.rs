@@ -76,7 +76,9 @@ codes! {
         "Bearer tokens would go over the network in clear, or no request could be told from one for\n\
          another host. Add [server.tls], or plaintext = \"behind-proxy\", and public_url.";
     DemoToken, "DW0017", "a public token on a public address",
-        "The demo tokens stand in the README. They are refused where a listener is not loopback.";
+        "The demo tokens stand in the README. They are refused where anything in the file speaks of\n\
+         somebody beyond this machine: listen, plaintext, public_url, allowed_hosts or\n\
+         allowed_origins. One that is revoked or has expired may stay.";
     Shadow, "DW0018", "a trial without an end",
         "mode = \"shadow\" lets pass what a rule would refuse, and needs until = DATE, so that it\n\
          cannot be forgotten.";

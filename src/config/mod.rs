@@ -2,7 +2,8 @@
 //!
 //! Past [`load`] there are no strings to check again. Everything that is wrong with a file is
 //! reported at once, each with its place. This module knows nothing of the gateway that will use
-//! the result. It reads the clock once for each file, to tell what a trial lets pass today.
+//! the result. It reads the clock once for each file, to tell what a trial lets pass today, and
+//! whether a public token is over.
 
 mod audit;
 mod code;
@@ -188,14 +189,16 @@ fn parse_with(
     let mut tables: Vec<_> =
         parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
     let settings = settings::read(&mut file, files);
-    let mut listening = settings.listen.iter().chain(outside.bound);
-    let exposed = listening.any(|address| !address.ip().is_loopback());
+    let exposed = settings.exposure(outside.bound);
+    let now = jiff::Timestamp::now().as_second();
     let locked = lock::read(&mut file, &settings, files, outside.unlocked);
     let known = outside.tools.or(locked.tools.as_ref());
-    let given = policy::Given { settings: &settings, exposed, files, pins: &locked.pins, known };
+    let exposed = exposed.as_deref();
+    let pins = &locked.pins;
+    let given = policy::Given { settings: &settings, exposed, now, files, pins, known };
     let mut decides = policy::read(&mut file, &mut tables, &given);
     decides.named_tools.extend(locked.tools.unwrap_or_default());
-    expect::read(&mut file, &decides, jiff::Timestamp::now().as_second());
+    expect::read(&mut file, &decides, now);
     file.finish();
     tables.into_iter().for_each(Table::finish);
     drop(parsed);

@@ -81,6 +81,11 @@ impl Authority {
         let port = self.port.filter(|port| Some(*port) != default_port(scheme));
         format!("{scheme}://{}", Self { host: self.host.clone(), port })
     }
+
+    /// Whether only this machine can mean it.
+    pub(super) fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
 }
 
 impl fmt::Display for Authority {
@@ -90,6 +95,15 @@ impl fmt::Display for Authority {
             None => f.write_str(&self.host),
         }
     }
+}
+
+/// Whether a host is an address of loopback, or a name that is kept for it (RFC 6761 6.3).
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+        || host == "localhost"
+        || host.ends_with(".localhost")
 }
 
 /// The port that clients leave out.
@@ -203,4 +217,16 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
         return Ok(format!("{scheme}://{host}{port}"));
     }
     Ok(Authority::parse(authority)?.origin(&scheme))
+}
+
+/// Whether an origin, as [`origin`] has read it, is of this machine.
+pub(super) fn is_local_origin(text: &str) -> bool {
+    match parts(text) {
+        // Any page can come from `null`.
+        None => false,
+        Some((scheme, authority, _)) if default_port(&scheme).is_some() => {
+            Authority::parse(authority).is_ok_and(|authority| authority.is_loopback())
+        }
+        Some(_) => true,
+    }
 }

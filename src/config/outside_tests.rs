@@ -202,3 +202,81 @@ fn no_url_loses_a_part_of_it_silently() {
         }
     }
 }
+
+/// What the file says of the outside, and whether that is this machine alone.
+const SAYS: [(&str, bool); 29] = [
+    ("", true),
+    ("listen = [\"127.0.0.1:1\", \"[::1]:1\", \"127.9.9.9:2\"]", true),
+    ("public_url = \"http://localhost:8080\"", true),
+    ("public_url = \"https://127.0.0.1\"", true),
+    ("public_url = \"http://[::1]:80\"", true),
+    ("public_url = \"http://doorward.localhost\"", true),
+    ("allowed_hosts = [\"localhost\", \"127.3.2.1:9\", \"[::1]\", \"a.LOCALHOST:1\"]", true),
+    ("allowed_origins = [\"http://localhost:6274\", \"http://127.0.0.1\"]", true),
+    ("allowed_origins = [\"vscode-webview://abc\", \"tauri://localhost\", \"file://\"]", true),
+    (
+        "listen = [\"0.0.0.0:8080\"]\nplaintext = \"behind-proxy\"\npublic_url = \"http://[::1]\"",
+        false,
+    ),
+    ("listen = [\"127.0.0.1:1\", \"192.0.2.1:1\"]\nplaintext = \"behind-proxy\"", false),
+    ("plaintext = \"behind-proxy\"", false),
+    ("public_url = \"https://mcp.example.com\"", false),
+    ("public_url = \"https://MCP.example.com:443\"", false),
+    ("public_url = \"http://gateway\"", false),
+    ("public_url = \"http://192.168.0.7:8080\"", false),
+    ("public_url = \"http://0.0.0.0:8080\"", false),
+    ("public_url = \"http://[2001:db8::1]\"", false),
+    ("public_url = \"https://localhost.example.com\"", false),
+    ("public_url = \"https://notlocalhost\"", false),
+    ("public_url = \"https://127.0.0.1.nip.io\"", false),
+    ("public_url = \"http://[::]\"", false),
+    ("allowed_hosts = [\"gateway:8080\"]", false),
+    ("allowed_hosts = [\"localhost\", \"mcp.example.com\"]", false),
+    ("allowed_hosts = [\"10.0.0.1\"]", false),
+    ("allowed_origins = [\"https://app.example\"]", false),
+    ("allowed_origins = [\"http://localhost\", \"https://localhost.evil.example\"]", false),
+    ("allowed_origins = [\"null\"]", false),
+    ("public_url = \"http://localhost\"\nallowed_hosts = [\"x\"]", false),
+];
+
+/// An entry whose secret stands in the README.
+fn demo(ends: &str) -> String {
+    let digest = "295db0545046da79fb81ee057c7054213df2e3dc2a9a83e5e13e65398596d3e2";
+    token(ends).replace(super::tests::DIGEST, digest)
+}
+
+#[test]
+fn a_public_token_lives_where_nothing_speaks_of_the_outside() {
+    for (lines, is_local) in SAYS {
+        let server = format!("{UPSTREAM}[server]\n{lines}\n");
+        assert!(read(&format!("{server}{}", token(""))).is_ok(), "{lines}");
+        match (read(&format!("{server}{}", demo(""))), is_local) {
+            (Ok(_), true) => {}
+            (Err(findings), false) => {
+                let said = findings.to_string();
+                let count = said.matches("`x` is the public demo token, and ").count();
+                assert_eq!(count, 1, "{lines}: {said}");
+            }
+            (read, _) => panic!("{lines}: {:?}", read.map(|config| config.path)),
+        }
+    }
+}
+
+#[test]
+fn a_public_token_that_is_over_lets_nobody_in_and_may_stay() {
+    let outside = format!("{UPSTREAM}[server]\npublic_url = \"https://mcp.example.com\"\n");
+    for (ends, is_over) in [
+        ("revoked = 2020-01-01", true),
+        ("revoked = 2026-01-01T00:00:00Z", true),
+        ("revoked = 2999-01-01", false),
+        ("", false),
+    ] {
+        assert_eq!(read(&format!("{outside}{}", demo(ends))).is_ok(), is_over, "{ends}");
+    }
+    for (date, is_over) in [("2020-01-01", true), ("2999-01-01", false), ("\"never\"", false)] {
+        let expiring = demo("").replace("\"never\"", date);
+        assert_eq!(read(&format!("{outside}{expiring}")).is_ok(), is_over, "{date}");
+        let revoked = expiring.replace("expires", "revoked = 2999-01-01\nexpires");
+        assert_eq!(read(&format!("{outside}{revoked}")).is_ok(), is_over, "{date}");
+    }
+}

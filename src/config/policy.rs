@@ -47,8 +47,9 @@ pub(super) struct Decides {
 #[derive(Clone, Copy)]
 pub(super) struct Given<'g> {
     pub(super) settings: &'g Settings,
-    /// Whether somebody else than this machine can reach a listener.
-    pub(super) exposed: bool,
+    /// Why somebody else than this machine may come, if somebody may.
+    pub(super) exposed: Option<&'g str>,
+    pub(super) now: UnixSeconds,
     pub(super) files: &'g Files,
     /// By the names of upstreams.
     pub(super) pins: &'g BTreeMap<String, Arc<Pins>>,
@@ -63,12 +64,13 @@ pub(super) fn read<'t>(
     included: &mut [Table<'t>],
     given: &Given<'_>,
 ) -> Decides {
-    let Given { settings, exposed, files, pins, known } = *given;
+    let Given { settings, exposed, now, files, pins, known } = *given;
     let mut reader = Reader {
         files,
         known,
         upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
         exposed,
+        now,
         roles: BTreeMap::new(),
         named_tools: Tools::new(),
         digests: HashMap::new(),
@@ -151,8 +153,9 @@ pub(super) struct Reader<'s> {
     files: &'s Files,
     known: Option<&'s Tools>,
     upstreams: Vec<&'s str>,
-    /// Whether somebody else than this machine can reach a listener.
-    exposed: bool,
+    /// Why somebody else than this machine may come, if somebody may.
+    exposed: Option<&'s str>,
+    now: UnixSeconds,
     roles: BTreeMap<String, Arc<Role>>,
     named_tools: Tools,
     /// Digest and name of every token so far.
@@ -306,6 +309,11 @@ impl Reader<'_> {
         }
         if let Some(digest) = &digest {
             self.check_digest(name.value, digest, &table);
+            // One that is over lets nobody in, and tells who tries.
+            let is_over = [revoked, expires].iter().flatten().any(|end| *end <= self.now);
+            if is_demo && !is_over {
+                self.check_demo(name.value, digest, &table);
+            }
         }
         table.finish();
         Some(TokenSpec {
@@ -419,15 +427,13 @@ impl Reader<'_> {
                 "one secret is one caller; make another with: doorward token new",
             );
         }
-        if is_demo(&digest.value) && self.exposed {
-            table.report().error(
-                Code::DemoToken,
-                digest.span.clone(),
-                format!(
-                    "token `{name}` is the public demo token, and the listener is not loopback"
-                ),
-                "remove it; everybody knows it",
-            );
+    }
+
+    fn check_demo(&self, name: &str, digest: &At<Digest>, table: &Table<'_>) {
+        if let Some(why) = self.exposed {
+            let message = format!("token `{name}` is the public demo token, and {why}");
+            let help = "remove it; everybody knows it";
+            table.report().error(Code::DemoToken, digest.span.clone(), message, help);
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<Authority>,
     /// Values of `Origin` that are let in besides `public_url`'s own, in lower case.
     pub allowed_origins: Vec<String>,
+    /// Whether the file says that a proxy in front ends TLS.
+    pub is_behind_proxy: bool,
     /// Worker threads; 0 for one per core.
     pub threads: usize,
     /// Key of the seals on session and task ids; made at the start where absent.
@@ -59,6 +61,29 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Why somebody else than this machine may come to a process with these settings that listens
+    /// on `bound`, too: the first thing that speaks of the outside. What a proxy on this machine
+    /// forwards comes from loopback, so that the listener alone tells nothing.
+    pub(super) fn exposure(&self, bound: &[SocketAddr]) -> Option<String> {
+        let mut listening = self.listen.iter().chain(bound);
+        let far = |text: &dyn std::fmt::Display, key: &str| format!("`{key}` names {text}");
+        if listening.any(|address| !address.ip().is_loopback()) {
+            return Some("the listener is not loopback".to_owned());
+        }
+        if self.is_behind_proxy {
+            return Some("`plaintext` speaks of a proxy".to_owned());
+        }
+        let url = self.public_url.as_ref().and_then(http::Uri::authority);
+        if let Some(url) = url.filter(|url| !outside::is_loopback(url.host())) {
+            return Some(far(url, "public_url"));
+        }
+        if let Some(host) = self.allowed_hosts.iter().find(|host| !host.is_loopback()) {
+            return Some(far(host, "allowed_hosts"));
+        }
+        let origin = self.allowed_origins.iter().find(|text| !outside::is_local_origin(text));
+        origin.map(|origin| far(origin, "allowed_origins"))
+    }
+
     /// The keys that differ from `started` and take effect with a restart only.
     #[must_use]
     pub fn needing_restart(&self, started: &Self) -> Vec<&'static str> {
@@ -122,7 +147,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     let seal = server.string("session_key_file").and_then(|text| seal(&server, text, files));
     let tls = tls::read(server.table("tls"), files);
     let shutdown = shutdown(server.table("shutdown"));
-    check_exposure(&mut server, &listen, tls.is_some());
+    let is_behind_proxy = check_exposure(&mut server, &listen, tls.is_some());
     if public_url.is_none() && allowed_hosts.is_empty() {
         check_reachable(&server, &listen);
     }
@@ -142,6 +167,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
         public_url,
         allowed_hosts,
         allowed_origins,
+        is_behind_proxy,
         threads,
         seal,
         tls,
@@ -187,8 +213,8 @@ fn seal(table: &Table<'_>, text: At<&str>, files: &Files) -> Option<SealKey> {
     table.check("session_key_file", text, read).map(|at| at.value)
 }
 
-/// Bearer tokens in clear over a network are worth an explicit word.
-fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bool) {
+/// Bearer tokens in clear over a network are worth an explicit word: whether it is there.
+fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bool) -> bool {
     let plaintext = server.parsed("plaintext", |text| match text {
         "behind-proxy" => Ok(()),
         _ => Err("must be \"behind-proxy\"".to_owned()),
@@ -200,7 +226,7 @@ fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bo
         server.report().warning(Code::Plaintext, at.span.clone(), message, help);
     }
     if has_tls || plaintext.is_some() {
-        return;
+        return plaintext.is_some();
     }
     for address in listen.iter().filter(|at| !at.value.ip().is_loopback()) {
         server.report().error(
@@ -210,6 +236,7 @@ fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bo
             "add [server.tls], or plaintext = \"behind-proxy\" where a proxy in front ends TLS",
         );
     }
+    false
 }
 
 /// Every request names the host that it means; on a wildcard address nothing says which are ours.

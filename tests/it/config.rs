@@ -130,6 +130,40 @@ fn a_demo_token_is_refused_beyond_loopback() {
     assert!(code == Some(2) && said.contains("public demo token"), "{said}");
 }
 
+/// What a proxy on the same machine forwards comes from loopback.
+#[test]
+fn a_demo_token_is_refused_behind_a_proxy_by_check_run_and_reload() {
+    let demo = "295db0545046da79fb81ee057c7054213df2e3dc2a9a83e5e13e65398596d3e2";
+    let local = GOOD.replacen(&"1".repeat(64), demo, 1);
+    assert_eq!(check(&local).0, Some(0));
+    for line in [
+        "public_url = \"https://mcp.example.com\"",
+        "allowed_hosts = [\"mcp.example.com\"]",
+        "allowed_origins = [\"https://app.example.com\"]",
+        "plaintext = \"behind-proxy\"",
+    ] {
+        let text = local.replacen("[server]", &format!("[server]\n{line}"), 1);
+        let (code, said) = check(&text);
+        assert!(code == Some(2) && said.contains("public demo token"), "{line}: {said}");
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("gateway.toml");
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(doorward("run", &path).status.code(), Some(2), "{line}");
+    }
+    let upstream = Upstream::good();
+    let digest = crate::support::gateway::sha256("dev-alice-token");
+    let who = "user = \"alice\"\norganization = \"dev-org\"\ntools = [\"t/echo\"]\n";
+    let entry = format!("[tokens.demo]\nsha256 = \"{digest}\"\n{who}expires = \"never\"\n");
+    let gateway = Setup::new(&upstream).more(&entry).start();
+    let public = "[server]\npublic_url = \"https://mcp.example.com\"\n";
+    assert!(!gateway.edit("[server]\n", public), "a reload takes what check refuses");
+    let call = echo().token("dev-alice-token");
+    assert_eq!(gateway.ask(&call.clone().header("Host", "mcp.example.com")).status, 421);
+    assert!(gateway.edit(&entry, ""), "without the entry it is good");
+    assert_eq!(gateway.ask(&call.header("Host", "mcp.example.com")).status, 401);
+    upstream.assert_untouched("nobody was let in");
+}
+
 #[test]
 fn one_secret_under_two_names_is_refused() {
     let token = &GOOD[GOOD.find("[tokens.a]").unwrap()..];
