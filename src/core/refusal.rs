@@ -7,7 +7,7 @@ use super::message::{Fault, Id};
 use super::outcome::Outcome;
 use super::permission::{Failure, Permission, TargetKind};
 use super::protected::Protected;
-use super::revision::{Disagreement, Era};
+use super::revision::{Disagreement, Era, MODERN};
 use super::rule::Rule;
 use super::token::AuthFailure;
 
@@ -123,6 +123,8 @@ const INTERNAL_ERROR: i32 = -32603;
 const RESOURCE_NOT_FOUND: i32 = -32002;
 /// `HeaderMismatch` of MCP 2026-07-28.
 const HEADER_MISMATCH: i32 = -32020;
+/// `UnsupportedProtocolVersion` of MCP 2026-07-28.
+const UNSUPPORTED_VERSION: i32 = -32022;
 
 impl Refusal {
     /// The row of the table.
@@ -159,6 +161,11 @@ impl Refusal {
             }
             Self::Headers(Disagreement::MissingMeta) => {
                 row(400, INVALID_PARAMS, "Missing _meta protocol version", "missing_meta", Invalid)
+            }
+            Self::Headers(Disagreement::Bodyless) => bad(405, "Method not allowed", "http_method"),
+            Self::Headers(Disagreement::Unsupported(_)) => {
+                let text = "Unsupported protocol version";
+                row(400, UNSUPPORTED_VERSION, text, "unsupported_version", Invalid)
             }
             Self::Internal => upstream(500, "Internal error", "internal", Internal),
             Self::MethodNotAllowed => bad(405, "Method not allowed", "http_method"),
@@ -238,15 +245,28 @@ impl Refusal {
         }
         let message = match self {
             Self::UnknownTarget { name, .. } => {
-                let echo: String = name.chars().take(MAX_ECHO).collect();
-                format!("{}: {echo}", row.text)
+                format!("{}: {}", row.text, echo(name))
             }
             Self::Unreadable(fault) => format!("{}: {fault}", row.text),
             _ => row.text.to_owned(),
         };
         let message = serde_json::Value::from(message);
         let (id, code) = (id.map_or("null", Id::as_json), row.code);
-        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#)
+        let data = self.data().map_or_else(String::new, |data| format!(r#","data":{data}"#));
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}{data}}}}}"#
+        )
+    }
+
+    /// The `data` of the error: revisions that a request can name instead (MCP 2026-07-28,
+    /// "Version Negotiation").
+    fn data(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::Headers(Disagreement::Unsupported(requested)) => {
+                Some(serde_json::json!({"supported": MODERN, "requested": echo(requested)}))
+            }
+            _ => None,
+        }
     }
 
     /// The challenge that goes with this answer (RFC 6750 3). With issuers it leads to them; where
@@ -274,7 +294,7 @@ impl Refusal {
     pub fn headers(&self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::MethodNotAllowed => &[("allow", "GET, POST, DELETE, OPTIONS")],
-            Self::OldTransport => &[("allow", "POST")],
+            Self::OldTransport | Self::Headers(Disagreement::Bodyless) => &[("allow", "POST")],
             Self::Encoded => &[("accept-encoding", "identity")],
             Self::Overloaded
             | Self::AuditUnavailable
@@ -301,6 +321,7 @@ impl Refusal {
             Self::OldTransport => {
                 Some("it speaks HTTP+SSE of 2024-11-05, and not Streamable HTTP".to_owned())
             }
+            Self::Headers(Disagreement::Unsupported(requested)) => Some(echo(requested)),
             Self::Unreadable(fault) => Some(fault.to_string()),
             Self::Unauthenticated(AuthFailure::Jwt(fault)) => Some(fault.to_string()),
             Self::InsufficientScope(scopes) => Some(format!("would be granted to: {scopes}")),
@@ -322,6 +343,11 @@ impl Refusal {
                 | Self::Overloaded
         )
     }
+}
+
+/// As much of what a caller sent as an answer or a record repeats.
+fn echo(sent: &str) -> String {
+    sent.chars().take(MAX_ECHO).collect()
 }
 
 /// A result of a tool that was not called. In the modern era a result says that it is complete.

@@ -11,8 +11,11 @@ use std::borrow::Cow;
 use super::message::{Field, Kind, Message};
 use super::method::{self, Eras};
 
-/// The first revision without a handshake.
-pub const FIRST_MODERN: &str = "2026-07-28";
+/// Revisions in which each request names its own; the others are none.
+pub const MODERN: [&str; 1] = ["2026-07-28"];
+
+/// Revisions with a handshake, by the values of `MCP-Protocol-Version`.
+const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// Which family of revisions a request is written in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,57 +49,83 @@ pub struct McpHeaders<'h> {
 }
 
 /// Why head and body do not belong together.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Disagreement {
+    /// A GET or a DELETE of the modern era, which has neither.
+    Bodyless,
     /// A header is missing, repeated, badly encoded, or says something else than the body.
     Header,
     /// The version header is of the modern era and the body lacks its `_meta`.
     MissingMeta,
+    /// A revision that is not known here; holds its name.
+    Unsupported(String),
 }
 
 /// Finds the era of `message` and checks its headers against it.
 ///
+/// The era follows from the value of the version and never from its place: servers disagree about
+/// every value that is none of the known revisions. Some compare it as a text with the first
+/// modern one, some take all but the known legacy ones for modern, some do not look at it.
+///
 /// # Errors
-/// [`Disagreement`] where a modern request's headers are missing or say something else. Legacy
-/// requests carry no such duty; their `Mcp-Method` and `Mcp-Name` mean nothing and are dropped.
+/// [`Disagreement`] where the version is not known, or where a modern request's headers are
+/// missing or say something else. Legacy requests carry no such duty; their `Mcp-Method` and
+/// `Mcp-Name` mean nothing and are dropped.
 pub fn agree(message: &Message<'_>, headers: &McpHeaders<'_>) -> Result<Era, Disagreement> {
-    if headers.version == Header::Unclear {
-        return Err(Disagreement::Header);
-    }
     let Some(claimed) = message.claimed_version() else {
-        return match headers.version {
-            Header::One(version) if is_modern(version) => match message.kind() {
-                Kind::Request(_) => Err(Disagreement::MissingMeta),
-                Kind::Notification | Kind::Response => Ok(Era::Modern),
-            },
-            _ => Ok(Era::Legacy),
+        return match (era_of(headers.version)?, message.kind()) {
+            (Era::Modern, Kind::Request(_)) => Err(Disagreement::MissingMeta),
+            (era, _) => Ok(era),
         };
     };
-    let same = |header, wanted: &str| header == Header::One(wanted);
+    if headers.version != Header::One(claimed) {
+        return Err(Disagreement::Header);
+    }
+    if !MODERN.contains(&claimed) {
+        return Err(Disagreement::Unsupported(claimed.to_owned()));
+    }
+    match repeats(message, headers) {
+        true => Ok(Era::Modern),
+        false => Err(Disagreement::Header),
+    }
+}
+
+/// Checks the version header of a GET or a DELETE, which belong to the legacy era.
+///
+/// # Errors
+/// [`Disagreement`] where the header names anything else than a legacy revision.
+pub fn agree_without_body(version: Header<'_>) -> Result<(), Disagreement> {
+    match era_of(version)? {
+        Era::Legacy => Ok(()),
+        Era::Modern => Err(Disagreement::Bodyless),
+    }
+}
+
+/// The era of a request that claims none itself. Without a version it is of 2025-03-26 (MCP
+/// 2025-06-18, "Protocol Version Header").
+fn era_of(version: Header<'_>) -> Result<Era, Disagreement> {
+    match version {
+        Header::Absent => Ok(Era::Legacy),
+        Header::One(known) if LEGACY.contains(&known) => Ok(Era::Legacy),
+        Header::One(known) if MODERN.contains(&known) => Ok(Era::Modern),
+        Header::One(other) => Err(Disagreement::Unsupported(other.to_owned())),
+        Header::Unclear => Err(Disagreement::Header),
+    }
+}
+
+/// Whether the headers of a modern message repeat its method and its target.
+fn repeats(message: &Message<'_>, headers: &McpHeaders<'_>) -> bool {
     // What headers a notification has is left open.
     let may_lack_method = *message.kind() == Kind::Notification && headers.method == Header::Absent;
-    let same_method = may_lack_method || same(headers.method, message.method());
-    if !same(headers.version, claimed) || !same_method {
-        return Err(Disagreement::Header);
+    if !may_lack_method && headers.method != Header::One(message.method()) {
+        return false;
     }
     // A method that is gone is unknown, whatever its headers say.
     let method = method::find(message.method()).filter(|m| m.eras != Eras::Legacy);
-    if let Some(Field::Text(target)) = method.and_then(|m| m.target).and_then(|t| message.param(t))
-        && !name_matches(headers.name, target)
-    {
-        return Err(Disagreement::Header);
+    match method.and_then(|m| m.target).and_then(|target| message.param(target)) {
+        Some(Field::Text(target)) => name_matches(headers.name, target),
+        _ => true,
     }
-    Ok(Era::Modern)
-}
-
-/// Whether a version is a date from [`FIRST_MODERN`] on; anything that is no date is not.
-fn is_modern(version: &str) -> bool {
-    let is_date = version.len() == FIRST_MODERN.len()
-        && version.bytes().zip(FIRST_MODERN.bytes()).all(|(b, like)| match like {
-            b'-' => b == b'-',
-            _ => b.is_ascii_digit(),
-        });
-    is_date && version >= FIRST_MODERN
 }
 
 fn name_matches(header: Header<'_>, target: &str) -> bool {
@@ -179,16 +208,39 @@ mod tests {
     }
 
     #[test]
-    fn a_body_without_meta_is_legacy_unless_its_header_is_modern() {
+    fn a_body_without_meta_is_of_the_era_of_its_header() {
         let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        let notice = r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#;
         let with = |version| McpHeaders { version, ..modern("x", Header::One("y")) };
-        for version in ["2025-11-25", "2024-11-05", "1.0", "zzzz", "2026-07-28x"] {
+        for version in LEGACY {
             assert_eq!(check(body, with(Header::One(version))), Ok(Era::Legacy), "{version}");
         }
         assert_eq!(check(body, with(Header::Absent)), Ok(Era::Legacy));
         assert_eq!(check(body, with(Header::Unclear)), Err(Disagreement::Header));
-        let modern_header = check(body, with(Header::One("2026-07-28")));
-        assert_eq!(modern_header, Err(Disagreement::MissingMeta));
+        let modern_header = with(Header::One("2026-07-28"));
+        assert_eq!(check(body, modern_header), Err(Disagreement::MissingMeta));
+        assert_eq!(check(notice, modern_header), Ok(Era::Modern));
+        for version in ["", "x", "1.0", "zzzz", "2026-07-28x", "2025-11-26", "2027-01-01"] {
+            let unsupported = Err(Disagreement::Unsupported(version.to_owned()));
+            for body in [body, notice] {
+                assert_eq!(check(body, with(Header::One(version))), unsupported, "{version}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_no_modern_revision_makes_nothing_modern() {
+        for version in ["", "x", "2025-11-25", "2026-07-28 ", "2026-7-28", "2027-01-01", "v999.0.0"]
+        {
+            let body = MODERN_CALL.replace("2026-07-28", version);
+            let said =
+                |said| McpHeaders { version: said, ..modern("tools/call", Header::One("alpha")) };
+            let unsupported = Err(Disagreement::Unsupported(version.to_owned()));
+            assert_eq!(check(&body, said(Header::One(version))), unsupported, "{version}");
+            for other in [Header::Absent, Header::Unclear, Header::One("2026-07-28")] {
+                assert_eq!(check(&body, said(other)), Err(Disagreement::Header), "{version}");
+            }
+        }
     }
 
     #[test]

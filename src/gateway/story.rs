@@ -273,8 +273,14 @@ fn judge(
             let era = revision::agree(message, &head::mcp(headers)).map_err(Refusal::Headers)?;
             Want::Message(message, era)
         }
-        None if asked.admitted == Admitted::EndSession => Want::EndSession,
-        None => Want::Stream,
+        None => {
+            let version = head::mcp(headers).version;
+            revision::agree_without_body(version).map_err(Refusal::Headers)?;
+            match asked.admitted {
+                Admitted::EndSession => Want::EndSession,
+                _ => Want::Stream,
+            }
+        }
     };
     let is_legacy = !matches!(want, Want::Message(_, Era::Modern));
     let session = if is_legacy { head::session(headers)? } else { None };

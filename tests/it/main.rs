@@ -18,6 +18,7 @@ mod bodies;
 mod calls;
 mod commands;
 mod config;
+mod eras;
 mod hostile_http;
 mod hostile_json;
 mod identity;

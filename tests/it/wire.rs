@@ -5,23 +5,6 @@ use crate::support::{
 };
 
 #[test]
-fn an_unsupported_version_is_the_upstreams_to_refuse() {
-    let refusal = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"x","data":{"supported":["2026-07-28"],"requested":"v999.0.0"}}}"#;
-    let upstream = Upstream::fixed(json("400 Bad Request", "", refusal), Next::Keep);
-    let gateway = Gateway::before(&upstream);
-    let meta = r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"v999.0.0"}}"#;
-    for method in ["server/discover", "tools/list"] {
-        let call = Call::post(rpc("1", method, meta))
-            .header("MCP-Protocol-Version", "v999.0.0")
-            .header("Mcp-Method", method);
-        let answer = gateway.ask(&call);
-        assert_eq!((answer.status, answer.text().as_str()), (400, refusal), "{method}");
-        let request = upstream.requests().pop().unwrap();
-        assert_eq!(request.values("mcp-protocol-version"), ["v999.0.0"]);
-    }
-}
-
-#[test]
 fn a_modern_header_without_meta_is_invalid_params_before_any_mismatch() {
     let upstream = Upstream::good();
     let gateway = Gateway::before(&upstream);
