@@ -202,6 +202,10 @@ impl Judge<'_> {
         if method.is_notification != (*message.kind() == Kind::Notification) {
             return Err(Refusal::Unreadable(Fault::BadId));
         }
+        // What is granted, and what is pinned, is what lists show.
+        if method.rule != Rule::Authenticated && message.picks_version() {
+            return Err(Refusal::VersionPicked);
+        }
         let (mut tool, mut judged) = (None, None);
         match (method.rule, target(message)) {
             (Rule::Authenticated, _) => {}

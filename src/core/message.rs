@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::json::{JsonError, Scanner, Token};
 
 mod reading;
+mod reserved;
 use self::reading::Reading;
 
 /// The member of `params._meta` that names the revision a modern request is written in
@@ -64,6 +65,7 @@ pub struct Message<'a> {
     arguments: Option<&'a str>,
     argument_names: Vec<Cow<'a, str>>,
     claimed_version: Option<Cow<'a, str>>,
+    picks_version: bool,
 }
 
 /// What `params.notifications` asks to be told about (MCP 2026-07-28, "Subscriptions").
@@ -101,6 +103,8 @@ pub enum Fault {
     BadParams,
     /// `jsonrpc` is not "2.0".
     BadVersion,
+    /// A member name that every object of JavaScript has without being given it.
+    InheritedKey,
     /// Not one JSON value by RFC 8259 and RFC 7493.
     Json(JsonError),
     /// A member name that a lenient reader takes for another (CVE-2026-27896).
@@ -208,6 +212,13 @@ impl<'a> Message<'a> {
     pub fn claimed_version(&self) -> Option<&str> {
         self.claimed_version.as_deref()
     }
+
+    /// True where its `_meta` asks a server of FastMCP for a version of what it names, other than
+    /// the newest one, which lists show.
+    #[must_use]
+    pub fn picks_version(&self) -> bool {
+        self.picks_version
+    }
 }
 
 impl<'a> Field<'a> {
@@ -231,6 +242,7 @@ impl fmt::Display for Fault {
             Self::Json(JsonError::DuplicateKey) => "a member name occurs twice in one object",
             Self::Json(JsonError::LoneSurrogate) => "a string has an unpaired surrogate",
             Self::Json(JsonError::Syntax) => "not valid JSON",
+            Self::InheritedKey => "a member name that objects inherit",
             Self::LookalikeKey => "a member name is not in its exact form",
             Self::NotAnObject => "not a JSON object",
             Self::NotUtf8 => "not UTF-8 without a byte order mark",

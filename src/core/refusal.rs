@@ -84,6 +84,8 @@ pub enum Refusal {
     },
     /// A task that is not, or not this caller's, or of a tool that is no longer permitted.
     UnknownTask(Option<Permission>),
+    /// A version of something, other than the one that lists show.
+    VersionPicked,
     /// A call that wants to become a task, where the configuration has tasks off.
     TasksOff,
     /// The content type is not `application/json` in UTF-8.
@@ -210,6 +212,9 @@ impl Refusal {
             }
             Self::TasksOff => {
                 row(200, METHOD_NOT_FOUND, "Tasks are not available", "tasks_off", Denied)
+            }
+            Self::VersionPicked => {
+                row(200, INVALID_PARAMS, "A version cannot be picked", "version_picked", Denied)
             }
             Self::UnsupportedType => {
                 bad(415, "Content-Type must be application/json", "content_type")
@@ -365,7 +370,7 @@ fn unreadable(fault: Fault) -> Row {
         Fault::Json(JsonError::Syntax | JsonError::Depth) | Fault::NotUtf8 => {
             (PARSE_ERROR, "Parse error")
         }
-        Fault::Json(JsonError::LoneSurrogate) | Fault::BadParams => {
+        Fault::Json(JsonError::LoneSurrogate) | Fault::BadParams | Fault::InheritedKey => {
             (INVALID_PARAMS, "Invalid params")
         }
         _ => (INVALID_REQUEST, "Invalid request"),

@@ -27,6 +27,7 @@ mod layers;
 mod lists;
 mod mtls;
 mod observability;
+mod params;
 mod pins;
 mod readers;
 mod reload;

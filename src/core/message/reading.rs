@@ -5,30 +5,10 @@ use std::ops::Range;
 
 use super::{
     Fault, Field, Fields, Id, Kind, META_TASK, META_VERSION, Message, Subscriptions, TaskId,
-    Unreadable,
+    Unreadable, reserved,
 };
 use crate::core::json::{Event, Token};
 use crate::core::names::looks_like;
-
-/// Names in `params` that decide something. A name that differs from one of them only in case is
-/// refused, because some servers fold case.
-const RESERVED_PARAMS: [&str; 12] = [
-    "_meta",
-    "arguments",
-    "cursor",
-    "inputResponses",
-    "level",
-    "name",
-    "notifications",
-    "ref",
-    "requestState",
-    "task",
-    "taskId",
-    "uri",
-];
-
-/// Names in `params.ref` and in `params.notifications` that decide something.
-const RESERVED_MEMBERS: [&str; 5] = ["name", "resourceSubscriptions", "taskIds", "type", "uri"];
 
 /// Members of `params.notifications` that name nothing.
 const PLAIN_SUBSCRIPTIONS: [&str; 3] =
@@ -62,6 +42,7 @@ enum Section {
 /// The value in the third level of a message that is being read.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Inner {
+    FastMcp,
     #[default]
     Other,
     RelatedTask,
@@ -89,6 +70,7 @@ pub(super) struct Reading<'a> {
     arguments: Option<&'a str>,
     argument_names: Vec<Cow<'a, str>>,
     claimed_version: Option<Cow<'a, str>>,
+    picks_version: bool,
     inside: Inside,
     section: Section,
     inner: Inner,
@@ -178,7 +160,7 @@ impl<'a> Reading<'a> {
     }
 
     fn parameter(&mut self, key: Cow<'a, str>, token: Token<'a>, at: Range<usize>) {
-        self.check_name(&key, &RESERVED_PARAMS);
+        self.check_name(&key, &reserved::PARAMS);
         let is_object = token == Token::ObjectStart;
         match key.as_ref() {
             "_meta" if is_object => self.section = Section::Meta,
@@ -195,9 +177,9 @@ impl<'a> Reading<'a> {
         self.params.push((key, field));
     }
 
-    fn check_name(&mut self, key: &str, reserved: &[&str]) {
-        if !is_plain_name(key) || reserved.iter().any(|known| looks_like(key, known)) {
-            self.note(Fault::LookalikeKey);
+    fn check_name(&mut self, key: &str, known: &[&str]) {
+        if let Some(fault) = reserved::fault(key, known) {
+            self.note(fault);
         }
     }
 
@@ -213,7 +195,7 @@ impl<'a> Reading<'a> {
             Section::Notifications => self.subscription(&key, token),
             Section::Other => {}
             Section::Reference => {
-                self.check_name(&key, &RESERVED_MEMBERS);
+                self.check_name(&key, &reserved::MEMBERS);
                 self.reference.push((key, Field::of(token)));
             }
         }
@@ -228,15 +210,15 @@ impl<'a> Reading<'a> {
             }
         } else if key == META_TASK && token == Token::ObjectStart {
             self.inner = Inner::RelatedTask;
-        } else if [META_VERSION, META_TASK].iter().any(|known| key.eq_ignore_ascii_case(known))
-            || !key.bytes().all(|b| b.is_ascii_graphic())
-        {
-            self.note(Fault::LookalikeKey);
+        } else if reserved::may_hold_version(key) && token == Token::ObjectStart {
+            self.inner = Inner::FastMcp;
+        } else if let Some(fault) = reserved::meta_fault(key) {
+            self.note(fault);
         }
     }
 
     fn subscription(&mut self, key: &str, token: Token<'a>) {
-        self.check_name(key, &RESERVED_MEMBERS);
+        self.check_name(key, &reserved::MEMBERS);
         match (key, token) {
             ("resourceSubscriptions", Token::ArrayStart) => self.inner = Inner::Resources,
             ("taskIds", Token::ArrayStart) => self.inner = Inner::TaskIds,
@@ -260,7 +242,8 @@ impl<'a> Reading<'a> {
             (Inner::RelatedTask, Some(key), _) if looks_like(key, "taskId") || key == "taskId" => {
                 self.note(Fault::LookalikeKey);
             }
-            (Inner::RelatedTask | Inner::Other, ..) => {}
+            (Inner::FastMcp, Some(key), _) => self.picks_version |= reserved::is_version(key),
+            (Inner::FastMcp | Inner::RelatedTask | Inner::Other, ..) => {}
         }
     }
 
@@ -297,18 +280,11 @@ impl<'a> Reading<'a> {
             arguments: self.arguments,
             argument_names: self.argument_names,
             claimed_version: self.claimed_version,
+            picks_version: self.picks_version,
         })
     }
 }
 
 fn is_integer(number: &str) -> bool {
     !number.contains(['.', 'e', 'E'])
-}
-
-/// Every parameter that MCP defines is an ASCII identifier; anything else in that place is meant
-/// for a reader that trims, normalises or cuts names.
-fn is_plain_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

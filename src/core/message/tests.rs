@@ -61,6 +61,7 @@ fn a_body_with_two_readings_is_refused() {
         (call(r#"{"name":"echo","\ufeffname":"delete_all"}"#), LookalikeKey),
         (call(r#"{"name":"echo","ｎａｍｅ":"delete_all"}"#), LookalikeKey),
         (call(r#"{"name":"echo","na\u200bme":"delete_all"}"#), LookalikeKey),
+        (call(r#"{"name":"echo","na_me":"delete_all"}"#), LookalikeKey),
         (call(r#"{"name":"echo","argumentſ":{}}"#), LookalikeKey),
         (call(r#"{"name":"echo","_META":{}}"#), LookalikeKey),
         (
@@ -158,6 +159,78 @@ fn the_arguments_are_found_as_they_stand_with_their_first_names() {
     assert_eq!(read(r#"{"name":"t","other":{"a":1}}"#), (None, vec![]));
     let many: Vec<String> = (0..99).map(|n| format!("\"k{n}\":0")).collect();
     assert_eq!(read(&format!(r#"{{"arguments":{{{}}}}}"#, many.join(","))).1.len(), 32);
+}
+
+#[test]
+fn a_field_that_a_model_fills_from_another_name_has_that_one_name() {
+    let snake = |name: &str| -> String {
+        name.chars().flat_map(|c| [c.is_uppercase().then_some('_'), Some(c)]).flatten().collect()
+    };
+    for known in reserved::PARAMS {
+        assert!(read(&call(&format!(r#"{{"{known}":{{}}}}"#))).is_ok(), "{known}");
+        let bare = known.trim_start_matches('_');
+        let all = [
+            snake(bare).to_lowercase(),
+            bare.to_uppercase(),
+            format!("_{bare}"),
+            format!("{bare}_"),
+            format!("__{bare}__"),
+            format!("{bare}[]"),
+            format!("{bare}."),
+            format!("{bare}\\u0000"),
+            format!("{bare}\\u200b"),
+            bare.replacen('a', "\u{ff41}", 1)
+                .replacen('e', "\u{ff45}", 1)
+                .replacen('u', "u\u{301}", 1),
+        ];
+        for other in all.iter().filter(|other| *other != known) {
+            let body = call(&format!(r#"{{"{other}":{{}}}}"#));
+            assert_eq!(fault(&body), Fault::LookalikeKey, "{other}");
+        }
+    }
+}
+
+#[test]
+fn what_objects_inherit_is_no_member() {
+    for name in ["__proto__", "constructor", "prototype", "__\\u0070roto__"] {
+        let member = format!(r#"{{"{name}":{{"name":"delete_all"}}}}"#);
+        for body in [
+            call(&member),
+            call(&format!(r#"{{"name":"echo","_meta":{member}}}"#)),
+            call(&format!(r#"{{"name":"echo","ref":{member}}}"#)),
+            call(&format!(r#"{{"name":"echo","notifications":{member}}}"#)),
+        ] {
+            assert_eq!(fault(&body), Fault::InheritedKey, "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_version_is_picked_by_the_member_of_fastmcp_alone() {
+    let picks =
+        |meta: &str| read(&call(&format!(r#"{{"_meta":{meta}}}"#))).unwrap().picks_version();
+    for meta in [
+        r#"{"fastmcp":{"version":"1.0"}}"#,
+        r#"{"_fastmcp":{"version":"1.0"}}"#,
+        r#"{"FastMCP":{"Version":"1.0"}}"#,
+        r#"{"fast_mcp":{"version":"1.0"}}"#,
+        r#"{"\u0066astmcp":{"\u0076ersion":"1.0"}}"#,
+        r#"{"x":1,"fastmcp":{"tags":[],"version":{"gte":"1.0","lt":"2"}}}"#,
+        r#"{"fastmcp":{"_version":null}}"#,
+        r#"{"fastmcp":{"version\u0000":"1.0"}}"#,
+    ] {
+        assert!(picks(meta), "{meta}");
+    }
+    for meta in [
+        r#"{"fastmcp":{"tags":["a"]}}"#,
+        r#"{"fastmcp":{"app":{"version":"1.0"}}}"#,
+        r#"{"fastmcp":"version"}"#,
+        r#"{"fastmcp":{"versions":1}}"#,
+        r#"{"progressToken":1,"version":"1.0"}"#,
+        r#"{"x":{"version":"1.0"}}"#,
+    ] {
+        assert!(!picks(meta), "{meta}");
+    }
 }
 
 const VERSION: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
