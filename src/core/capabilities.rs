@@ -3,7 +3,9 @@
 //! A client that is told of a capability uses its methods (MCP 2026-07-28, "Discovery"; MCP
 //! 2025-11-25, "Capability Negotiation"). So what is announced is what is in the table of methods.
 
-use super::json::{Event, JsonError, Scanner, Token};
+use super::edits::Edits;
+use super::json::{JsonError, Scanner, Token};
+use super::members::Members;
 use super::policy::Tasks;
 
 /// Capabilities of servers whose methods are in the table of methods.
@@ -27,8 +29,13 @@ pub fn strip(text: &str, max_depth: usize, tasks: Tasks) -> Result<Option<String
     let mut stripped: Option<String> = None;
     let mut drop = |path: &[&str], keep: &dyn Fn(&str) -> bool| {
         let text = stripped.as_deref().unwrap_or(text);
-        let members = Members::of(text, max_depth, path)?;
-        stripped = members.and_then(|m| m.only(text, keep)).or_else(|| stripped.take());
+        let mut edits = Edits::default();
+        if let Some(members) = members(text, max_depth, path)? {
+            members.keep(text, keep, &mut edits);
+        }
+        if !edits.is_empty() {
+            stripped = Some(edits.apply(text));
+        }
         Ok(())
     };
     drop(&["result", "capabilities", "extensions"], &|name| {
@@ -42,73 +49,34 @@ pub fn strip(text: &str, max_depth: usize, tasks: Tasks) -> Result<Option<String
     Ok(stripped)
 }
 
-/// The members of one object in a text: each name with the bytes from behind its predecessor's
-/// value to the end of its own.
-struct Members {
-    start: usize,
-    end: usize,
-    members: Vec<(String, usize)>,
-}
-
-impl Members {
-    /// The members of the object at `path`; `None` where there is none.
-    fn of(text: &str, max_depth: usize, path: &[&str]) -> Result<Option<Self>, JsonError> {
-        let mut scanner = Scanner::new(text, max_depth);
-        // How much of the path leads to the value that is being read.
-        let mut matched = 0;
-        let mut found: Option<Self> = None;
-        let mut is_open = false;
-        while let Some(event) = scanner.next_event()? {
-            if is_open && event.depth == path.len() + 1 {
-                if let Some(found) = &mut found {
-                    found.member(&event);
-                }
-            } else if event.depth == matched + 1
-                && event.token == Token::ObjectStart
-                && found.is_none()
-                && event.key.as_deref() == path.get(matched).copied()
-            {
-                matched += 1;
-                if matched == path.len() {
-                    is_open = true;
-                    found = Some(Self { start: event.end, end: event.end, members: Vec::new() });
-                }
-            } else if event.depth == matched && event.token == Token::End && matched > 0 {
-                matched -= 1;
-                if let Some(found) = found.as_mut().filter(|_| is_open) {
-                    found.end = event.start;
-                    is_open = false;
-                }
+/// The members of the object at `path`; `None` where there is none.
+fn members(text: &str, max_depth: usize, path: &[&str]) -> Result<Option<Members>, JsonError> {
+    let mut scanner = Scanner::new(text, max_depth);
+    // How much of the path leads to the value that is being read.
+    let mut matched = 0;
+    let mut found: Option<Members> = None;
+    let mut is_open = false;
+    while let Some(event) = scanner.next_event()? {
+        if is_open && event.depth == path.len() + 1 {
+            if let Some(found) = &mut found {
+                found.see(&event, true);
             }
-        }
-        Ok(found)
-    }
-
-    fn member(&mut self, event: &Event<'_>) {
-        if let Some(name) = &event.key {
-            self.members.push((name.clone().into_owned(), event.end));
-        } else if let Some((_, end)) = self.members.last_mut() {
-            *end = event.end;
-        }
-    }
-
-    /// The text with only the members that `keep` wants; `None` where that is all of them.
-    fn only(&self, text: &str, keep: &dyn Fn(&str) -> bool) -> Option<String> {
-        let mut from = self.start;
-        let mut kept = Vec::new();
-        for (name, end) in &self.members {
-            if keep(name) {
-                let member = text.get(from..*end).unwrap_or_default();
-                kept.push(member.trim_start().trim_start_matches(','));
+        } else if event.depth == matched + 1
+            && event.token == Token::ObjectStart
+            && found.is_none()
+            && event.key.as_deref() == path.get(matched).copied()
+        {
+            matched += 1;
+            if matched == path.len() {
+                is_open = true;
+                found = Some(Members::begin(event.end));
             }
-            from = *end;
+        } else if event.depth == matched && event.token == Token::End && matched > 0 {
+            matched -= 1;
+            is_open = false;
         }
-        if kept.len() == self.members.len() {
-            return None;
-        }
-        let (before, behind) = (text.get(..self.start)?, text.get(self.end..)?);
-        Some(format!("{before}{}{behind}", kept.join(",")))
     }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -132,7 +100,7 @@ mod tests {
             (r#"{"tools":{},"tasks":{"list":{},"cancel":{}}}"#, r#"{"tools":{}}"#),
             (
                 r#"{ "tasks":{"a":[1]} , "tools":{},"new":3, "logging":{} }"#,
-                r#"{ "tools":{}, "logging":{}}"#,
+                r#"{ "tools":{}, "logging":{} }"#,
             ),
             (r#"{"tasks":{}}"#, "{}"),
             (

@@ -147,3 +147,33 @@ pub fn find(name: &str) -> Option<&'static Method> {
 pub fn names() -> impl Iterator<Item = &'static str> {
     METHODS.iter().map(|method| method.name)
 }
+
+/// What a server says of its own accord: the unions of server requests and notifications in the
+/// schema of each revision, and of the tasks extension.
+const FROM_SERVER: [&str; 19] = [
+    "elicitation/create",
+    "notifications/cancelled",
+    "notifications/elicitation/complete",
+    "notifications/message",
+    "notifications/progress",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+    "notifications/resources/updated",
+    "notifications/subscriptions/acknowledged",
+    "notifications/tasks",
+    "notifications/tasks/status",
+    "notifications/tools/list_changed",
+    "ping",
+    "roots/list",
+    "sampling/createMessage",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+];
+
+/// True for a request or a notification of servers that MCP defines.
+#[must_use]
+pub fn is_from_server(name: &str) -> bool {
+    FROM_SERVER.contains(&name)
+}

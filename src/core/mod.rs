@@ -22,6 +22,7 @@ pub mod jwt;
 pub mod keys;
 pub mod limits;
 pub mod listing;
+pub mod members;
 pub mod message;
 pub mod method;
 pub mod names;

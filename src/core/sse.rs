@@ -96,6 +96,61 @@ pub fn data(event: &[u8]) -> Cow<'_, [u8]> {
     })
 }
 
+/// What of an event may stand beside a list: its data, an id, a time to wait, the name that every
+/// message has. A comment stays as an empty one, which keeps a connection alive. `None` where all
+/// of it may pass as it is; empty where nothing may.
+///
+/// Some readers end a line at other characters than LF and CR, and find a second field behind
+/// them; so ids are ASCII without controls.
+#[must_use]
+pub fn only_defined(event: &[u8]) -> Option<Vec<u8>> {
+    let is_whole = !event.starts_with(b"\xef\xbb\xbf");
+    if is_whole && lines(event).all(|line| line.is_empty() || is_defined(line)) {
+        return None;
+    }
+    let is_other = |line| matches!(field(line), (b"event", name) if !is_message(name));
+    if lines(event).any(is_other) {
+        return Some(Vec::new());
+    }
+    let mut out = Vec::with_capacity(event.len());
+    for line in lines(event).filter(|line| !line.is_empty()) {
+        match line.first() {
+            Some(b':') => out.extend_from_slice(b":\n"),
+            _ if is_defined(line) => out.extend([line, b"\n"].concat()),
+            _ => {}
+        }
+    }
+    if !out.is_empty() {
+        out.push(b'\n');
+    }
+    Some(out)
+}
+
+/// The name of a field and its value.
+fn field(line: &[u8]) -> (&[u8], &[u8]) {
+    let Some(colon) = line.iter().position(|&b| b == b':') else {
+        return (line, &[]);
+    };
+    let (name, value) = line.split_at(colon);
+    let value = value.get(1..).unwrap_or_default();
+    (name, value.strip_prefix(b" ").unwrap_or(value))
+}
+
+fn is_defined(line: &[u8]) -> bool {
+    match field(line) {
+        (b"", value) => value.is_empty() && line == b":",
+        (b"data", _) => true,
+        (b"event", name) => is_message(name),
+        (b"id", id) => id.iter().all(|&b| b == b' ' || b.is_ascii_graphic()),
+        (b"retry", time) => time.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+fn is_message(name: &[u8]) -> bool {
+    name.is_empty() || name == b"message"
+}
+
 /// Whether the event is the first one of the transport that Streamable HTTP took the place of
 /// (MCP 2024-11-05, "HTTP with SSE").
 #[must_use]
@@ -204,6 +259,42 @@ mod tests {
         let written = with_data(event, "{\n\"b\":2}");
         assert_eq!(written, b"id: 7\ndata: {\ndata: \"b\":2}\n: note\nretry: 5\n\n");
         assert_eq!(data(&written), b"{\n\"b\":2}".as_slice());
+    }
+
+    #[test]
+    fn beside_a_list_only_what_is_defined_stays() {
+        let whole: [&[u8]; 6] = [
+            b"data: a\n\n",
+            b"event: message\r\nid: 7_x/1==\r\nretry: 5\r\ndata:a\r\ndata\r\n\r\n",
+            b"event\rdata: a\r\r",
+            b"id\ndata:\n\n",
+            b":\n\n",
+            b"\n",
+        ];
+        for event in whole {
+            assert_eq!(only_defined(event), None, "{}", String::from_utf8_lossy(event));
+        }
+        let cut: [(&[u8], &[u8]); 14] = [
+            (b": hidden\n\n", b":\n\n"),
+            (b":hidden\r\ndata: a\r\n\r\n", b":\ndata: a\n\n"),
+            (b"data : hidden\ndata: a\n\n", b"data: a\n\n"),
+            (b"data : hidden\n\n", b""),
+            (b" data: hidden\n\n", b""),
+            (b"DATA: hidden\nid: 1\n\n", b"id: 1\n\n"),
+            (b"hidden\ndata: a\n\n", b"data: a\n\n"),
+            (b"event: hidden\ndata: a\n\n", b""),
+            (b"event:  message\ndata: a\n\n", b""),
+            (b"retry: hidden\ndata: a\n\n", b"data: a\n\n"),
+            ("id: 1\u{2028}data: hidden\n\n".as_bytes(), b""),
+            (b"id: 1\x0bdata: hidden\ndata: a\n\n", b"data: a\n\n"),
+            (b"\xef\xbb\xbfdata: a\n\n", b"data: a\n\n"),
+            (b"x:y\r: z\rdata: a\r\r", b":\ndata: a\n\n"),
+        ];
+        for (event, left) in cut {
+            let passed = only_defined(event);
+            assert_eq!(passed.as_deref(), Some(left), "{}", String::from_utf8_lossy(event));
+            assert!(left.is_empty() || data(left) == data(event));
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::fetch::FetchError;
 use super::upstream::Upstream;
 use super::{Snapshot, head};
 use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
-use crate::core::listing::{self, Shape};
+use crate::core::listing::{self, Asked, Reading, Shape};
 use crate::core::message::META_VERSION;
 use crate::core::permission::TargetKind;
 use crate::core::pin::Definition;
@@ -123,7 +123,7 @@ impl Asker<'_> {
     ) -> Result<Option<Value>, FetchError> {
         let depth = self.snapshot.options.limits.json_depth;
         let mut is_clear = true;
-        let listing = listing::filter(text, depth, u64::MAX, |target, item| {
+        let listing = listing::filter(text, reading(depth), |target, item| {
             match Definition::read(item) {
                 Ok(tool) => is_clear &= all.insert(target.name.to_owned(), tool).is_none(),
                 Err(_) => is_clear = false,
@@ -277,14 +277,21 @@ impl Asker<'_> {
             while let Some(event) = events.next_event().map_err(|_| FetchError::TooLong)? {
                 let data = sse::data(&event);
                 let text = std::str::from_utf8(&data).unwrap_or_default();
-                let read = listing::filter(text, limits.json_depth, u64::MAX, |_, _| true);
-                if !data.is_empty() && !read.is_ok_and(|listing| listing.shape == Shape::Notice) {
+                let read = listing::filter(text, reading(limits.json_depth), |_, _| true);
+                let is_notice =
+                    read.is_ok_and(|l| matches!(l.shape, Shape::Notice | Shape::Foreign));
+                if !data.is_empty() && !is_notice {
                     return Ok(data.into_owned());
                 }
             }
         }
         Err(FetchError::Unclear("its stream ended without an answer"))
     }
+}
+
+/// Nothing of what is read passes on.
+fn reading(max_depth: usize) -> Reading {
+    Reading { asked: Asked::Other, max_depth, max_ttl: u64::MAX }
 }
 
 fn client() -> Value {

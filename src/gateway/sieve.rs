@@ -10,7 +10,7 @@ use super::drift;
 use super::story::Context;
 use crate::core::capabilities;
 use crate::core::decide::Permit;
-use crate::core::listing::{self, Shape};
+use crate::core::listing::{self, Asked, Reading, Shape};
 use crate::core::method::Filter;
 use crate::core::outcome::{self, Outcome};
 use crate::core::permission::TargetKind;
@@ -33,7 +33,7 @@ pub(super) struct Sieve<'d> {
 
 /// A message that may pass.
 pub(super) struct Sifted {
-    /// Its new text, where it had to change.
+    /// Its new text, where it had to change; empty where nothing of it may pass.
     pub(super) text: Option<String>,
     /// How the request ended, where the message is its answer.
     pub(super) outcome: Option<Outcome>,
@@ -63,7 +63,8 @@ impl Sieve<'_> {
         let (metrics, limits) = (&self.context.gateway.metrics, &self.context.options().limits);
         let ttl = u64::try_from(limits.list_ttl.as_millis()).unwrap_or(u64::MAX);
         let mut sightings = Vec::new();
-        let listing = listing::filter(text, limits.json_depth, ttl, |target, item| {
+        let how = Reading { asked: self.asked(), max_depth: limits.json_depth, max_ttl: ttl };
+        let listing = listing::filter(text, how, |target, item| {
             let is_visible = self.permit.may_see(target);
             if is_visible && target.kind == TargetKind::Tool {
                 metrics.learn_tool(self.permit.upstream(), target.name);
@@ -82,20 +83,32 @@ impl Sieve<'_> {
         // What a tool answers may look like a list, and says nothing about tools.
         let is_asked = self.permit.hides() && listing.shape == Shape::List(TargetKind::Tool);
         if let Some(pins) = self.permit.pins().filter(|_| is_asked) {
-            let is_whole = self.permit.asks_for_all() && !listing.has_more;
+            let is_whole = self.permit.asks_for_all() && listing.next.is_none();
             let news = pins.remember(&sightings, is_whole);
             drift::tell(metrics, self.permit.upstream(), pins, &news);
         }
         let outcome = self.outcome(listing.shape, text)?;
+        if listing.shape == Shape::Foreign && how.asked == Asked::List {
+            return Ok(Sifted { text: Some(String::new()), outcome });
+        }
         let edited = (!listing.edits.is_empty()).then(|| listing.edits.apply(text));
         let edited = self.strip(listing.shape, edited, text)?;
         Ok(Sifted { text: self.seal(edited, text)?, outcome })
     }
 
+    /// What a message of the upstream may be an answer to.
+    fn asked(&self) -> Asked {
+        match self.permit.filter() {
+            _ if self.permit.is_get() => Asked::Unknown,
+            Filter::List(_) => Asked::List,
+            _ => Asked::Other,
+        }
+    }
+
     /// How the request ended. What was asked for as a list must be one.
     fn outcome(&self, shape: Shape, text: &str) -> Result<Option<Outcome>, Refusal> {
         match (self.permit.filter(), shape) {
-            (_, Shape::Notice) => Ok(None),
+            (_, Shape::Notice | Shape::Foreign) => Ok(None),
             (_, Shape::Failure) => Ok(Some(Outcome::RpcError)),
             (Filter::List(asked), Shape::List(kind)) if asked == kind => Ok(Some(Outcome::Ok)),
             (Filter::List(_), _) => Err(Refusal::UpstreamAnswer("not the list")),
@@ -182,6 +195,8 @@ impl<'d> Flow<'d> {
         if self.sieve.permit.is_get() && sse::is_endpoint(event) {
             return Err(Refusal::OldTransport);
         }
+        let defined = self.sieve.permit.hides().then(|| sse::only_defined(event)).flatten();
+        let event = defined.as_deref().unwrap_or(event);
         let data = sse::data(event);
         if data.is_empty() {
             out.extend_from_slice(event);
@@ -191,6 +206,7 @@ impl<'d> Flow<'d> {
         self.seen = sifted.outcome.or(self.seen);
         match sifted.text {
             None => out.extend_from_slice(event),
+            Some(text) if text.is_empty() => {}
             Some(text) => out.extend_from_slice(&sse::with_data(event, &text)),
         }
         Ok(())

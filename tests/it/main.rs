@@ -19,6 +19,7 @@ mod calls;
 mod commands;
 mod config;
 mod eras;
+mod hidden_names;
 mod hostile_http;
 mod hostile_json;
 mod identity;
