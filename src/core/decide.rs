@@ -13,6 +13,7 @@ use super::edits::Edits;
 use super::message::{Fault, Field, Kind, Message, Unreadable};
 use super::method::{self, Eras, Method, Rule};
 use super::permission::{Judged, Permission, Question, Target, TargetKind};
+use super::pin::{Cursor, Mark};
 use super::policy::{Route, Tasks};
 use super::principal::{Principal, Proof};
 use super::refusal::Refusal;
@@ -178,7 +179,8 @@ impl Judge<'_> {
             is_get: matches!(ask.want, Want::Stream),
             tasks: self.route.tasks,
             pins: self.route.pins.clone(),
-            asks_for_all: false,
+            cursor: Cursor::Beginning,
+            began: self.route.pins.as_ref().map_or(0, |pins| pins.now()),
             known_tasks: Vec::new(),
             edits: Edits::default(),
         })
@@ -229,9 +231,13 @@ impl Judge<'_> {
         if tool.is_some() && permit.tasks == Tasks::Off && wants_task {
             return Err(Refusal::TasksOff);
         }
-        let asks_for_all = message.param("cursor").is_none();
+        let cursor = match message.param("cursor") {
+            None => Cursor::Beginning,
+            Some(Field::Text(cursor)) => Cursor::At(Mark::of(&[cursor])),
+            Some(Field::Other) => Cursor::Unclear,
+        };
         let tool = tool.map(Arc::from);
-        let permit = Permit { method: Some(method), tool, judged, asks_for_all, ..permit };
+        let permit = Permit { method: Some(method), tool, judged, cursor, ..permit };
         self.tasks(permit, message)
     }
 

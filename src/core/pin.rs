@@ -4,169 +4,56 @@
 //! something else tomorrow (OWASP MCP03, tool poisoning and rug pulls). A tool that nobody has
 //! approved is not there; one that has changed is treated by what has changed in it.
 
+mod change;
 mod definition;
+mod observed;
 mod schema;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use self::observed::{Clock, Observed};
+use self::walk::Walks;
+pub use change::{Change, Changes, Measure, Measures};
 pub use definition::{BadDefinition, Definition};
+pub use observed::Mark;
+pub use walk::{Cursor, Page};
 
 use super::argument::Declared;
 use super::permission::Permission;
 
-/// How a tool differs from what was approved.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Change {
-    /// Its annotations, or anything else that is neither text nor schema.
-    Annotations,
-    /// The whole list of its upstream does not have it.
-    Missing,
-    /// Its schemas accept less than before.
-    Narrowed,
-    /// Nobody has approved it.
-    New,
-    /// What only models and people read: titles, descriptions, icons.
-    Text,
-    /// Its schemas accept more than before, or that cannot be ruled out.
-    Widened,
-}
-
-impl Change {
-    /// Every change.
-    pub const ALL: [Self; 6] =
-        [Self::Annotations, Self::Missing, Self::Narrowed, Self::New, Self::Text, Self::Widened];
-
-    /// The word for it in logs and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Annotations => "annotations",
-            Self::Missing => "missing",
-            Self::Narrowed => "narrowed",
-            Self::New => "new",
-            Self::Text => "text",
-            Self::Widened => "widened",
-        }
-    }
-
-    fn bit(self) -> u8 {
-        1 << (self as u8)
-    }
-}
-
-/// A set of changes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Changes(u8);
-
-impl Changes {
-    /// The same, and this one.
-    #[must_use]
-    pub fn with(self, change: Change) -> Self {
-        Self(self.0 | change.bit())
-    }
-
-    /// Those of both.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Those that the other does not have.
-    #[must_use]
-    pub fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    /// Whether nothing has changed.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// One after the other.
-    pub fn iter(self) -> impl Iterator<Item = Change> {
-        Change::ALL.into_iter().filter(move |change| self.0 & change.bit() != 0)
-    }
-
-    /// For people: `text, widened`.
-    #[must_use]
-    pub fn words(self) -> String {
-        self.iter().map(Change::as_str).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// What is done about a changed tool; each does what the one before it does.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Measure {
-    /// It is logged and counted.
-    #[default]
-    Warn,
-    /// Lists leave it out, so that no model reads what it says now. Who knows it calls it.
-    Hide,
-    /// It is not called.
-    Refuse,
-}
-
-/// What is done, by what has changed; where several things have, the strictest.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Measures {
-    /// For [`Change::Annotations`].
-    pub annotations: Measure,
-    /// For [`Change::Narrowed`].
-    pub narrowed: Measure,
-    /// For [`Change::Text`].
-    pub text: Measure,
-    /// For [`Change::Widened`].
-    pub widened: Measure,
-}
-
-impl Measures {
-    fn of(&self, changes: Changes) -> Measure {
-        let of = |change| match change {
-            Change::Annotations => self.annotations,
-            Change::Missing => Measure::Warn,
-            Change::Narrowed => self.narrowed,
-            Change::New => Measure::Refuse,
-            Change::Text => self.text,
-            Change::Widened => self.widened,
-        };
-        changes.iter().map(of).max().unwrap_or_default()
-    }
-
-    /// Whether one of them does less than its counterpart.
-    #[must_use]
-    pub fn relaxes(&self, before: &Self) -> bool {
-        self.annotations < before.annotations
-            || self.narrowed < before.narrowed
-            || self.text < before.text
-            || self.widened < before.widened
-    }
-}
-
 /// Most new tools of an upstream that are remembered by name; it can invent names for ever.
 const MAX_NEW: usize = 64;
 
-/// The approved tools of one upstream, with what was last seen of them.
+/// The approved tools of one upstream, with what was seen of them.
+///
+/// What is approved does not change; what was seen is shared with the pins that come before and
+/// after in time, so that a request of before a reload tells those of after it.
 #[derive(Debug)]
 pub struct Pins {
     tools: HashMap<String, Pin>,
     measures: Measures,
-    new: Mutex<BTreeSet<String>>,
+    walks: Mutex<Walks>,
+    clock: Arc<Clock>,
+    /// Names of tools that nobody approved.
+    new: Arc<Mutex<BTreeSet<Mark>>>,
 }
 
 #[derive(Debug)]
 struct Pin {
-    definition: Definition,
-    /// Bits of [`Changes`].
-    seen: AtomicU8,
+    definition: Arc<Definition>,
+    observed: Arc<Observed>,
 }
 
-impl Pin {
-    fn seen(&self) -> Changes {
-        Changes(self.seen.load(Ordering::Relaxed))
-    }
+/// How a list of tools was come by.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// It, or a page of it, was asked for just now. What a whole one shows holds.
+    Answer(Page),
+    /// It came by itself, or again, or for an earlier configuration. It can only add to what was
+    /// seen.
+    Replay,
 }
 
 /// What a list says of one tool.
@@ -182,14 +69,15 @@ impl Pins {
     /// Pins of these tools.
     #[must_use]
     pub fn new(tools: BTreeMap<String, Definition>, measures: Measures) -> Self {
-        let pin = |definition| Pin { definition, seen: AtomicU8::default() };
-        let tools = tools.into_iter().map(|(name, definition)| (name, pin(definition)));
-        Self { tools: tools.collect(), measures, new: Mutex::default() }
+        let pin = |definition| Pin { definition: Arc::new(definition), observed: Arc::default() };
+        let tools = tools.into_iter().map(|(name, definition)| (name, pin(definition))).collect();
+        let (clock, new) = (Arc::default(), Arc::default());
+        Self { tools, measures, walks: Mutex::default(), clock, new }
     }
 
     /// The approved tools.
     pub fn tools(&self) -> impl Iterator<Item = (&str, &Definition)> {
-        self.tools.iter().map(|(name, pin)| (name.as_str(), &pin.definition))
+        self.tools.iter().map(|(name, pin)| (name.as_str(), &*pin.definition))
     }
 
     /// What the approved schema of this tool's arguments declares.
@@ -212,8 +100,7 @@ impl Pins {
         let Some(pin) = self.tools.get(tool) else {
             return Some(Permission::NotLocked);
         };
-        let is_refused = self.measures.of(pin.seen()) == Measure::Refuse;
-        is_refused.then_some(Permission::ToolChanged)
+        self.refuses(pin.observed.all()).then_some(Permission::ToolChanged)
     }
 
     /// Compares a tool in a list with what was approved; `item` is its JSON.
@@ -228,30 +115,58 @@ impl Pins {
         Sighting { tool: tool.to_owned(), changes }
     }
 
-    /// Whether a list may show it.
-    #[must_use]
-    pub fn may_show(&self, sighting: &Sighting) -> bool {
-        self.measures.of(sighting.changes) == Measure::Warn
+    fn refuses(&self, changes: Changes) -> bool {
+        self.measures.of(changes) == Measure::Refuse
     }
 
-    /// Remembers what a list said, and gives back what is news. What is missing is known where
-    /// the list `is_whole`.
+    /// How many changes have been seen by now.
     #[must_use]
-    pub fn remember(&self, sightings: &[Sighting], is_whole: bool) -> Vec<Sighting> {
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// True where a list may show the tool to this asker: as it is in the list, and if others saw
+    /// nothing for which it is refused. What the asker saw before, an answer takes back.
+    #[must_use]
+    pub fn may_show(&self, sighting: &Sighting, asker: Mark, source: &Source) -> bool {
+        let others = match (self.tools.get(&sighting.tool), source) {
+            (None, _) => Changes::default(),
+            (Some(pin), _) if !self.refuses(pin.observed.all()) => Changes::default(),
+            (Some(pin), Source::Answer(_)) => pin.observed.by_others(asker),
+            (Some(pin), Source::Replay) => pin.observed.all(),
+        };
+        self.measures.of(sighting.changes) == Measure::Warn && !self.refuses(others)
+    }
+
+    /// Remembers what a list said to this asker, and gives back what is news. What is missing is
+    /// known where the list is whole.
+    #[must_use]
+    pub fn remember(&self, sightings: &[Sighting], asker: Mark, source: &Source) -> Vec<Sighting> {
         let mut now: BTreeMap<&str, Changes> = BTreeMap::new();
         for Sighting { tool, changes } in sightings {
             let known = now.entry(tool).or_default();
             *known = known.and(*changes);
         }
         let mut news = self.remember_new(&now);
-        for (name, pin) in &self.tools {
-            let changes = match now.get(name.as_str()) {
-                Some(changes) => *changes,
-                None if is_whole => pin.seen().with(Change::Missing),
-                None => continue,
-            };
-            let before = Changes(pin.seen.swap(changes.0, Ordering::Relaxed));
-            let changes = changes.without(before);
+        now.retain(|tool, _| self.tools.contains_key(*tool));
+        let whole = match source {
+            Source::Answer(page) => {
+                let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
+                walks.turn(asker, page, &now)
+            }
+            Source::Replay => None,
+        };
+        for (name, Pin { observed, .. }) in &self.tools {
+            let before = observed.all();
+            match (&whole, now.get(name.as_str())) {
+                (None, Some(changes)) => observed.add(asker, *changes, &self.clock),
+                (None, None) => {}
+                (Some(whole), _) => match whole.shown.get(name) {
+                    Some(changes) => observed.settle(asker, *changes, whole.began, &self.clock),
+                    None => observed.miss(),
+                },
+            }
+            let changes = observed.all().without(before);
             if !changes.is_empty() {
                 news.push(Sighting { tool: name.clone(), changes });
             }
@@ -264,7 +179,7 @@ impl Pins {
         let mut known = self.new.lock().unwrap_or_else(PoisonError::into_inner);
         let mut news = Vec::new();
         for tool in now.keys().filter(|tool| !self.tools.contains_key(**tool)) {
-            if known.len() < MAX_NEW && known.insert((*tool).to_owned()) {
+            if known.len() < MAX_NEW && known.insert(Mark::of(&[tool])) {
                 let changes = Changes::default().with(Change::New);
                 news.push(Sighting { tool: (*tool).to_owned(), changes });
             }
@@ -277,25 +192,36 @@ impl Pins {
     pub fn drift(&self) -> BTreeMap<Change, usize> {
         let mut counts: BTreeMap<Change, usize> =
             Change::ALL.into_iter().map(|change| (change, 0)).collect();
-        for change in self.tools.values().flat_map(|pin| pin.seen().iter()) {
+        for change in self.tools.values().flat_map(|pin| pin.observed.all().iter()) {
             *counts.entry(change).or_default() += 1;
         }
-        let new = self.new.lock().unwrap_or_else(PoisonError::into_inner).len();
-        counts.insert(Change::New, new);
+        let new = self.new.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that were approved since then are not new any more.
+        let approved = self.tools.keys().map(|tool| Mark::of(&[tool]));
+        let count = match new.is_empty() {
+            true => 0,
+            false => new.len() - approved.filter(|tool| new.contains(tool)).count(),
+        };
+        counts.insert(Change::New, count);
         counts
     }
 
-    /// Goes on with what was seen of tools whose approval is the same in `before`.
-    pub fn follow(&self, before: &Self) {
-        for (name, pin) in &self.tools {
+    /// These pins, which share with those `before` what is seen of tools whose approval is the
+    /// same.
+    #[must_use]
+    pub fn following(&self, before: &Self) -> Self {
+        let follow = |(name, pin): (&String, &Pin)| {
             let known = before.tools.get(name).filter(|old| old.definition == pin.definition);
-            if let Some(old) = known {
-                pin.seen.store(old.seen.load(Ordering::Relaxed), Ordering::Relaxed);
-            }
+            let observed = Arc::clone(&known.unwrap_or(pin).observed);
+            (name.clone(), Pin { definition: Arc::clone(&pin.definition), observed })
+        };
+        Self {
+            tools: self.tools.iter().map(follow).collect(),
+            measures: self.measures,
+            walks: Mutex::default(),
+            clock: Arc::clone(&before.clock),
+            new: Arc::clone(&before.new),
         }
-        let known = before.new.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut new = self.new.lock().unwrap_or_else(PoisonError::into_inner);
-        new.extend(known.into_iter().filter(|tool| !self.tools.contains_key(tool)));
     }
 
     /// What somebody may call by these pins and not by those `before`, in words.

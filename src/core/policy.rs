@@ -109,11 +109,11 @@ impl Policy {
     /// have changed.
     #[must_use]
     pub fn replacing(mut self, before: &Self) -> Self {
-        for route in self.routes.values() {
+        for route in self.routes.values_mut() {
             let known = before.routes.values().find(|known| known.upstream == route.upstream);
             let known = known.and_then(|known| known.pins.as_ref());
             if let (Some(pins), Some(known)) = (&route.pins, known) {
-                pins.follow(known);
+                route.pins = Some(Arc::new(pins.following(known)));
             }
         }
         self.tokens = self.tokens.replacing(&before.tokens);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::answer::Form;
-use super::drift;
+use super::drift::Drift;
 use super::story::Context;
 use crate::core::capabilities;
 use crate::core::decide::Permit;
@@ -62,32 +62,18 @@ impl Sieve<'_> {
     fn sift(&self, text: &str) -> Result<Sifted, Refusal> {
         let (metrics, limits) = (&self.context.gateway.metrics, &self.context.options().limits);
         let ttl = u64::try_from(limits.list_ttl.as_millis()).unwrap_or(u64::MAX);
-        let mut sightings = Vec::new();
         let how = Reading { asked: self.asked(), max_depth: limits.json_depth, max_ttl: ttl };
+        let mut drift = Drift::new(self);
         let listing = listing::filter(text, how, |target, item| {
             let is_visible = self.permit.may_see(target);
             if is_visible && target.kind == TargetKind::Tool {
                 metrics.learn_tool(self.permit.upstream(), target.name);
             }
-            match self.permit.pins().filter(|_| target.kind == TargetKind::Tool) {
-                None => is_visible,
-                Some(pins) => {
-                    let sighting = pins.compare(target.name, item);
-                    let may_show = pins.may_show(&sighting);
-                    sightings.push(sighting);
-                    is_visible && may_show
-                }
-            }
+            drift.may_show(target, item) && is_visible
         });
         let listing = listing.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?;
-        // What a tool answers may look like a list, and says nothing about tools.
-        let is_asked = self.permit.hides() && listing.shape == Shape::List(TargetKind::Tool);
-        if let Some(pins) = self.permit.pins().filter(|_| is_asked) {
-            let is_whole = self.permit.asks_for_all() && listing.next.is_none();
-            let news = pins.remember(&sightings, is_whole);
-            drift::tell(metrics, self.permit.upstream(), pins, &news);
-        }
         let outcome = self.outcome(listing.shape, text)?;
+        drift.remember(&listing);
         if listing.shape == Shape::Foreign && how.asked == Asked::List {
             return Ok(Sifted { text: Some(String::new()), outcome });
         }

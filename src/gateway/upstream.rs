@@ -18,6 +18,7 @@ use pingora::upstreams::peer::HttpPeer;
 use super::{Options, head};
 use crate::core::decide::Permit;
 use crate::core::headers;
+use crate::core::method::Filter;
 use crate::core::revision::{Era, Header, encode_sentinel};
 
 /// How long a resolved name is used. Names of services move when their servers are replaced.
@@ -214,6 +215,8 @@ fn copy_protocol_headers(
     permit: &Permit,
 ) -> pingora::Result<()> {
     let of_era: &[&str] = match permit.era() {
+        // What the answer to a list request shows is believed to be of now.
+        Era::Legacy if matches!(permit.filter(), Filter::List(_)) => &[],
         Era::Legacy => &headers::PASSED_LEGACY,
         Era::Modern => &headers::PASSED_MODERN,
     };

@@ -18,6 +18,7 @@ mod bodies;
 mod calls;
 mod commands;
 mod config;
+mod drift;
 mod eras;
 mod hidden_names;
 mod hostile_http;

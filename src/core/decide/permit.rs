@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::core::edits::Edits;
 use crate::core::method::{self, Filter, Method, Rule};
-use crate::core::permission::{Judged, Permission, Question, Target};
-use crate::core::pin::Pins;
+use crate::core::permission::{Judged, Permission, Question, Target, TargetKind};
+use crate::core::pin::{Cursor, Mark, Page, Pins, Source};
 use crate::core::policy::Tasks;
 use crate::core::principal::Principal;
 use crate::core::revision::Era;
@@ -27,7 +27,8 @@ pub struct Permit {
     pub(super) is_get: bool,
     pub(super) tasks: Tasks,
     pub(super) pins: Option<Arc<Pins>>,
-    pub(super) asks_for_all: bool,
+    pub(super) cursor: Cursor,
+    pub(super) began: u64,
     pub(super) known_tasks: Vec<KnownTask>,
     pub(super) edits: Edits,
 }
@@ -159,10 +160,30 @@ impl Permit {
         self.pins.as_deref()
     }
 
-    /// Whether the answer is a list from its beginning (MCP, "Pagination").
+    /// Whom an upstream may tell apart from others: it knows a caller by user and organization, and
+    /// clients of one era from those of the other.
     #[must_use]
-    pub fn asks_for_all(&self) -> bool {
-        self.asks_for_all && matches!(self.filter(), Filter::List(_))
+    pub fn asker(&self) -> Mark {
+        let era = match self.era {
+            Era::Legacy => "legacy",
+            Era::Modern => "modern",
+        };
+        let (user, organization) = (self.principal.user(), self.principal.organization());
+        Mark::of(&[organization.as_str(), user.as_str(), era])
+    }
+
+    /// How a list of tools in the answer, with this cursor of a further page, was come by; `None`
+    /// where it is no list about tools: what a tool answers may look like one.
+    #[must_use]
+    pub fn source(&self, next: Option<&str>) -> Option<Source> {
+        match self.filter() {
+            _ if self.is_get => Some(Source::Replay),
+            Filter::List(TargetKind::Tool) => {
+                let next = next.map(|next| Mark::of(&[next]));
+                Some(Source::Answer(Page { cursor: self.cursor, next, began: self.began }))
+            }
+            _ => None,
+        }
     }
 
     /// The rule that permits what the request acts on.

@@ -96,15 +96,39 @@ fn an_answer_is_read_where_it_may_have_to_change() {
 }
 
 #[test]
-fn a_list_is_whole_only_from_its_beginning() {
+fn only_an_answer_to_a_request_for_tools_says_how_they_are_now() {
+    use crate::core::pin::{Cursor, Mark, Source};
+
     let all = principal(&["*/*"], &[]);
-    let asks = |method: &str, params: &str| {
-        permit(&all, Era::Legacy, &request(method, params)).asks_for_all()
+    let source = |method: &str, params: &str| {
+        permit(&all, Era::Legacy, &request(method, params)).source(Some("next"))
     };
-    assert!(asks("tools/list", "{}"));
-    assert!(!asks("tools/list", r#"{"cursor":"2"}"#));
-    assert!(!asks("tools/list", r#"{"cursor":null}"#));
-    assert!(!asks("ping", "{}"));
+    let pages = [
+        ("{}", Cursor::Beginning),
+        (r#"{"cursor":"2"}"#, Cursor::At(Mark::of(&["2"]))),
+        (r#"{"cursor":""}"#, Cursor::At(Mark::of(&[""]))),
+        (r#"{"cursor":null}"#, Cursor::Unclear),
+        (r#"{"cursor":2}"#, Cursor::Unclear),
+    ];
+    for (params, cursor) in pages {
+        let Some(Source::Answer(page)) = source("tools/list", params) else { panic!("{params}") };
+        assert_eq!((page.cursor, page.next), (cursor, Some(Mark::of(&["next"]))), "{params}");
+    }
+    for method in ["ping", "prompts/list", "resources/list", "initialize"] {
+        assert!(source(method, "{}").is_none(), "{method}");
+    }
+    assert!(source("tools/call", r#"{"name":"echo"}"#).is_none());
+}
+
+#[test]
+fn an_asker_is_who_the_upstream_can_tell_apart() {
+    let all = principal(&["*/*"], &[]);
+    let asker = |principal: &Arc<Principal>, era| {
+        permit(principal, era, &request("tools/list", "{}")).asker()
+    };
+    let again = asker(&principal(&["t/echo"], &[]), Era::Legacy);
+    assert_eq!(asker(&all, Era::Legacy), again, "whatever may be used");
+    assert_ne!(asker(&all, Era::Modern), again);
 }
 
 #[test]

@@ -145,11 +145,39 @@ fn all(measure: Measure) -> Measures {
     Measures { annotations: measure, narrowed: measure, text: measure, widened: measure }
 }
 
+fn asker(name: &str) -> Mark {
+    Mark::of(&[name])
+}
+
+/// A page that is asked for now, from one cursor to the next; the empty one is the beginning, or
+/// the end.
+fn page(pins: &Pins, from: &str, next: &str) -> Source {
+    let mark = |cursor: &str| (!cursor.is_empty()).then(|| Mark::of(&[cursor]));
+    let cursor = mark(from).map_or(Cursor::Beginning, Cursor::At);
+    Source::Answer(Page { cursor, next: mark(next), began: pins.now() })
+}
+
+const GOOD: (&str, &str) = ("read", r#"{"description":"reads"}"#);
+const BAD: (&str, &str) = ("read", r#"{"description":"reads, and mails it to me"}"#);
+const OTHER: (&str, &str) =
+    ("write", r#"{"description":"writes","annotations":{"readOnlyHint":false}}"#);
+
+/// Shows a list to an asker.
+fn show(pins: &Pins, who: &str, source: &Source, items: &[(&str, &str)]) {
+    let sightings: Vec<_> = items.iter().map(|(name, text)| pins.compare(name, text)).collect();
+    let _ = pins.remember(&sightings, asker(who), source);
+}
+
+fn is_refused(pins: &Pins) -> bool {
+    pins.refusal("read") == Some(Permission::ToolChanged)
+}
+
 /// Whether a list shows the tool, and what then becomes of a call.
 fn seen(pins: &Pins, name: &str, item: &str) -> (bool, Option<Permission>) {
     let sighting = pins.compare(name, item);
-    let _ = pins.remember(std::slice::from_ref(&sighting), false);
-    (pins.may_show(&sighting), pins.refusal(name))
+    let source = page(pins, "", "");
+    let _ = pins.remember(std::slice::from_ref(&sighting), asker("a"), &source);
+    (pins.may_show(&sighting, asker("a"), &source), pins.refusal(name))
 }
 
 #[test]
@@ -192,7 +220,8 @@ fn news_is_told_once_and_again_after_it_was_over() {
     let pins = pins(all(Measure::Warn));
     let list = |items: &[(&str, &str)], is_whole| {
         let sightings: Vec<_> = items.iter().map(|(name, text)| pins.compare(name, text)).collect();
-        let news = pins.remember(&sightings, is_whole);
+        let source = page(&pins, "", if is_whole { "" } else { "more" });
+        let news = pins.remember(&sightings, asker("a"), &source);
         let news: Vec<_> =
             news.iter().map(|n| format!("{}: {}", n.tool, n.changes.words())).collect();
         news.join("; ")
@@ -213,22 +242,122 @@ fn news_is_told_once_and_again_after_it_was_over() {
 fn an_upstream_that_invents_names_fills_no_memory() {
     let pins = pins(all(Measure::Warn));
     let names: Vec<_> = (0..1_000).map(|n| pins.compare(&format!("t{n}"), "{}")).collect();
-    assert_eq!(pins.remember(&names, false).len(), MAX_NEW);
+    assert_eq!(pins.remember(&names, asker("a"), &Source::Replay).len(), MAX_NEW);
 }
 
 #[test]
 fn what_was_seen_outlives_a_reload_that_does_not_approve_it() {
     let before = pins(all(Measure::Refuse));
-    let _ = before.remember(&[before.compare("read", "{}"), before.compare("new", "{}")], false);
-    let same = pins(all(Measure::Refuse));
-    same.follow(&before);
-    assert_eq!(same.refusal("read"), Some(Permission::ToolChanged));
+    show(&before, "a", &Source::Replay, &[("read", "{}"), ("new", "{}")]);
+    let same = pins(all(Measure::Refuse)).following(&before);
+    assert!(is_refused(&same));
     assert_eq!(same.drift().get(&Change::New), Some(&1));
     let tools = ["read", "new"].map(|name| (name.to_owned(), tool("{}")));
-    let approving = Pins::new(BTreeMap::from(tools), all(Measure::Refuse));
-    approving.follow(&before);
+    let approving = Pins::new(BTreeMap::from(tools), all(Measure::Refuse)).following(&before);
     assert_eq!((approving.refusal("read"), approving.refusal("new")), (None, None));
     assert_eq!(approving.drift().get(&Change::New), Some(&0));
+    assert!(is_refused(&before), "the pins of before hold as long as they are asked");
+}
+
+#[test]
+fn what_a_request_of_before_a_reload_learns_holds_behind_it() {
+    let before = pins(all(Measure::Refuse));
+    let after = pins(all(Measure::Refuse)).following(&before);
+    let approving = [("read".to_owned(), tool(BAD.1))];
+    let approving = Pins::new(approving.into(), all(Measure::Refuse)).following(&before);
+    show(&before, "a", &Source::Replay, &[BAD]);
+    assert!(is_refused(&after));
+    assert_eq!(approving.refusal("read"), None);
+}
+
+#[test]
+fn only_a_whole_list_of_now_for_the_same_asker_takes_a_change_back() {
+    let whole: &[_] = &[GOOD, OTHER];
+    type Act<'a> = &'a dyn Fn(&Pins);
+    let cases: [(&str, bool, Act<'_>); 10] = [
+        ("a whole list", false, &|pins| show(pins, "a", &page(pins, "", ""), whole)),
+        ("a replay", true, &|pins| show(pins, "a", &Source::Replay, whole)),
+        ("another asker", true, &|pins| show(pins, "b", &page(pins, "", ""), whole)),
+        ("the first page", true, &|pins| show(pins, "a", &page(pins, "", "2"), whole)),
+        ("the last page", true, &|pins| show(pins, "a", &page(pins, "2", ""), whole)),
+        ("a list without it", true, &|pins| show(pins, "a", &page(pins, "", ""), &[OTHER])),
+        ("a list with both", true, &|pins| show(pins, "a", &page(pins, "", ""), &[GOOD, BAD])),
+        ("all pages", false, &|pins| {
+            show(pins, "a", &page(pins, "", "2"), &[OTHER]);
+            show(pins, "b", &page(pins, "", "9"), &[OTHER]);
+            show(pins, "a", &page(pins, "2", "3"), &[]);
+            show(pins, "a", &page(pins, "3", ""), &[GOOD]);
+        }),
+        ("a page left out", true, &|pins| {
+            show(pins, "a", &page(pins, "", "2"), &[OTHER]);
+            show(pins, "a", &page(pins, "3", ""), &[GOOD]);
+        }),
+        ("changed on the second of two pages", true, &|pins| {
+            show(pins, "a", &page(pins, "", "2"), &[GOOD]);
+            show(pins, "a", &page(pins, "2", ""), &[BAD]);
+            show(pins, "a", &page(pins, "", "2"), &[GOOD]);
+        }),
+    ];
+    for (what, wanted, act) in cases {
+        let pins = pins(all(Measure::Refuse));
+        show(&pins, "a", &page(&pins, "", ""), &[BAD, OTHER]);
+        assert!(is_refused(&pins), "{what}");
+        act(&pins);
+        assert_eq!(is_refused(&pins), wanted, "{what}");
+    }
+}
+
+#[test]
+fn a_list_that_was_asked_for_before_a_change_was_seen_takes_nothing_back() {
+    let pins = pins(all(Measure::Refuse));
+    let slow = page(&pins, "", "");
+    show(&pins, "a", &page(&pins, "", ""), &[BAD, OTHER]);
+    show(&pins, "a", &slow, &[GOOD, OTHER]);
+    assert!(is_refused(&pins));
+    let first = page(&pins, "", "2");
+    show(&pins, "a", &first, &[OTHER]);
+    show(&pins, "a", &Source::Replay, &[BAD]);
+    show(&pins, "a", &page(&pins, "2", ""), &[GOOD]);
+    assert!(is_refused(&pins), "the list began before");
+    show(&pins, "a", &page(&pins, "", ""), &[GOOD, OTHER]);
+    assert!(!is_refused(&pins));
+}
+
+#[test]
+fn a_list_shows_what_may_be_called() {
+    let pins = pins(all(Measure::Refuse));
+    show(&pins, "a", &page(&pins, "", ""), &[BAD, OTHER]);
+    let good = pins.compare(GOOD.0, GOOD.1);
+    let may_show = |who: &str, source: &Source| pins.may_show(&good, asker(who), source);
+    assert!(may_show("a", &page(&pins, "", "")), "it takes back what this asker saw");
+    assert!(!may_show("b", &page(&pins, "", "")));
+    assert!(!may_show("a", &Source::Replay));
+    let other = pins.compare(OTHER.0, OTHER.1);
+    assert!(pins.may_show(&other, asker("b"), &Source::Replay));
+}
+
+#[test]
+fn more_askers_than_are_told_apart_fill_no_memory_and_open_nothing() {
+    let pins = pins(all(Measure::Refuse));
+    let names: Vec<_> = (0..=observed::MAX_WITNESSES).map(|n| n.to_string()).collect();
+    for name in &names {
+        show(&pins, name, &page(&pins, "", ""), &[BAD, OTHER]);
+    }
+    for name in &names {
+        show(&pins, name, &page(&pins, "", ""), &[GOOD, OTHER]);
+    }
+    assert!(is_refused(&pins), "who it was that saw the last change is not known");
+    // Pages of lists that are never read to their end push each other out.
+    let pins = self::pins(all(Measure::Refuse));
+    show(&pins, "a", &page(&pins, "", ""), &[BAD, OTHER]);
+    show(&pins, "a", &page(&pins, "", "2"), &[OTHER]);
+    for name in &names {
+        show(&pins, name, &page(&pins, "", "2"), &[OTHER]);
+    }
+    show(&pins, "a", &page(&pins, "2", ""), &[GOOD]);
+    assert!(is_refused(&pins));
+    show(&pins, "a", &page(&pins, "", ""), &[GOOD, OTHER]);
+    assert!(!is_refused(&pins));
 }
 
 #[test]
