@@ -1,5 +1,7 @@
 //! `doorward can`: may somebody use something, and which line says so?
 
+mod batch;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -20,7 +22,8 @@ const EXAMPLES: &str = "Examples:\n\
     \x20 doorward can alice tickets/create_ticket --args '{\"title\":\"x\"}' --why\n\
     \x20 doorward can --who tickets/get_ticket\n\
     \x20 doorward can --matrix\n\
-    \x20 doorward can --role agent tickets/whoami";
+    \x20 doorward can --role agent tickets/whoami\n\
+    \x20 echo tickets/whoami | doorward can dev-alice -";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -28,7 +31,8 @@ pub(super) struct Can {
     /// The name of a token, or of a user: all their tokens
     #[arg(value_name = "PRINCIPAL")]
     principal: Option<String>,
-    /// What they want to use, like tickets/create_ticket
+    /// What they want to use, like tickets/create_ticket; - reads many from standard input, one a
+    /// line, or as a JSON string
     #[arg(value_name = "UPSTREAM/TOOL")]
     target: Option<String>,
     /// The arguments of the call: a JSON object, @FILE, or - for standard input
@@ -78,6 +82,9 @@ impl Can {
             }
         };
         let asked = self.asked(&config, name.map(String::as_str))?;
+        if target == "-" {
+            return self.batch(&config, &asked);
+        }
         let arguments = self.args.as_deref().map(input).transpose()?;
         let answers: Vec<Answer<'_>> = asked
             .iter()

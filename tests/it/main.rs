@@ -31,6 +31,7 @@ mod mtls;
 mod observability;
 mod params;
 mod pins;
+mod questions;
 mod readers;
 mod reload;
 mod rmcp;
