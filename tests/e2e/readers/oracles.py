@@ -16,6 +16,7 @@ MCP1_PYTHON = TARGET / "e2e-mcp1" / "bin" / "python"
 """The Python with mcp 1.x, which cannot live beside mcp 2.x; tests/run.sh makes it."""
 GO_READER = TARGET / "e2e-go" / "uri-reader"
 JAVA_FOLDER = TARGET / "e2e-java"
+JAVA_CLASSES = f"{JAVA_FOLDER}/classes:{JAVA_FOLDER}/lib/*"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ ORACLES = [
     Oracle("Go", [GO_READER], GO_READER, is_optional=True),
     Oracle(
         "Java",
-        ["java", "-cp", f"{JAVA_FOLDER}/target/classes:{JAVA_FOLDER}/target/lib/*", "UriReader"],
+        ["java", "-cp", JAVA_CLASSES, "UriReader"],
         JAVA_FOLDER / "installed.txt",
         is_optional=True,
     ),

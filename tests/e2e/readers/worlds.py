@@ -154,7 +154,7 @@ def of_a_team(answer: dict) -> bool:
 
 def a_summary(answer: dict) -> bool:
     """notes://*/summary"""
-    if answer.get("name") in ("whole", "part"):
+    if answer.get("name") == "whole":
         return False
     return all(
         re.fullmatch(r"[\w.-]+", claim.host, re.A) and not claim.query and claim.path in ("", "summary")
