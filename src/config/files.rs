@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -24,7 +25,9 @@ pub(super) struct Files {
 impl Files {
     /// Relative paths start at `base`.
     pub(super) fn new(base: &Path) -> Self {
-        Self { base: base.to_owned(), instead: None, sources: RefCell::default() }
+        let base = base.to_owned();
+        let sources = Sources { base: base.clone(), ..Sources::default() };
+        Self { base, instead: None, sources: RefCell::new(sources) }
     }
 
     /// Reads `text` where `path` is to be read.
@@ -106,6 +109,8 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 /// What was read, as it was then.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
+    /// Where relative paths start.
+    base: PathBuf,
     /// Absent digests are of files that could not be read.
     files: BTreeMap<PathBuf, Option<Digest>>,
     /// What patterns stood for.
@@ -138,17 +143,30 @@ impl Sources {
         folders.map(|f| if f.as_os_str().is_empty() { PathBuf::from(".") } else { f }).collect()
     }
 
-    /// The first 32 bits of a digest over everything, in hexadecimal: names a configuration in
-    /// logs and metrics.
+    /// SHA-256 over everything, in hexadecimal: says which configuration it is. People are shown
+    /// [the beginning](short).
     #[must_use]
     pub fn revision(&self) -> String {
         let mut all = Sha256::new();
-        for digest in self.files.values() {
+        for (path, digest) in &self.files {
+            // The same wherever the folder lies, and from wherever it is named.
+            let name = path.strip_prefix(&self.base).unwrap_or(path).as_os_str().as_bytes();
+            all.update((name.len() as u64).to_be_bytes());
+            all.update(name);
+            // A file that cannot be read is none that is empty.
+            all.update([u8::from(digest.is_some())]);
             all.update(digest.unwrap_or_default());
         }
         let digest: Digest = all.finalize().into();
-        digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// The first 64 bits of a revision, for people. Nothing is decided by it: two files can be made
+/// that have them in common.
+#[must_use]
+pub fn short(revision: &str) -> &str {
+    revision.get(..16).unwrap_or(revision)
 }
 
 /// An entry of `include`.
@@ -189,5 +207,48 @@ impl Include {
                 Ok(found)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(files: &[(&str, Option<&[u8]>)]) -> String {
+        let digest = |bytes: &[u8]| Sha256::digest(bytes).into();
+        let files = files.iter().map(|(path, text)| (PathBuf::from(path), text.map(digest)));
+        Sources { base: "/etc".into(), files: files.collect(), listed: Vec::new() }.revision()
+    }
+
+    #[test]
+    fn a_revision_is_a_whole_digest_of_what_was_read_and_of_where_it_stood() {
+        let all = [
+            revision(&[("/etc/a", Some(b"x")), ("/etc/b", Some(b"y"))]),
+            revision(&[("/etc/a", Some(b"y")), ("/etc/b", Some(b"x"))]),
+            // The same texts in the same order, under other names.
+            revision(&[("/etc/a", Some(b"x")), ("/etc/c", Some(b"y"))]),
+            revision(&[("/etc/a", Some(b"x"))]),
+            revision(&[("/etc/a", Some(b"x")), ("/etc/b", None)]),
+            revision(&[("/etc/a", Some(b"x")), ("/etc/b", Some(b""))]),
+        ];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+        assert!(all.iter().all(|revision| revision.len() == 64 && short(revision).len() == 16));
+        // Wherever somebody stands who names it.
+        assert_eq!(revision(&[("/etc/a", Some(b"x"))]), revision(&[("a", Some(b"x"))]));
+    }
+
+    /// Two texts whose revisions begin with the same 32 bits take a moment to find.
+    #[test]
+    fn files_whose_revisions_begin_alike_are_told_apart() {
+        let of = |text: &str| revision(&[("/etc/a", Some(text.as_bytes()))]);
+        let mut known = BTreeMap::new();
+        let found = (0..400_000).find_map(|n: u32| {
+            let text = format!("# {n}");
+            let start = of(&text).get(..8)?.to_owned();
+            known.insert(start, text.clone()).map(|before| (before, text))
+        });
+        let (one, other) = found.expect("two of them");
+        assert_ne!(of(&one), of(&other));
+        assert_ne!(short(&of(&one)), short(&of(&other)));
     }
 }

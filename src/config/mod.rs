@@ -35,7 +35,7 @@ use self::read::{Report, Table};
 pub use audit::{AuditSpec, AuditTo, OnFailure};
 pub use code::Code;
 pub use error::{Finding, Findings, Severity};
-pub use files::Sources;
+pub use files::{Sources, short};
 pub use identity::Assertion;
 pub use issuers::{IssuerKeys, IssuerSpec};
 pub use lock::{

@@ -168,7 +168,9 @@ fn pem(
     } else {
         tls::certificates(table, key, text, files)?;
     }
-    digest.update(files.read(name).unwrap_or_default());
+    // Where one file ends and the next begins is part of it.
+    digest.update(key);
+    digest.update(Sha256::digest(files.read(name).unwrap_or_default()));
     Some(files.path(name))
 }
 

@@ -140,7 +140,7 @@ impl Metrics {
             )?,
             config_hash: make.gauge(
                 "config_hash",
-                "The first 32 bits of a digest of the configuration in use; alike on all replicas.",
+                "The first 52 bits of a digest of the configuration in use; alike on all replicas.",
             )?,
             jwks_keys: make.gauges(&JWKS_KEYS)?,
             jwks_success: make.gauges(&JWKS_SUCCESS)?,
@@ -161,7 +161,9 @@ impl Metrics {
     pub fn show(&self, shown: &Shown<'_>, now: i64) {
         self.reload_ok.set(1);
         self.reloaded.set(now);
-        self.config_hash.set(i64::from_str_radix(shown.revision, 16).unwrap_or(0));
+        // More digits than these no floating-point number holds.
+        let digits = shown.revision.get(..13).unwrap_or_default();
+        self.config_hash.set(i64::from_str_radix(digits, 16).unwrap_or(0));
         let [in_flight, streams] = &self.limits;
         in_flight.set(number(shown.in_flight_limit));
         streams.set(number(shown.streams_limit));
