@@ -1,5 +1,5 @@
-//! The listener for monitoring: `/metrics`, `/livez`, `/readyz`, `/status`, and `/diff` and `/used`
-//! for the verbs `diff` and `unused`. Read only, and never on the public address.
+//! The listener for monitoring: `/metrics`, `/livez`, `/readyz`, `/status`, and `/diff`, `/used` and
+//! `/token` for the verbs `diff`, `unused` and `token`. Read only, and never on the public address.
 
 mod status;
 
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use http::{Method, Response, StatusCode};
+use percent_encoding::percent_decode_str;
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
@@ -33,6 +34,9 @@ impl Readiness {
 /// Works out an answer.
 pub type Told = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
 
+/// Works out an answer about something with this name.
+pub type ToldOf = Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
+
 /// What the admin listener serves.
 pub struct Admin {
     /// Shown at `/metrics`.
@@ -45,6 +49,9 @@ pub struct Admin {
     pub diff: Told,
     /// Who has used what, as JSON; shown at `/used`. It takes its time.
     pub used: Told,
+    /// What an entry of the token table is worth at the moment, as JSON, by its name; shown at
+    /// `/token?` and the name, percent-encoded.
+    pub token: ToldOf,
     /// Shown at `/status`.
     pub status: Status,
     /// Shown at `/readyz`.
@@ -69,7 +76,7 @@ async fn work_out(told: &Told) -> Answer {
 }
 
 impl Admin {
-    fn answer(&self, method: &Method, path: &str) -> Answer {
+    fn answer(&self, method: &Method, path: &str, query: Option<&str>) -> Answer {
         let text = |status, body: &str| (status, TEXT, body.as_bytes().to_vec());
         if method != Method::GET && method != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
@@ -89,9 +96,13 @@ impl Admin {
                 }
             }
             "/status" => (StatusCode::OK, JSON, self.status.json()),
+            "/token" => match percent_decode_str(query.unwrap_or_default()).decode_utf8() {
+                Ok(name) => (StatusCode::OK, JSON, (self.token)(&name)),
+                Err(_) => text(StatusCode::BAD_REQUEST, "write /token?NAME, percent-encoded\n"),
+            },
             _ => text(
                 StatusCode::NOT_FOUND,
-                "not found; try /metrics, /livez, /readyz, /status, /diff, /used\n",
+                "not found; try /metrics, /livez, /readyz, /status, /diff, /used, /token?NAME\n",
             ),
         }
     }
@@ -106,7 +117,7 @@ impl ServeHttp for Admin {
         let (status, media, body) = match head.uri.path() {
             "/diff" if is_get => work_out(&self.diff).await,
             "/used" if is_get => work_out(&self.used).await,
-            path => self.answer(&head.method, path),
+            path => self.answer(&head.method, path, head.uri.query()),
         };
         let response = Response::builder()
             .status(status)

@@ -44,9 +44,12 @@ struct Loaded {
     last_reload: Option<LastReload>,
     /// A configuration that waits for a word.
     held: Option<Held>,
+    /// The revision of one that is or was held: what it takes away is in force.
+    narrowed_by: Option<String>,
 }
 
-/// A configuration that gives somebody more than before, and is not taken without a word.
+/// A configuration that gives somebody more than before, and is not taken without a word; what it
+/// takes away is in force.
 #[derive(Clone, Debug, Serialize)]
 pub struct Held {
     /// Which.
@@ -86,6 +89,7 @@ impl Status {
             reloads: 0,
             last_reload: None,
             held: None,
+            narrowed_by: None,
         };
         let version = env!("CARGO_PKG_VERSION");
         Self(Arc::new(Mutex::new(Page {
@@ -109,6 +113,7 @@ impl Status {
         page.tried_out = tried_out;
         page.config.reloads += 1;
         page.config.held = None;
+        page.config.narrowed_by = None;
         let time = Timestamp::now();
         page.config.last_reload =
             Some(LastReload { time, successful: true, errors: Vec::new(), changes });
@@ -129,6 +134,7 @@ impl Status {
     pub fn held(&self, held: Held) {
         let mut page = self.0.lock();
         page.config.reloads += 1;
+        page.config.narrowed_by = Some(held.revision.clone());
         page.config.held = Some(held);
     }
 

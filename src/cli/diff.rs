@@ -80,6 +80,12 @@ fn running(config: &ConfigFile) -> Result<Effect, Complaint> {
     if !errors.is_empty() {
         return Err(format!("the file has errors:\n{}", errors.join("\n")).into());
     }
+    if answer.get("held") == Some(&Value::Bool(true)) {
+        eprintln!(
+            "doorward: held: what it takes away is in force; what it gives waits for: doorward \
+             reload --ack"
+        );
+    }
     let widens = answer.get("widens").and_then(Value::as_bool).unwrap_or(true);
     Ok((texts("changes"), widens, texts("restart_needed")))
 }

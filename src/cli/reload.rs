@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::talk::{Complaint, Done, say};
 use super::{ConfigFile, EXIT_CONFIG, EXIT_NO, status};
+use crate::config;
 
 /// How long a reload may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,30 +72,30 @@ fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
 }
 
 fn report(status: &Value) -> Done {
-    let config = |pointer: &str| at(status, &format!("/config{pointer}"));
+    let found = |pointer: &str| at(status, &format!("/config{pointer}"));
     let lines = |of: &Value| {
         let all = of.as_array().into_iter().flatten().filter_map(Value::as_str);
         all.map(|line| format!("{line}\n")).collect::<String>()
     };
-    let revision = config("/revision").as_str().unwrap_or_default();
-    if !config("/held").is_null() {
-        say(&lines(config("/held/changes")))?;
+    let revision = config::short(found("/revision").as_str().unwrap_or_default());
+    if !found("/held").is_null() {
+        say(&lines(found("/held/changes")))?;
         eprintln!(
-            "doorward: held, all of it: it gives somebody more than before; {revision} stays in use. \
-             Take it with: doorward reload --ack"
+            "doorward: held: it gives somebody more than before; {revision} stays in use, and what \
+             it takes away is in force. Take it with: doorward reload --ack"
         );
         return Ok(ExitCode::from(EXIT_NO));
     }
-    if *config("/last_reload/successful") == Value::Bool(true) {
-        say(&lines(config("/last_reload/changes")))?;
+    if *found("/last_reload/successful") == Value::Bool(true) {
+        say(&lines(found("/last_reload/changes")))?;
         say(&format!("reloaded: {revision} is in use\n"))?;
-        let restart = lines(config("/restart_needed"));
+        let restart = lines(found("/restart_needed"));
         if !restart.is_empty() {
             say(&format!("restart needed: {}\n", restart.trim_end().replace('\n', ", ")))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
-    eprint!("{}", lines(config("/last_reload/errors")));
+    eprint!("{}", lines(found("/last_reload/errors")));
     eprintln!("doorward: refused; {revision} stays in use");
     Ok(ExitCode::from(EXIT_CONFIG))
 }

@@ -30,13 +30,19 @@ pub(super) fn get(config: &ConfigFile, path: &str) -> Result<Value, Complaint> {
             "{admin} does not answer ({error}); is the gateway running? --admin names another"
         ))
     };
-    let body = ask(admin, path).map_err(failed)?;
+    let body = ask(admin, path, WORK).map_err(failed)?;
     serde_json::from_str(&body).map_err(|_| format!("{admin} does not answer as doorward").into())
 }
 
-fn ask(admin: SocketAddr, path: &str) -> io::Result<String> {
+/// The answer to a GET that nothing has to be worked out for.
+pub(super) fn ask_briefly(admin: SocketAddr, path: &str) -> io::Result<Value> {
+    let body = ask(admin, path, PATIENCE)?;
+    serde_json::from_str(&body).map_err(|_| io::Error::other("it is not doorward's"))
+}
+
+fn ask(admin: SocketAddr, path: &str, patience: Duration) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&admin, PATIENCE)?;
-    stream.set_read_timeout(Some(WORK))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();

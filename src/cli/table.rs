@@ -1,6 +1,6 @@
 //! Text in columns that are as wide as they need to be.
 
-use crate::core::harmless::misleads;
+use crate::core::harmless::visible;
 
 /// Lines of cells, two blanks between columns. What a cell holds cannot move the cursor.
 pub(super) fn columns(lines: &[Vec<String>]) -> String {
@@ -19,15 +19,6 @@ pub(super) fn columns(lines: &[Vec<String>]) -> String {
         out.push('\n');
     }
     out
-}
-
-/// The text, whatever a caller has put in it, as something that a terminal only shows.
-pub(super) fn visible(text: &str) -> String {
-    let each = text.chars().map(|c| match c.is_control() || misleads(c) {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    });
-    each.collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::complain;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Reading};
 use crate::core::token::UnixSeconds;
 
 /// Why nothing was done, in a sentence; empty where it has been said.
@@ -33,6 +33,16 @@ pub(super) fn loaded(path: &Path) -> Result<Config, Complaint> {
         complain(&findings);
         Complaint(String::new())
     })
+}
+
+/// The configuration, and its revision; what is wrong with it is said.
+pub(super) fn loaded_with_revision(path: &Path) -> Result<(Config, String), Complaint> {
+    let Reading { config, sources } = config::read(path, &[]);
+    let config = config.map_err(|findings| {
+        complain(&findings);
+        Complaint(String::new())
+    })?;
+    Ok((config, sources.revision()))
 }
 
 /// The longest argument of a verb that is read from elsewhere.

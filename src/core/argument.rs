@@ -110,7 +110,7 @@ impl Shadow {
 }
 
 /// What must hold for one value of the arguments.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     /// Where the value stands.
     pub pointer: Pointer,
@@ -125,7 +125,7 @@ pub struct Condition {
 }
 
 /// Conditions on the calls of some tools.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct When {
     /// The tools whose calls it is about.
     pub tools: Vec<Pattern>,

@@ -260,14 +260,16 @@ impl Judge<'_> {
         era: Era,
         trace: &mut T,
     ) -> Result<Judged, Refusal> {
-        let grants = self.principal.grants();
         let question = Question { call, ..self.route.question(target, self.now) };
-        let judged = grants.judge(&question, trace);
+        let judged = self.principal.judge(&question, trace);
         if judged.passes() {
             return Ok(judged);
         }
+        let grants = self.principal.grants();
         if let (Permission::NoMatch | Permission::NoRole, Proof::Jwt { issuer, scopes }) =
             (judged.permission, self.principal.proof())
+            // While a file waits, nobody knows what a scope will give.
+            && self.principal.parts().is_none()
             && let Some(wanted) = issuer.cure(scopes, grants, &self.route.upstream, target)
         {
             return Err(Refusal::InsufficientScope(wanted));
@@ -327,7 +329,7 @@ impl Judge<'_> {
             };
             let tool = Target { kind: TargetKind::Tool, name: &opened.tool };
             let question = self.route.question(tool, self.now);
-            let judged = self.principal.grants().judge(&question, &mut NoTrace);
+            let judged = self.principal.judge(&question, &mut NoTrace);
             if !judged.passes() {
                 return Err(Refusal::UnknownTask(Some(judged.permission)));
             }

@@ -1,4 +1,4 @@
-//! JSON that people can look at.
+//! Text from outside that people can look at.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -24,6 +24,20 @@ pub fn harmless(json: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// A text from outside as something that a terminal only shows, on one line: for everything that
+/// is printed for people. What is for machines goes through [`harmless`].
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() || misleads(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 /// Controls, marks of direction, what has no width, and the tags that hide words from people and

@@ -35,7 +35,7 @@ impl fmt::Display for BadPattern {
 }
 
 /// One half of a pattern.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Half {
     Literal(String),
     Glob(GlobMatcher),
@@ -86,7 +86,7 @@ impl Half {
 }
 
 /// What a pattern says behind the upstream.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Subject {
     Name(Half),
     Uri(UriPattern),
@@ -109,7 +109,7 @@ fn is_plain_name(name: &str) -> bool {
 
 /// A pattern `upstream/name` or `upstream/uri`, split at the first `/`. Both halves may be globs
 /// (`*`, `?`, `[…]`, `{a,b}`; in URIs also `**`), are compared apart, and with their case.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
     upstream: Half,
     subject: Subject,

@@ -38,6 +38,8 @@ pub struct Pins {
     clock: Arc<Clock>,
     /// Names of tools that nobody approved.
     new: Arc<Mutex<BTreeSet<Mark>>>,
+    /// The pins that wait for a word: what they refuse is refused, too.
+    held: Option<Arc<Self>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,19 @@ pub struct Sighting {
     pub tool: String,
     /// How it differs.
     pub changes: Changes,
+    /// How it differs from what the pins that wait approve, where some do.
+    pub held: Changes,
+}
+
+impl Sighting {
+    fn new(tool: &str, changes: Changes) -> Self {
+        Self { tool: tool.to_owned(), changes, held: Changes::default() }
+    }
+
+    /// What the list says to the pins that wait.
+    fn of_held(&self) -> Self {
+        Self::new(&self.tool, self.held)
+    }
 }
 
 impl Pins {
@@ -72,7 +87,22 @@ impl Pins {
         let pin = |definition| Pin { definition: Arc::new(definition), observed: Arc::default() };
         let tools = tools.into_iter().map(|(name, definition)| (name, pin(definition))).collect();
         let (clock, new) = (Arc::default(), Arc::default());
-        Self { tools, measures, walks: Mutex::default(), clock, new }
+        Self { tools, measures, walks: Mutex::default(), clock, new, held: None }
+    }
+
+    /// These pins, which refuse what the pins that wait refuse besides. Both go on learning what
+    /// is seen of their own tools.
+    #[must_use]
+    pub fn bounded_by(self: &Arc<Self>, held: &Arc<Self>) -> Arc<Self> {
+        let is_same = self.measures == held.measures
+            && self.tools.len() == held.tools.len()
+            && self.tools.iter().all(|(name, pin)| {
+                held.tools.get(name).is_some_and(|held| held.definition == pin.definition)
+            });
+        if is_same {
+            return Arc::clone(self);
+        }
+        Arc::new(Self { held: Some(Arc::clone(held)), ..self.following(self) })
     }
 
     /// The approved tools.
@@ -84,6 +114,10 @@ impl Pins {
     #[must_use]
     pub fn declared(&self, tool: &str) -> Declared<'_> {
         let pin = self.tools.get(tool);
+        let definition = |pins: &Self| pins.tools.get(tool).map(|pin| Arc::clone(&pin.definition));
+        if self.held.as_ref().is_some_and(|held| definition(held) != definition(self)) {
+            return Declared::default();
+        }
         let schema = pin.and_then(|pin| pin.definition.members().get("inputSchema"));
         schema.map(Declared::new).unwrap_or_default()
     }
@@ -100,7 +134,8 @@ impl Pins {
         let Some(pin) = self.tools.get(tool) else {
             return Some(Permission::NotLocked);
         };
-        self.refuses(pin.observed.all()).then_some(Permission::ToolChanged)
+        let refused = self.refuses(pin.observed.all()).then_some(Permission::ToolChanged);
+        refused.or_else(|| self.held.as_ref().and_then(|held| held.refusal(tool)))
     }
 
     /// Compares a tool in a list with what was approved; `item` is its JSON.
@@ -112,7 +147,8 @@ impl Pins {
             // It was read before; whatever this is, it is not what was approved.
             (Some(_), Err(_)) => Changes::default().with(Change::Annotations).with(Change::Widened),
         };
-        Sighting { tool: tool.to_owned(), changes }
+        let held = self.held.as_ref().map(|held| held.compare(tool, item).changes);
+        Sighting { tool: tool.to_owned(), changes, held: held.unwrap_or_default() }
     }
 
     fn refuses(&self, changes: Changes) -> bool {
@@ -135,7 +171,10 @@ impl Pins {
             (Some(pin), Source::Answer(_)) => pin.observed.by_others(asker),
             (Some(pin), Source::Replay) => pin.observed.all(),
         };
-        self.measures.of(sighting.changes) == Measure::Warn && !self.refuses(others)
+        let held = self.held.as_ref();
+        self.measures.of(sighting.changes) == Measure::Warn
+            && !self.refuses(others)
+            && held.is_none_or(|held| held.may_show(&sighting.of_held(), asker, source))
     }
 
     /// Remembers what a list said to this asker, and gives back what is news. What is missing is
@@ -143,7 +182,7 @@ impl Pins {
     #[must_use]
     pub fn remember(&self, sightings: &[Sighting], asker: Mark, source: &Source) -> Vec<Sighting> {
         let mut now: BTreeMap<&str, Changes> = BTreeMap::new();
-        for Sighting { tool, changes } in sightings {
+        for Sighting { tool, changes, .. } in sightings {
             let known = now.entry(tool).or_default();
             *known = known.and(*changes);
         }
@@ -168,8 +207,13 @@ impl Pins {
             }
             let changes = observed.all().without(before);
             if !changes.is_empty() {
-                news.push(Sighting { tool: name.clone(), changes });
+                news.push(Sighting::new(name, changes));
             }
+        }
+        if let Some(held) = &self.held {
+            // What is news to them is told when they are in use.
+            let sightings: Vec<Sighting> = sightings.iter().map(Sighting::of_held).collect();
+            let _ = held.remember(&sightings, asker, source);
         }
         news.sort_by(|a, b| a.tool.cmp(&b.tool));
         news
@@ -180,8 +224,7 @@ impl Pins {
         let mut news = Vec::new();
         for tool in now.keys().filter(|tool| !self.tools.contains_key(**tool)) {
             if known.len() < MAX_NEW && known.insert(Mark::of(&[tool])) {
-                let changes = Changes::default().with(Change::New);
-                news.push(Sighting { tool: (*tool).to_owned(), changes });
+                news.push(Sighting::new(tool, Changes::default().with(Change::New)));
             }
         }
         news
@@ -209,9 +252,12 @@ impl Pins {
     /// These pins, which share with those `before` what is seen of tools whose approval is the
     /// same.
     #[must_use]
-    pub fn following(&self, before: &Self) -> Self {
-        let follow = |(name, pin): (&String, &Pin)| {
-            let known = before.tools.get(name).filter(|old| old.definition == pin.definition);
+    pub fn following<'b>(&'b self, before: &'b Self) -> Self {
+        let follow = |(name, pin): (&String, &'b Pin)| {
+            let known = |pins: &'b Self| {
+                pins.tools.get(name).filter(|old| old.definition == pin.definition)
+            };
+            let known = known(before).or_else(|| known(before.held.as_deref()?));
             let observed = Arc::clone(&known.unwrap_or(pin).observed);
             (name.clone(), Pin { definition: Arc::clone(&pin.definition), observed })
         };
@@ -221,6 +267,7 @@ impl Pins {
             walks: Mutex::default(),
             clock: Arc::clone(&before.clock),
             new: Arc::clone(&before.new),
+            held: None,
         }
     }
 

@@ -7,9 +7,9 @@ use super::argument::When;
 use super::jwt::JwtFault;
 use super::permission::{Question, Target};
 use super::pin::Pins;
-use super::principal::{Principal, Proof};
+use super::principal::{PresentedToken, Principal, Proof};
 use super::protected::Protected;
-use super::token::{AuthFailure, Standing, TokenTable, UnixSeconds};
+use super::token::{AuthFailure, Standing, TokenTable, Unidentified, UnixSeconds};
 
 /// How the tasks of an upstream are treated (MCP 2025-11-25, "Tasks"; the tasks extension).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -43,15 +43,42 @@ impl Route {
         let pins = self.pins.as_deref();
         Question { upstream: &self.upstream, target, now, call: None, pins }
     }
+
+    /// This route, with what `held` refuses besides.
+    fn bounded_by(&self, held: &Self) -> Self {
+        let both_seal = self.tasks == Tasks::Sealed && held.tasks == Tasks::Sealed;
+        let facts = self.facts.iter().chain(&*held.facts);
+        let pins = match (&self.pins, &held.pins) {
+            (Some(taken), Some(held)) => Some(taken.bounded_by(held)),
+            (taken, held) => taken.as_ref().or(held.as_ref()).cloned(),
+        };
+        Self {
+            tasks: if both_seal { Tasks::Sealed } else { Tasks::Off },
+            facts: facts.cloned().collect(),
+            pins,
+            ..self.clone()
+        }
+    }
 }
 
 /// Routes, tokens and the limits of reading.
 #[derive(Debug)]
 pub struct Policy {
     routes: HashMap<String, Route>,
-    tokens: TokenTable,
+    tokens: Arc<TokenTable>,
     max_depth: usize,
     trust: Trust,
+    /// The policy that waits: only what it permits, too, is permitted.
+    held: Option<Arc<Self>>,
+}
+
+/// What an entry of the token table is worth.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Worth {
+    /// Why it opens nothing; `None` where it does.
+    pub failure: Option<AuthFailure>,
+    /// From then on it opens nothing; `None` for never.
+    pub ends: Option<UnixSeconds>,
 }
 
 /// Digests of what proofs are checked with, by words for it: keys of issuers, authorities of
@@ -62,7 +89,83 @@ impl Policy {
     /// A policy with one route per path. `max_depth` bounds the nesting of JSON that is read.
     #[must_use]
     pub fn new(routes: HashMap<String, Route>, tokens: TokenTable, max_depth: usize) -> Self {
-        Self { routes, tokens, max_depth, trust: Trust::new() }
+        Self { routes, tokens: Arc::new(tokens), max_depth, trust: Trust::new(), held: None }
+    }
+
+    /// What both this policy and `held` permit: in force while `held` waits for a word, so that
+    /// what it takes away does not. This one says what everything is that both have.
+    #[must_use]
+    pub fn bounded_by(&self, held: Self) -> Self {
+        let held = held.replacing(self);
+        let both = |(path, route): (&String, &Route)| {
+            let other = held.routes.get(path).filter(|held| held.upstream == route.upstream)?;
+            Some((path.clone(), route.bounded_by(other)))
+        };
+        Self {
+            routes: self.routes.iter().filter_map(both).collect(),
+            tokens: Arc::clone(&self.tokens),
+            max_depth: self.max_depth.min(held.max_depth),
+            trust: self.trust.clone(),
+            held: Some(Arc::new(held)),
+        }
+    }
+
+    /// The policy that waits, where one [bounds](Self::bounded_by) this.
+    #[must_use]
+    pub fn held(&self) -> Option<&Self> {
+        self.held.as_deref()
+    }
+
+    /// What the entry `name` of the token table is worth at the moment `now`.
+    #[must_use]
+    pub fn worth(&self, name: &str, now: UnixSeconds) -> Worth {
+        let here = |policy: &Self, missing| match policy.tokens.list().find(|l| l.name == name) {
+            None => Worth { failure: Some(missing), ends: None },
+            Some(listed) => Worth {
+                failure: listed.failure(now),
+                ends: [listed.expires, listed.revoked].into_iter().flatten().min(),
+            },
+        };
+        let taken = here(self, AuthFailure::Unknown);
+        let Some(held) = self.held().filter(|_| taken.failure.is_none()) else {
+            return taken;
+        };
+        let held = here(held, AuthFailure::Revoked);
+        let ends = [taken.ends, held.ends].into_iter().flatten().min();
+        Worth { failure: held.failure, ends }
+    }
+
+    /// The principal whom `token` proves at the moment `now`.
+    ///
+    /// # Errors
+    /// [`Unidentified`] for a token that is unknown, revoked or expired.
+    pub fn identify(
+        &self,
+        token: PresentedToken<'_>,
+        now: UnixSeconds,
+    ) -> Result<Arc<Principal>, Unidentified> {
+        let taken = self.tokens.identify(token, now)?;
+        match self.held() {
+            Some(held) => Ok(taken.bounded_by(&held.tokens.identify(token, now)?)),
+            None => Ok(taken),
+        }
+    }
+
+    /// The principal whom a verified client certificate with these names proves at the moment
+    /// `now`.
+    ///
+    /// # Errors
+    /// [`Unidentified`] for one that is unknown, revoked or expired.
+    pub fn identify_certificate(
+        &self,
+        names: &[Arc<str>],
+        now: UnixSeconds,
+    ) -> Result<Arc<Principal>, Unidentified> {
+        let taken = self.tokens.identify_certificate(names, now)?;
+        match self.held() {
+            Some(held) => Ok(taken.bounded_by(&held.tokens.identify_certificate(names, now)?)),
+            None => Ok(taken),
+        }
     }
 
     /// The same policy, with what its proofs are checked with.
@@ -83,14 +186,37 @@ impl Policy {
         self.routes.get(std::str::from_utf8(path).ok()?)
     }
 
+    /// The route to this upstream.
+    #[must_use]
+    pub fn route_to(&self, upstream: &str) -> Option<&Route> {
+        self.routes.values().find(|route| &*route.upstream == upstream)
+    }
+
     /// What has become of a principal of this route that this policy, or an earlier one,
     /// identified.
     #[must_use]
-    pub fn standing(&self, upstream: &str, held: &Principal, now: UnixSeconds) -> Standing {
-        let Proof::Jwt { issuer, .. } = held.proof() else {
-            return self.tokens.standing(held, now);
+    pub fn standing(&self, upstream: &str, known: &Principal, now: UnixSeconds) -> Standing {
+        let (taken, bound) = known.parts().unzip();
+        let taken = taken.unwrap_or(known);
+        let own = self.standing_here(upstream, taken, now);
+        let other = match (self.held(), bound) {
+            (None, None) => Standing::Same,
+            // What bounded it has come into force, or is gone.
+            (None, Some(_)) => Standing::Changed,
+            (Some(held), bound) => held.standing_here(upstream, bound.unwrap_or(taken), now),
         };
-        let route = self.routes.values().find(|route| &*route.upstream == upstream);
+        match (own, other) {
+            (Standing::Lost(failure), _) | (_, Standing::Lost(failure)) => Standing::Lost(failure),
+            (Standing::Same, Standing::Same) => Standing::Same,
+            _ => Standing::Changed,
+        }
+    }
+
+    fn standing_here(&self, upstream: &str, known: &Principal, now: UnixSeconds) -> Standing {
+        let Proof::Jwt { issuer, .. } = known.proof() else {
+            return self.tokens.standing(known, now);
+        };
+        let route = self.route_to(upstream);
         let issuers = route.and_then(|route| route.protected.as_ref()).map(|p| p.issuers());
         match issuers.and_then(|all| all.iter().find(|now| now.name == issuer.name)) {
             None => Standing::Lost(AuthFailure::Jwt(JwtFault::Issuer)),
@@ -116,7 +242,10 @@ impl Policy {
                 route.pins = Some(Arc::new(pins.following(known)));
             }
         }
-        self.tokens = self.tokens.replacing(&before.tokens);
+        // Nobody else has it yet.
+        if let Some(tokens) = Arc::get_mut(&mut self.tokens) {
+            *tokens = std::mem::take(tokens).replacing(&before.tokens);
+        }
         self
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::issuer::Issuer;
-use super::permission::Grants;
+use super::permission::{Grants, Judged, Question};
 use super::token::UnixSeconds;
+use super::trace::Trace;
 
 /// Longest identity value in bytes.
 const MAX_IDENTITY: usize = 256;
@@ -106,6 +107,16 @@ pub struct Principal {
     proof: Proof,
     grants: Arc<Grants>,
     expires: Option<UnixSeconds>,
+    bound: Option<Bound>,
+}
+
+/// The same caller by each of two policies, who may do only what both permit.
+#[derive(Debug, PartialEq)]
+struct Bound {
+    /// By the policy in use.
+    taken: Arc<Principal>,
+    /// By the policy that waits.
+    held: Arc<Principal>,
 }
 
 impl Principal {
@@ -123,7 +134,43 @@ impl Principal {
         grants: Arc<Grants>,
         expires: Option<UnixSeconds>,
     ) -> Self {
-        Self { user, organization, proof, grants, expires }
+        Self { user, organization, proof, grants, expires, bound: None }
+    }
+
+    /// The caller of `self` who may do only what `held`, the same proof by another policy, may do
+    /// as well. Who it is, `self` says.
+    #[must_use]
+    pub fn bounded_by(self: &Arc<Self>, held: &Arc<Self>) -> Arc<Self> {
+        if self == held {
+            return Arc::clone(self);
+        }
+        Arc::new(Self {
+            user: self.user.clone(),
+            organization: self.organization.clone(),
+            proof: self.proof.clone(),
+            grants: Arc::clone(&self.grants),
+            expires: [self.expires, held.expires].into_iter().flatten().min(),
+            bound: Some(Bound { taken: Arc::clone(self), held: Arc::clone(held) }),
+        })
+    }
+
+    /// The two of whom the caller is made, where it is [bounded](Self::bounded_by): by the policy
+    /// in use, and by the one that waits.
+    #[must_use]
+    pub fn parts(&self) -> Option<(&Self, &Self)> {
+        self.bound.as_ref().map(|bound| (&*bound.taken, &*bound.held))
+    }
+
+    /// Judges one target of one upstream for this caller. Every question about what somebody may
+    /// do ends here.
+    #[must_use]
+    pub fn judge<T: Trace>(&self, question: &Question<'_>, trace: &mut T) -> Judged {
+        let judged = self.grants.judge(question, trace);
+        let Some(bound) = self.bound.as_ref().filter(|_| judged.passes()) else {
+            return judged;
+        };
+        let held = bound.held.grants.judge(question, trace);
+        if held.passes() { judged } else { held }
     }
 
     /// The user.
@@ -169,7 +216,8 @@ impl Principal {
         self.expires
     }
 
-    /// What the principal may do.
+    /// What the principal may do, as far as nothing [bounds](Self::bounded_by) it; for words about
+    /// it. [`Self::judge`] decides.
     #[must_use]
     pub fn grants(&self) -> &Grants {
         &self.grants

@@ -61,7 +61,7 @@ fn source(sieve: &Sieve<'_>, next: Option<&str>) -> Option<Source> {
 
 /// A name comes from the upstream: the log escapes it.
 fn tell(metrics: &Metrics, upstream: &str, pins: &Pins, news: &[Sighting]) {
-    for Sighting { tool, changes } in news {
+    for Sighting { tool, changes, .. } in news {
         tracing::warn!(
             event = "upstream.tools_changed",
             upstream,

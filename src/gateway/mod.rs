@@ -62,7 +62,7 @@ pub use upstream::{Upstream, UpstreamOptions, UpstreamTls};
 /// Everything that one load of the configuration decides. A request sees one snapshot to its end.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The first digits of a digest of the configuration, for records.
+    /// The digest of the configuration, for records; with the one that waits behind a `+`.
     pub revision: Arc<str>,
     /// Who may do what.
     pub policy: Policy,
@@ -76,10 +76,31 @@ pub struct Snapshot {
     pub documents: HashMap<String, Bytes>,
     /// What is ours, how upstreams are told who asks, and bounds.
     pub options: Options,
+    /// What waits for a word, where something does. The policy is bounded by it.
+    pub held: Option<Held>,
+}
+
+/// A configuration that waits for a word: what it takes away is in force.
+#[derive(Debug)]
+pub struct Held {
+    /// The snapshot of the configuration in use, as it is without this one.
+    pub taken: Arc<Snapshot>,
+    /// The digest of the one that waits.
+    pub revision: String,
+    /// The keys of its issuers, by the names that its policy uses.
+    pub keys: HashMap<String, Arc<Keys>>,
+}
+
+impl Snapshot {
+    /// The snapshot of the configuration in use alone: this one, where nothing waits.
+    #[must_use]
+    pub fn taken(self: &Arc<Self>) -> &Arc<Self> {
+        self.held.as_ref().map_or(self, |held| &held.taken)
+    }
 }
 
 /// What a snapshot holds besides policy and upstreams.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Values of `Host` that are ours, in lower case.
     pub hosts: HashSet<String>,

@@ -16,7 +16,9 @@ use crate::core::assertion::Asserter;
 use crate::core::policy::Policy;
 use crate::core::protected::{Protected, WELL_KNOWN};
 use crate::core::seal::{MIN_SECRET, SealKey};
-use crate::gateway::{KeySource, Keys, Options, Snapshot, Upstream, UpstreamOptions, UpstreamTls};
+use crate::gateway::{
+    Held, KeySource, Keys, Options, Snapshot, Upstream, UpstreamOptions, UpstreamTls,
+};
 use crate::telemetry::metrics::Metrics;
 
 /// What outlives a reload and goes into every snapshot.
@@ -45,7 +47,7 @@ impl Builder {
         let Config { settings, policy, issuers, named_tools, .. } = config;
         let settings = &settings;
         self.builtin.start(settings).await?;
-        let keys = self.keys(&issuers, before)?;
+        let keys = self.keys(&issuers, before.map(|snapshot| &snapshot.keys))?;
         let mut upstreams = HashMap::new();
         for spec in &settings.upstreams {
             let options = upstream_options(spec, &self.builtin)?;
@@ -63,7 +65,45 @@ impl Builder {
         };
         let documents = documents(&policy, settings.assertion.as_ref());
         let revision = revision.into();
-        Ok(Snapshot { revision, policy, named_tools, upstreams, keys, documents, options })
+        let held = None;
+        Ok(Snapshot { revision, policy, named_tools, upstreams, keys, documents, options, held })
+    }
+
+    /// The snapshot that is in force while `config` waits for a word: `taken`, the one in use,
+    /// without anything that `config` takes away. `before` is the one in force until now.
+    pub(super) fn bounded(
+        &self,
+        taken: &Arc<Snapshot>,
+        config: Config,
+        revision: &str,
+        before: &Snapshot,
+    ) -> Snapshot {
+        let Config { settings, policy, mut issuers, .. } = config;
+        // One that is new counts for nothing yet.
+        issuers.retain(|spec| taken.keys.contains_key(&*spec.issuer.name));
+        let mut known = taken.keys.clone();
+        known.extend(before.held.iter().flat_map(|held| held.keys.clone()));
+        let keys = self.keys(&issuers, Some(&known)).unwrap_or_else(|error| {
+            tracing::warn!(event = "config.warning", "what is held: {error}");
+            HashMap::new()
+        });
+        let policy = taken.policy.bounded_by(policy);
+        let mut upstreams = taken.upstreams.clone();
+        upstreams.retain(|name, _| policy.route_to(name).is_some());
+        let mut options = taken.options.clone();
+        let (hosts, origins) = ours::hosts_and_origins(&settings, &self.listening);
+        options.hosts.retain(|host| hosts.contains(host));
+        options.origins.retain(|origin| origins.contains(origin));
+        Snapshot {
+            revision: format!("{}+{revision}", taken.revision).into(),
+            policy,
+            named_tools: taken.named_tools.clone(),
+            upstreams,
+            keys: taken.keys.clone(),
+            documents: taken.documents.clone(),
+            options,
+            held: Some(Held { taken: Arc::clone(taken), revision: revision.to_owned(), keys }),
+        }
     }
 
     /// The keys of issuers. Those that are fetched are fetched anew only where it is another
@@ -71,13 +111,13 @@ impl Builder {
     fn keys(
         &self,
         issuers: &[IssuerSpec],
-        before: Option<&Snapshot>,
+        before: Option<&HashMap<String, Arc<Keys>>>,
     ) -> Result<HashMap<String, Arc<Keys>>, StartError> {
         let mut all = HashMap::new();
         for spec in issuers {
             let name = &spec.issuer.name;
             let source = key_source(&spec.keys);
-            let known = before.and_then(|snapshot| snapshot.keys.get(&**name));
+            let known = before.and_then(|keys| keys.get(&**name));
             let keys = match known.filter(|keys| *keys.source() == source) {
                 Some(keys) => Arc::clone(keys),
                 None => Keys::new(Arc::clone(name), source, Arc::clone(&self.metrics))

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::StartError;
-use super::tls::ListenerTls;
+use super::tls::{ListenerTls, Secured};
 
 /// Bound sockets of one listener.
 pub(super) struct Sockets {
@@ -41,22 +41,18 @@ impl Sockets {
         self,
         name: &str,
         app: A,
-        tls: Option<&ListenerTls>,
+        tls: Option<Arc<ListenerTls>>,
         stopping: watch::Receiver<bool>,
         services: &mut JoinSet<()>,
-    ) -> Result<(), StartError> {
-        let mut service = Service::new(name.to_owned(), app);
+    ) {
+        let mut service = Service::new(name.to_owned(), Secured::new(app, tls));
         let mut fds = Fds::new();
         for (address, listener) in self.addresses.iter().zip(self.listeners) {
             let address = address.to_string();
-            match tls {
-                None => service.add_tcp(&address),
-                Some(tls) => service.add_tls_with_settings(&address, None, tls.settings()?),
-            }
+            service.add_tcp(&address);
             fds.add(address, listener.into_raw_fd());
         }
         let fds = Some(Arc::new(parking_lot::Mutex::new(fds)));
         services.spawn(async move { service.start_service(fds, stopping, 1).await });
-        Ok(())
     }
 }

@@ -111,7 +111,8 @@ async fn serve(
 
     let revision = sources.revision();
     let (metrics, status) = shown::observed(&config, &revision)?;
-    let tls = settings.tls.as_ref().map(Prepared::new).transpose()?.map(ListenerTls::new);
+    let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
+    let tls = prepared.as_ref().map(ListenerTls::new).transpose()?.map(Arc::new);
     // Lives as long as this function, and the built-in server with it.
     let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics));
     let snapshot = builder.snapshot(config, &revision, None).await?;
@@ -125,10 +126,10 @@ async fn serve(
     let (stop_admin, stopping_admin) = channel(false);
     let readiness = Readiness::default();
     let mut services = JoinSet::new();
-    public.serve("mcp", bounded, tls.as_ref(), stopping, &mut services)?;
+    public.serve("mcp", bounded, tls.clone(), stopping, &mut services);
     let diff = reload::diff(&gateway, &path, &settings);
     let shown = shown::admin(&gateway, &metrics, &status, &readiness, diff);
-    admin.serve("admin", shown, None, stopping_admin, &mut services)?;
+    admin.serve("admin", shown, None, stopping_admin, &mut services);
     gateway.audit().note(&Note::new("start", &revision));
     readiness.ready();
     let (version, config) = (env!("CARGO_PKG_VERSION"), path.display());
@@ -143,6 +144,7 @@ async fn serve(
         builder,
         gateway,
         tls,
+        prepared,
         metrics,
         status,
         dial,
@@ -169,9 +171,13 @@ fn begin(snapshot: &Snapshot, before: Option<&Snapshot>, metrics: &Metrics) {
 
 /// Begins to fetch the keys of issuers that were not there before.
 fn fetch_keys(snapshot: &Snapshot, before: Option<&Snapshot>) {
-    for (name, keys) in &snapshot.keys {
-        let known = before.and_then(|before| before.keys.get(name));
-        if !known.is_some_and(|known| Arc::ptr_eq(known, keys)) {
+    let all = |snapshot: &Snapshot| {
+        let held = snapshot.held.iter().flat_map(|held| held.keys.values());
+        snapshot.keys.values().chain(held).map(Arc::clone).collect::<Vec<_>>()
+    };
+    let known = before.map(all).unwrap_or_default();
+    for keys in &all(snapshot) {
+        if !known.iter().any(|known| Arc::ptr_eq(known, keys)) {
             tokio::spawn(Keys::keep_fresh(Arc::downgrade(keys)));
         }
     }

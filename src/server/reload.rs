@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::build::Builder;
-use super::tls::{ListenerTls, Prepared};
+use super::tls::{Accepting, ListenerTls, Prepared};
 use super::watch::Watch;
 use super::{StartError, shown};
 use crate::admin::{Held, LastReload, Status, TriedOut};
@@ -28,12 +28,14 @@ pub(super) struct Reloader {
     pub(super) started: Settings,
     /// Of the configuration in use.
     pub(super) widening: Widening,
-    /// The revision that waits for a word.
+    /// The revision that waits for a word: the digest of all of it.
     pub(super) held: Option<String>,
     pub(super) sources: Sources,
     pub(super) builder: Builder,
     pub(super) gateway: Arc<Gateway>,
-    pub(super) tls: Option<ListenerTls>,
+    pub(super) tls: Option<Arc<ListenerTls>>,
+    /// What TLS goes by in the configuration in use.
+    pub(super) prepared: Option<Prepared>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: Status,
     pub(super) dial: Dial,
@@ -99,7 +101,7 @@ impl Reloader {
                     return None;
                 }
                 let Reading { config, sources } = config::read(&path, &bound);
-                Some((config.map(|config| New::of(config, &running)), sources))
+                Some((config.map(|config| New::of(config, running.taken())), sources))
             });
             match read.await {
                 Ok(None) => {}
@@ -118,11 +120,12 @@ impl Reloader {
         let is_acknowledged = cause == Cause::Ack && self.held.as_ref() == Some(&revision);
         let new = match new {
             Ok(new) if self.must_wait(&new) && !is_acknowledged => {
-                self.hold(revision, &new.difference);
+                self.hold(revision, new);
                 return;
             }
             new => new,
         };
+        // What it takes away stays in force all the same, until another one is good.
         self.held = None;
         let applied = match new {
             Ok(new) => self.apply(new, &revision).await.map_err(|e| vec![e.to_string()]),
@@ -141,7 +144,7 @@ impl Reloader {
                 for change in &changes {
                     tracing::info!(event = "config.change", "{change}");
                 }
-                tracing::info!(event = "config.loaded", revision);
+                tracing::info!(event = "config.loaded", revision = config::short(&revision));
                 self.status.loaded(revision, restart_needed, tried_out, changes);
             }
             Err(errors) => self.refuse(errors),
@@ -155,22 +158,47 @@ impl Reloader {
         self.widening == Widening::Ack && (relaxes || new.difference.widens())
     }
 
-    fn hold(&mut self, revision: String, difference: &Difference) {
+    /// What it takes away is in force from now on; what it gives waits for a word.
+    fn hold(&mut self, revision: String, new: New) {
+        let New { config, difference } = new;
         let mut changes = difference.lines();
         if changes.is_empty() {
             changes.push("+ reload.widening: nobody would be asked any more".to_owned());
+        }
+        let before = self.gateway.snapshot();
+        let shown = self.narrowed_tls(&config);
+        let bounded = self.builder.bounded(before.taken(), config, &revision, &before);
+        super::begin(&bounded, Some(&before), &self.metrics);
+        self.gateway.replace(bounded);
+        self.gateway.audit().note(&Note::new("hold", &revision));
+        match (&self.tls, shown) {
+            (Some(tls), Ok(Some(shown))) => tls.replace(shown),
+            (_, Err(error)) => {
+                tracing::warn!(event = "config.warning", "what is held: {error}");
+            }
+            _ => {}
         }
         for change in &changes {
             tracing::warn!(event = "config.change", "{change}");
         }
         tracing::warn!(
             event = "config.held",
-            revision,
-            "it gives somebody more than before: doorward reload --ack takes it"
+            revision = config::short(&revision),
+            "it gives somebody more than before: what it takes away is in force; what it gives \
+             waits for doorward reload --ack"
         );
         self.metrics.reload_held();
         self.held = Some(revision.clone());
         self.status.held(Held { revision, changes });
+    }
+
+    /// What clients must show while `held` waits.
+    fn narrowed_tls(&self, held: &Config) -> Result<Option<Arc<Accepting>>, StartError> {
+        let (Some(tls), Some(prepared)) = (&self.tls, &self.prepared) else {
+            return Ok(None);
+        };
+        let held = held.settings.tls.as_ref().map(Prepared::new).transpose()?;
+        tls.prepare(prepared, held.as_ref()).map(Some)
     }
 
     fn refuse(&self, errors: Vec<String>) {
@@ -192,6 +220,10 @@ impl Reloader {
         let (settings, warnings) = (config.settings.clone(), config.warnings.without_advice());
         let (named_tools, shadows) = (config.named_tools.clone(), config.shadows.clone());
         let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
+        let accepting = match (&self.tls, &prepared) {
+            (Some(tls), Some(prepared)) => Some(tls.prepare(prepared, None)?),
+            _ => None,
+        };
         let before = self.gateway.snapshot();
         let snapshot = self.builder.snapshot(config, revision, Some(&before)).await?;
 
@@ -204,8 +236,9 @@ impl Reloader {
         }
         self.gateway.replace(snapshot);
         self.gateway.audit().note(&Note::new("reload", revision));
-        if let (Some(tls), Some(prepared)) = (&self.tls, prepared) {
-            tls.replace(prepared);
+        if let (Some(tls), Some(accepting)) = (&self.tls, accepting) {
+            tls.replace(accepting);
+            self.prepared = prepared;
         }
         self.dial.set(settings.log_level);
         self.widening = settings.widening;
@@ -235,12 +268,17 @@ pub(super) fn diff(
 ) -> Arc<dyn Fn() -> Vec<u8> + Send + Sync> {
     let (gateway, path, started) = (Arc::clone(gateway), path.to_owned(), started.clone());
     Arc::new(move || {
-        let told = match config::read(&path, &started.listen).config {
+        let Reading { config, sources } = config::read(&path, &started.listen);
+        let told = match config {
             Ok(config) => {
-                let New { config, difference } = New::of(config, &gateway.snapshot());
+                let running = gateway.snapshot();
+                let held = running.held.as_ref().map(|held| held.revision.as_str());
+                let held = held == Some(&sources.revision());
+                let New { config, difference } = New::of(config, running.taken());
                 json!({
                     "changes": difference.lines(),
                     "widens": difference.widens(),
+                    "held": held,
                     "restart_needed": config.settings.needing_restart(&started),
                 })
             }

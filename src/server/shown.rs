@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::StartError;
-use crate::admin::{Admin, Readiness, Status, Told, TriedOut};
+use crate::admin::{Admin, Readiness, Status, Told, ToldOf, TriedOut};
 use crate::config::{Config, Settings};
 use crate::core::argument::Shadow;
 use crate::core::rule::Rule;
+use crate::core::token::AuthFailure;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::metrics::{Metrics, Shown};
 use crate::telemetry::used::{Caller, Use};
@@ -27,6 +28,7 @@ pub(super) fn admin(
         refresh: refresh(gateway, metrics),
         notes: notes(gateway),
         used: used(gateway),
+        token: token(gateway),
         diff,
         status: status.clone(),
         readiness: readiness.clone(),
@@ -108,6 +110,23 @@ fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Sen
     Box::new(move || {
         let now = jiff::Timestamp::now().as_second();
         metrics.show_tokens(&gateway.snapshot().policy.tokens().census(now));
+    })
+}
+
+/// What an entry of the token table is worth, for `/token`.
+fn token(gateway: &Arc<Gateway>) -> ToldOf {
+    let gateway = Arc::clone(gateway);
+    Arc::new(move |name| {
+        let snapshot = gateway.snapshot();
+        let worth = snapshot.policy.worth(name, jiff::Timestamp::now().as_second());
+        let ends = worth.ends.and_then(|at| jiff::Timestamp::from_second(at).ok());
+        let told = json!({
+            "state": worth.failure.map_or("active", AuthFailure::as_str),
+            "ends": ends,
+            "revision": snapshot.taken().revision,
+            "held": snapshot.held.as_ref().map(|held| &held.revision),
+        });
+        serde_json::to_vec(&told).unwrap_or_default()
     })
 }
 

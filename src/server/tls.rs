@@ -3,71 +3,180 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use pingora::apps::ServerApp;
 use pingora::listeners::TlsAccept;
-use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::tls::{Acceptor, TlsSettings};
+use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::tls::TlsRef;
+use pingora::protocols::{Ssl as _, Stream};
+use pingora::server::ShutdownWatch;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio::sync::watch;
 
 use super::StartError;
 use crate::config::Tls;
 use crate::gateway::PeerCertificate;
 
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(60);
+
 /// What the listener shows, and what it wants to be shown.
-#[derive(Debug)]
 pub(super) struct ListenerTls {
-    certificate: Arc<Certificate>,
-    clients: Arc<Clients>,
+    acceptor: ArcSwap<Accepting>,
+    /// Tells open connections that clients must show something else.
+    demand: watch::Sender<Arc<Demand>>,
 }
 
 /// A configuration of TLS that is good in every part.
+#[derive(Clone)]
 pub(super) struct Prepared {
-    certified: CertifiedKey,
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    certified: Arc<CertifiedKey>,
+    clients: Option<Clients>,
 }
 
 impl Prepared {
     pub(super) fn new(tls: &Tls) -> Result<Self, StartError> {
-        Ok(Self { certified: certified(tls)?, verifier: verifier(tls)? })
+        Ok(Self { certified: Arc::new(certified(tls)?), clients: clients(tls)? })
+    }
+}
+
+/// By what a new connection is accepted. Its sessions can be resumed with it and with no other: a
+/// resumed session is asked for no certificate.
+pub(super) struct Accepting {
+    acceptor: Acceptor,
+    certified: Arc<CertifiedKey>,
+    demand: Arc<Demand>,
+}
+
+impl Accepting {
+    fn new(prepared: &Prepared, demand: Arc<Demand>) -> Result<Self, StartError> {
+        let callbacks = Box::new(Handshakes(Arc::clone(&demand)));
+        let settings = TlsSettings::with_callbacks(callbacks);
+        let mut settings = settings.map_err(|error| StartError::Tls(error.to_string()))?;
+        let certified = Arc::clone(&prepared.certified);
+        settings.set_cert_resolver(Arc::new(Certificate(Arc::clone(&certified))));
+        settings.set_client_cert_verifier(Arc::clone(&demand) as _);
+        settings.enable_h2();
+        // TLS 1.2 and 1.3 by rustls, HTTP/2 by ALPN, and a store of sessions of its own.
+        Ok(Self { acceptor: settings.build(), certified, demand })
     }
 }
 
 impl ListenerTls {
-    pub(super) fn new(prepared: Prepared) -> Self {
-        let certificate = Certificate(ArcSwap::from_pointee(prepared.certified));
-        let clients = Clients {
-            provider: Arc::new(ring::default_provider()),
-            verifier: ArcSwapOption::new(prepared.verifier.map(Arc::new)),
+    pub(super) fn new(prepared: &Prepared) -> Result<Self, StartError> {
+        let demand = Arc::new(Demand(vec![prepared.clients.clone()]));
+        let accepting = Accepting::new(prepared, Arc::clone(&demand))?;
+        let demand = watch::Sender::new(demand);
+        Ok(Self { acceptor: ArcSwap::from_pointee(accepting), demand })
+    }
+
+    /// What is to hold, together with what `held` wants to be shown, where something waits.
+    pub(super) fn prepare(
+        &self,
+        prepared: &Prepared,
+        held: Option<&Prepared>,
+    ) -> Result<Arc<Accepting>, StartError> {
+        let both = std::iter::once(prepared).chain(held);
+        let demand = Demand(both.map(|prepared| prepared.clients.clone()).collect());
+        let now = self.acceptor.load_full();
+        let is_same = *now.demand == demand;
+        if is_same && now.certified.cert == prepared.certified.cert {
+            return Ok(now);
+        }
+        let demand = if is_same { Arc::clone(&now.demand) } else { Arc::new(demand) };
+        Accepting::new(prepared, demand).map(Arc::new)
+    }
+
+    /// From now on this holds. Connections end that have not shown what it wants.
+    pub(super) fn replace(&self, accepting: Arc<Accepting>) {
+        let demand = Arc::clone(&accepting.demand);
+        self.acceptor.store(accepting);
+        self.demand.send_replace(demand);
+    }
+}
+
+/// An application behind TLS, where there is any.
+pub(super) struct Secured<A> {
+    inner: Arc<A>,
+    tls: Option<Arc<ListenerTls>>,
+}
+
+impl<A> Secured<A> {
+    pub(super) fn new(inner: A, tls: Option<Arc<ListenerTls>>) -> Self {
+        Self { inner: Arc::new(inner), tls }
+    }
+}
+
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> ServerApp for Secured<A> {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let Some(tls) = &self.tls else {
+            return self.inner.process_new(stream, shutdown).await;
         };
-        Self { certificate: Arc::new(certificate), clients: Arc::new(clients) }
+        let stream = *stream.into_any().downcast::<L4Stream>().ok()?;
+        let accepting = tls.acceptor.load_full();
+        let mut demands = tls.demand.subscribe();
+        let handshake = accepting.acceptor.tls_handshake(stream);
+        let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::error!(event = "tls.failed", %error, "no handshake");
+                return None;
+            }
+            Err(_) => {
+                tracing::error!(event = "tls.failed", "a handshake took too long");
+                return None;
+            }
+        };
+        let chain = stream.get_ssl().and_then(TlsRef::peer_cert_chain_der);
+        let chain = chain.map(<[_]>::to_vec);
+        let counted = accepting.demand.counts(chain.as_deref());
+        let has_ended = async {
+            loop {
+                let demand = Arc::clone(&demands.borrow_and_update());
+                let chain = chain.as_deref();
+                if !demand.is_met(chain) || (counted && !demand.counts(chain)) {
+                    return;
+                }
+                // The sender lives as long as the listener, which we hold.
+                let _ = demands.changed().await;
+            }
+        };
+        let served = async {
+            let mut next: Option<Stream> = Some(Box::new(stream));
+            // What a connection has shown is looked at once, so it stays here.
+            while let Some(stream) = next {
+                next = self.inner.process_new(stream, shutdown).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = has_ended => tracing::info!(
+                event = "tls.ended",
+                "a connection has not shown a certificate that counts by now"
+            ),
+            () = served => {}
+        }
+        None
     }
 
-    /// From now on this holds for new connections.
-    pub(super) fn replace(&self, prepared: Prepared) {
-        self.certificate.0.store(Arc::new(prepared.certified));
-        self.clients.verifier.store(prepared.verifier.map(Arc::new));
-    }
-
-    /// TLS 1.2 and 1.3 by rustls, HTTP/2 by ALPN.
-    pub(super) fn settings(&self) -> Result<TlsSettings, StartError> {
-        let callbacks = Box::new(Handshakes(Arc::clone(&self.clients)));
-        let settings = TlsSettings::with_callbacks(callbacks);
-        let mut settings = settings.map_err(|error| StartError::Tls(error.to_string()))?;
-        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&self.certificate) as _;
-        settings.set_cert_resolver(resolver);
-        let verifier: Arc<dyn ClientCertVerifier> = Arc::clone(&self.clients) as _;
-        settings.set_client_cert_verifier(verifier);
-        settings.enable_h2();
-        Ok(settings)
+    async fn cleanup(&self) {
+        self.inner.cleanup().await;
     }
 }
 
@@ -83,8 +192,8 @@ fn certified(tls: &Tls) -> Result<CertifiedKey, StartError> {
     })
 }
 
-/// What accepts the certificates of clients, where any are wanted.
-fn verifier(tls: &Tls) -> Result<Option<Arc<dyn ClientCertVerifier>>, StartError> {
+/// Whose certificates are accepted, where any are wanted.
+fn clients(tls: &Tls) -> Result<Option<Clients>, StartError> {
     let Some(clients) = &tls.clients else { return Ok(None) };
     let mut roots = RootCertStore::empty();
     for root in &clients.roots {
@@ -93,36 +202,77 @@ fn verifier(tls: &Tls) -> Result<Option<Arc<dyn ClientCertVerifier>>, StartError
     let provider = Arc::new(ring::default_provider());
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = if clients.is_required { builder } else { builder.allow_unauthenticated() };
-    let built = builder.build().map_err(|error| StartError::Tls(error.to_string()))?;
-    Ok(Some(built))
+    let verifier = builder.build().map_err(|error| StartError::Tls(error.to_string()))?;
+    let (roots, is_required) = (clients.roots.clone(), clients.is_required);
+    Ok(Some(Clients { roots, is_required, verifier }))
 }
 
 #[derive(Debug)]
-struct Certificate(ArcSwap<CertifiedKey>);
+struct Certificate(Arc<CertifiedKey>);
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        Some(Arc::clone(&self.0))
     }
 }
 
-/// Whose certificates are accepted at the moment.
-#[derive(Debug)]
+/// Whose certificates one configuration accepts.
+#[derive(Clone, Debug)]
 struct Clients {
-    provider: Arc<CryptoProvider>,
-    verifier: ArcSwapOption<Arc<dyn ClientCertVerifier>>,
+    roots: Vec<CertificateDer<'static>>,
+    is_required: bool,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
-impl ClientCertVerifier for Clients {
+impl PartialEq for Clients {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.roots, self.is_required) == (&other.roots, other.is_required)
+    }
+}
+
+impl Clients {
+    fn accepts(&self, chain: &[CertificateDer<'_>]) -> bool {
+        chain.split_first().is_some_and(|(leaf, intermediates)| {
+            self.verifier.verify_client_cert(leaf, intermediates, UnixTime::now()).is_ok()
+        })
+    }
+}
+
+/// What clients must show: what the configuration in use wants, and what the one that waits does.
+/// Absent is one that wants no certificate.
+#[derive(Debug, PartialEq)]
+struct Demand(Vec<Option<Clients>>);
+
+impl Demand {
+    fn wanting(&self) -> impl Iterator<Item = &Clients> {
+        self.0.iter().flatten()
+    }
+
+    /// Whether a connection that has shown this may be there.
+    fn is_met(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
+        self.wanting().all(|clients| match chain {
+            Some(chain) => clients.accepts(chain),
+            None => !clients.is_required,
+        })
+    }
+
+    /// Whether what it has shown says who it is.
+    fn counts(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
+        let accepts = |clients: &Clients| chain.is_some_and(|chain| clients.accepts(chain));
+        self.0.iter().all(|clients| clients.as_ref().is_some_and(accepts))
+    }
+}
+
+impl ClientCertVerifier for Demand {
     fn offer_client_auth(&self) -> bool {
-        self.verifier.load().is_some()
+        self.wanting().next().is_some()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.verifier.load().as_ref().is_some_and(|verifier| verifier.client_auth_mandatory())
+        self.wanting().any(|clients| clients.is_required)
     }
 
-    /// None: they may have changed before the client has read them.
+    /// None, as long as there can be two who want different ones.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -133,9 +283,13 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let verifier = self.verifier.load_full();
-        let verifier = verifier.ok_or_else(|| rustls::Error::General("none wanted".to_owned()))?;
-        verifier.verify_client_cert(end_entity, intermediates, now)
+        for clients in self.wanting() {
+            clients.verifier.verify_client_cert(end_entity, intermediates, now)?;
+        }
+        match self.offer_client_auth() {
+            true => Ok(ClientCertVerified::assertion()),
+            false => Err(rustls::Error::General("none wanted".to_owned())),
+        }
     }
 
     fn verify_tls12_signature(
@@ -144,8 +298,8 @@ impl ClientCertVerifier for Clients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let supported = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, supported)
+        let supported = ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &supported)
     }
 
     fn verify_tls13_signature(
@@ -154,17 +308,17 @@ impl ClientCertVerifier for Clients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let supported = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, supported)
+        let supported = ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &supported)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        ring::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }
 
 /// Hands the certificate of a client on to the requests of its connection.
-struct Handshakes(Arc<Clients>);
+struct Handshakes(Arc<Demand>);
 
 #[async_trait]
 impl TlsAccept for Handshakes {
@@ -173,9 +327,8 @@ impl TlsAccept for Handshakes {
         tls: &TlsRef,
     ) -> Option<Arc<dyn Any + Send + Sync>> {
         let chain = tls.peer_cert_chain_der()?;
-        let (leaf, intermediates) = chain.split_first()?;
-        // A resumed session brings a certificate that was verified by the rules of then.
-        self.0.verify_client_cert(leaf, intermediates, UnixTime::now()).ok()?;
+        // A resumed session brings a certificate that was verified when it began.
+        let leaf = chain.first().filter(|_| self.0.counts(Some(chain)))?;
         Some(Arc::new(PeerCertificate::read(leaf)?))
     }
 }

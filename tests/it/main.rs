@@ -20,6 +20,7 @@ mod commands;
 mod config;
 mod drift;
 mod eras;
+mod held;
 mod hidden_names;
 mod hostile_http;
 mod hostile_json;

@@ -1,12 +1,23 @@
 //! Certificates on both sides: those that clients show to the gateway, and that it shows itself.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
+};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
-use crate::support::{ALICE, Call, Gateway, Setup, Upstream, echo, tool_call};
+use crate::support::{
+    ALICE, Call, Gateway, PATIENCE, Setup, Upstream, echo, eventually, tool_call,
+};
 
 /// Signs certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -194,8 +205,154 @@ fn a_resumed_session_does_not_bring_back_an_authority_that_was_taken_away() {
     assert!(resumed.contains("Reused") && resumed.contains("HTTP/1.1 200"), "{resumed}");
     assert!(gateway.after_reload(|| gateway.put("ca.pem", &next.pem())));
     let resumed = s_client(&gateway, &folder, &["-sess_in", "sess"]);
-    assert!(resumed.contains("Reused") && resumed.contains("HTTP/1.1 401"), "{resumed}");
+    assert!(!resumed.contains("Reused") && resumed.contains("HTTP/1.1 401"), "{resumed}");
     assert_eq!(upstream.requests().len(), 2);
+}
+
+/// How somebody speaks TLS, who remembers sessions.
+fn speaking(
+    version: &'static SupportedProtocolVersion,
+    authority: &Authority,
+    pair: Option<&Pair>,
+    alpn: &[u8],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_protocol_versions(&[version]).unwrap().with_root_certificates(roots);
+    let mut config = match pair {
+        None => builder.with_no_client_auth(),
+        Some(Pair { cert, key }) => {
+            let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+            builder.with_client_auth_cert(vec![cert], key).unwrap()
+        }
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    Arc::new(config)
+}
+
+type Tls = StreamOwned<ClientConnection, TcpStream>;
+
+fn connect(gateway: &Gateway, config: &Arc<ClientConfig>) -> Tls {
+    let name = "localhost".try_into().unwrap();
+    let socket = TcpStream::connect(gateway.address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), socket)
+}
+
+/// All that comes until the connection ends. An alert and a reset are ends, too; silence is not.
+fn rest(stream: &mut Tls) -> String {
+    let mut read = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut read) {
+        assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+    }
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+/// What comes for a call of alice on a connection of its own, and whether its session was resumed.
+fn called(gateway: &Gateway, config: &Arc<ClientConfig>) -> (String, bool) {
+    let mut stream = connect(gateway, config);
+    let call = echo().header("Connection", "close");
+    let _ = stream.write_all(&call.bytes(gateway.address));
+    let answer = rest(&mut stream);
+    (answer, stream.conn.handshake_kind() == Some(HandshakeKind::Resumed))
+}
+
+const OPTIONAL: &str = "client_auth = \"optional\"";
+const REQUIRED: &str = "client_auth = \"required\"";
+const ACK: &str = "[reload]\nwidening = \"ack\"\n";
+
+/// Edits of a file after which [`OPTIONAL`] is no longer enough: taken, or held for what else they
+/// give.
+fn require(gateway: &Gateway, is_held: bool) {
+    let file = gateway.folder().join("gateway.toml");
+    let text = std::fs::read_to_string(file).unwrap().replace(OPTIONAL, REQUIRED);
+    if is_held {
+        let give = text.replace("[tokens.carol-key]", "[tokens.carol-key]\ntools = [\"t/x\"]");
+        gateway.put("gateway.toml", &give);
+        eventually("it is held", || gateway.events("config.held").len() == 1);
+    } else {
+        assert!(gateway.after_reload(|| gateway.put("gateway.toml", &text)));
+    }
+}
+
+#[test]
+fn a_session_without_a_certificate_is_not_resumed_once_one_is_required() {
+    for (version, is_held) in [(&TLS12, false), (&TLS13, false), (&TLS12, true), (&TLS13, true)] {
+        let (upstream, authority) = (Upstream::good(), Authority::new());
+        let gateway = gateway(&upstream, &authority, OPTIONAL).more(ACK).start();
+        let config = speaking(version, &authority, None, b"http/1.1");
+        assert!(!called(&gateway, &config).1);
+        let (answer, is_resumed) = called(&gateway, &config);
+        assert!(is_resumed && answer.starts_with("HTTP/1.1 200"), "{version:?}: {answer}");
+        // A file that changes nothing about this leaves sessions alone.
+        assert!(gateway.after_reload(|| gateway.signal("-HUP")));
+        assert!(called(&gateway, &config).1, "{version:?}");
+        require(&gateway, is_held);
+        let (answer, is_resumed) = called(&gateway, &config);
+        assert!(!is_resumed && answer.is_empty(), "{version:?} {is_held}: {answer}");
+        assert_eq!(upstream.requests().len(), 3, "{version:?} {is_held}");
+        let pair = authority.sign(&[uri(ROBBIE)]);
+        let shown = speaking(version, &authority, Some(&pair), b"http/1.1");
+        assert!(called(&gateway, &shown).0.starts_with("HTTP/1.1 200"));
+        assert!(called(&gateway, &shown).1, "with a certificate it is");
+    }
+}
+
+/// Connections that are open and idle, each after a first request or greeting: with what they say
+/// then.
+fn kept(gateway: &Gateway, authority: &Authority, pair: Option<&Pair>) -> [Tls; 2] {
+    let mut one = connect(gateway, &speaking(&TLS13, authority, pair, b"http/1.1"));
+    one.write_all(&echo().bytes(gateway.address)).unwrap();
+    let mut status = [0; 12];
+    one.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    let mut two = connect(gateway, &speaking(&TLS12, authority, pair, b"h2"));
+    two.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut settings = [0; 9];
+    two.read_exact(&mut settings).unwrap();
+    [one, two]
+}
+
+#[test]
+fn a_connection_that_was_open_before_ends_where_what_it_has_shown_is_not_enough() {
+    for is_held in [false, true] {
+        let (upstream, authority) = (Upstream::good(), Authority::new());
+        let gateway = gateway(&upstream, &authority, OPTIONAL).more(ACK).start();
+        let pair = authority.sign(&[uri(ROBBIE)]);
+        let without = kept(&gateway, &authority, None);
+        let [mut with, _] = kept(&gateway, &authority, Some(&pair));
+        require(&gateway, is_held);
+        for mut stream in without {
+            let _ = stream.write_all(&echo().bytes(gateway.address));
+            let more = rest(&mut stream);
+            assert!(!more.contains("HTTP/1.1"), "{is_held}: {more}");
+        }
+        assert_eq!(upstream.requests().len(), 2, "{is_held}");
+        // One that has shown what is wanted goes on.
+        let call = echo().header("Connection", "close");
+        with.write_all(&call.bytes(gateway.address)).unwrap();
+        assert!(rest(&mut with).contains("HTTP/1.1 200"), "{is_held}");
+    }
+}
+
+#[test]
+fn a_connection_ends_with_the_authority_of_its_certificate() {
+    let (upstream, authority, next) = (Upstream::good(), Authority::new(), Authority::new());
+    let gateway = gateway(&upstream, &authority, OPTIONAL).start();
+    let pair = authority.sign(&[uri(ROBBIE)]);
+    let shown = kept(&gateway, &authority, Some(&pair));
+    let [mut without, _] = kept(&gateway, &authority, None);
+    assert!(gateway.after_reload(|| gateway.put("ca.pem", &next.pem())));
+    for mut stream in shown {
+        let _ = stream.write_all(&echo().without("Authorization").bytes(gateway.address));
+        assert!(!rest(&mut stream).contains("HTTP/1.1"));
+    }
+    without.write_all(&echo().header("Connection", "close").bytes(gateway.address)).unwrap();
+    assert!(rest(&mut without).contains("HTTP/1.1 200"), "it has shown none, and need not");
+    assert_eq!(upstream.requests().len(), 3);
 }
 
 #[test]

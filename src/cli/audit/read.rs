@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::cli::table::visible;
 use crate::cli::talk::Complaint;
+use crate::core::harmless::visible;
 
 /// How often a file that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(200);

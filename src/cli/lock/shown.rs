@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::table::visible;
+use crate::core::harmless::visible;
 use crate::core::pin::{Change, Changes, Definition};
 
 /// Longest value in characters that is shown of a difference.

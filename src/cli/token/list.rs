@@ -1,11 +1,11 @@
 //! `doorward token list`
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Done, loaded, now, say, written};
+use super::{Done, loaded_with_revision, now, running, say, written};
+use crate::cli::ConfigFile;
 use crate::cli::table::columns;
 use crate::core::token::{AuthFailure, Listed, UnixSeconds};
 
@@ -22,8 +22,8 @@ struct Row<'t> {
     state: String,
 }
 
-pub(super) fn list(path: &Path, expiring: Option<humantime::Duration>, json: bool) -> Done {
-    let config = loaded(path)?;
+pub(super) fn list(file: &ConfigFile, expiring: Option<humantime::Duration>, json: bool) -> Done {
+    let (config, revision) = loaded_with_revision(&file.config)?;
     let now = now();
     let until =
         expiring.map(|time| now.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
@@ -39,6 +39,7 @@ pub(super) fn list(path: &Path, expiring: Option<humantime::Duration>, json: boo
     } else {
         say(&table(&rows))?;
     }
+    running::warn_where_it_differs(file, &config.settings, &revision);
     Ok(ExitCode::SUCCESS)
 }
 

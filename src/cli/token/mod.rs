@@ -5,6 +5,7 @@ mod hash;
 mod list;
 mod new;
 mod revoke;
+mod running;
 mod verify;
 
 use std::io::{self, IsTerminal as _, Read as _};
@@ -12,7 +13,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 use clap::{Args, Subcommand};
 
 use super::ConfigFile;
-use super::talk::{Complaint, Done, loaded, now, say, written};
+use super::talk::{Complaint, Done, loaded, loaded_with_revision, now, say, written};
 use crate::core::principal::{Digest, PresentedToken};
 use crate::core::token::UnixSeconds;
 
@@ -46,7 +47,8 @@ enum Verb {
     },
     /// Make a token: the secret, shown once, and its entry
     New(new::New),
-    /// End a token: its entry stays, so that its use is noticed
+    /// End a token: its entry stays, so that its use is noticed; with --write, ask the gateway
+    /// whether it holds (exit 1 if it does not)
     Revoke {
         /// The entry
         name: String,
@@ -66,12 +68,10 @@ enum Verb {
 pub(super) fn token(token: Token) -> Done {
     match token.verb {
         Verb::Hash => hash::hash(),
-        Verb::List { expiring, json, config } => list::list(&config.config, expiring, json),
+        Verb::List { expiring, json, config } => list::list(&config, expiring, json),
         Verb::New(new) => new.run(),
-        Verb::Revoke { name, write, at, config } => {
-            revoke::revoke(&config.config, &name, write, at)
-        }
-        Verb::Verify(config) => verify::verify(&config.config),
+        Verb::Revoke { name, write, at, config } => revoke::revoke(&config, &name, write, at),
+        Verb::Verify(config) => verify::verify(&config),
     }
 }
 

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::revoke::place;
+use super::running::{self, Written};
 use super::{Complaint, Done, edit, hex, loaded, moment, now, say, written};
 use crate::cli::replace;
 use crate::cli::{ConfigFile, complain};
@@ -80,7 +81,7 @@ impl New {
             );
         }
         let path = &self.config.config;
-        let _turn = self.write.then(|| replace::turn(path)).transpose()?;
+        let turn = self.write.then(|| replace::turn(path)).transpose()?;
         self.refuse_a_second(path)?;
         let before = fs::read_to_string(path)
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
@@ -89,7 +90,7 @@ impl New {
         let secret = Secret::new(&self.name, random);
         let block = self.block(&secret);
         let after = edit::appended(&before, &block);
-        config::check_edit(path, path, &after).map_err(|findings| {
+        let config = config::check_edit(path, path, &after).map_err(|findings| {
             complain(&findings);
             Complaint("this entry would not be a good one, so nothing was made".to_owned())
         })?;
@@ -111,6 +112,8 @@ impl New {
         }
         if self.write {
             eprintln!("Its entry is in {}: [tokens.{}]", path.display(), self.name);
+            drop(turn);
+            return running::confirm(&self.config, &config.settings, &self.name, Written::New);
         } else {
             eprintln!("Its entry, for {} (or run again with --write):", path.display());
             say(&block).inspect_err(|_| self.forget())?;

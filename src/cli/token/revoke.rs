@@ -1,14 +1,16 @@
 //! `doorward token revoke`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use toml_edit::{Document, DocumentMut};
 
+use super::running::{self, Written};
 use super::{Complaint, Done, edit, loaded, now, say, written};
-use crate::cli::EXIT_NO;
 use crate::cli::replace;
+use crate::cli::{ConfigFile, EXIT_NO};
 use crate::config;
+use crate::core::harmless::visible;
 use crate::core::token::UnixSeconds;
 
 /// Where an entry stands.
@@ -25,9 +27,10 @@ impl Place {
     }
 }
 
-pub(super) fn revoke(path: &Path, name: &str, write: bool, at: Option<UnixSeconds>) -> Done {
-    let _turn = write.then(|| replace::turn(path)).transpose()?;
-    let config = loaded(path)?;
+pub(super) fn revoke(file: &ConfigFile, name: &str, write: bool, at: Option<UnixSeconds>) -> Done {
+    let path = &file.config;
+    let turn = write.then(|| replace::turn(path)).transpose()?;
+    let config = loaded(path).inspect_err(|_| not_revoked(name, write))?;
     let entry = config.policy.tokens().list().find(|entry| entry.name == name);
     let (Some(entry), Some(place)) = (entry, place(&config.files, name)?) else {
         let names: Vec<&str> = config.policy.tokens().list().map(|entry| entry.name).collect();
@@ -38,17 +41,35 @@ pub(super) fn revoke(path: &Path, name: &str, write: bool, at: Option<UnixSecond
     // One that is still to come does not hold off another.
     if let Some(since) = entry.revoked.filter(|since| *since <= now()) {
         say(&format!("{shown}  is revoked since {}\n", written(since)))?;
-        return Ok(ExitCode::SUCCESS);
+        return match write {
+            true => running::confirm(file, &config.settings, name, Written::End(since)),
+            false => Ok(ExitCode::SUCCESS),
+        };
     }
-    let moment = written(at.unwrap_or_else(now));
-    if write {
-        edit::replace(path, &place.file, &place.text, &revoked(&place, name, &moment)?)?;
-        say(&format!("{shown}  revoked = {moment}\n"))?;
-    } else {
+    let at = at.unwrap_or_else(now);
+    let moment = written(at);
+    if !write {
         let what = if entry.revoked.is_some() { "Change in" } else { "Add to" };
         say(&format!("{what} {shown}, or run again with --write:\n  revoked = {moment}\n"))?;
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    edit::replace(path, &place.file, &place.text, &revoked(&place, name, &moment)?)
+        .inspect_err(|_| not_revoked(name, write))?;
+    say(&format!("{shown}  revoked = {moment}\n"))?;
+    // Whoever has something else to write need not wait for the gateway.
+    drop(turn);
+    running::confirm(file, &config.settings, name, Written::End(at))
+}
+
+/// Nobody must take silence, or a word about something else, for a yes.
+fn not_revoked(name: &str, write: bool) {
+    if write {
+        eprintln!(
+            "doorward: `{}` is NOT revoked: nothing was written, and a running gateway goes on with \
+             what it has. Mend the file, and run this again",
+            visible(name)
+        );
+    }
 }
 
 /// The file and line in which an entry begins.

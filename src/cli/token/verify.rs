@@ -1,18 +1,18 @@
 //! `doorward token verify`
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use sha2::{Digest as _, Sha256};
 
 use super::list::state;
-use super::{Done, UNUSABLE, can_be_sent, loaded, now, read_token, say};
-use crate::cli::EXIT_NO;
+use super::{Done, UNUSABLE, can_be_sent, loaded_with_revision, now, read_token, running, say};
+use crate::cli::{ConfigFile, EXIT_NO};
 use crate::core::principal::Digest;
 use crate::core::secret::{Form, form};
 
-pub(super) fn verify(path: &Path) -> Done {
-    let config = loaded(path)?;
+pub(super) fn verify(file: &ConfigFile) -> Done {
+    let path = &file.config;
+    let (config, revision) = loaded_with_revision(path)?;
     let token = read_token()?;
     let is_usable = can_be_sent(&token);
     let form = match form(&token) {
@@ -26,11 +26,13 @@ pub(super) fn verify(path: &Path) -> Done {
     let Some(entry) = config.policy.tokens().list_one(&digest) else {
         out += &format!("entry: none; it is not in {} and what that includes\n", path.display());
         say(&out)?;
+        running::warn_where_it_differs(file, &config.settings, &revision);
         return Ok(ExitCode::from(EXIT_NO));
     };
     let (user, organization) = (entry.principal.user(), entry.principal.organization());
     out += &format!("entry: {}, of {} in {}\n", entry.name, user.as_str(), organization.as_str());
     say(&format!("{out}state: {}\n", state(&entry, now())))?;
+    running::warn_where_it_differs(file, &config.settings, &revision);
     Ok(if is_usable && entry.failure(now()).is_none() {
         ExitCode::SUCCESS
     } else {

@@ -34,7 +34,7 @@ pub enum Literal {
 pub struct BadTest(pub String);
 
 /// One thing that must hold for a value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Test {
     /// There must be none.
     Absent,
@@ -72,7 +72,7 @@ pub enum Test {
 }
 
 /// A pattern of a whole text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum GlobTest {
     /// Of a path, or of any other text.
     Path(GlobMatcher),

@@ -7,7 +7,7 @@ use crate::core::resource::{Resource, UriPattern};
 
 /// A question about a URL: its scheme, its host, its path. Only a text holds that libraries of
 /// WHATWG URL, of RFC 3986 and those who cut texts take apart alike; query and fragment are free.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UrlTest {
     /// One for each scheme and host, without query and fragment.
     patterns: Vec<UriPattern>,

@@ -151,7 +151,7 @@ impl Permit {
     pub fn may_see(&self, target: Target<'_>) -> bool {
         let upstream = &*self.upstream;
         let question = Question { upstream, target, now: self.now, call: None, pins: None };
-        self.principal.grants().judge(&question, &mut NoTrace).passes()
+        self.principal.judge(&question, &mut NoTrace).passes()
     }
 
     /// The upstream's tools as they were approved, where they are pinned.

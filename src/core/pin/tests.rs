@@ -378,3 +378,38 @@ fn to_approve_more_or_to_do_less_widens() {
     let other = Pins::new(BTreeMap::from(other), all(Measure::Hide));
     assert_eq!(other.widening(&strict), ["read is approved as it is now (text)"]);
 }
+
+#[test]
+fn pins_of_two_files_refuse_what_either_refuses() {
+    use Measure::{Hide, Refuse, Warn};
+    let said = |text: &str| format!(r#"{{"name":"a","description":"{text}"}}"#);
+    let pins = |tools: &[(&str, &str)], measure| {
+        let tools = tools.iter().map(|(name, text)| ((*name).to_owned(), tool(&said(text))));
+        Arc::new(Pins::new(tools.collect(), all(measure)))
+    };
+    let refused = |pins: &Pins, name, text: &str| {
+        show(pins, "x", &page(pins, "", ""), &[(name, said(text).as_str())]);
+        pins.refusal(name)
+    };
+    for (taken, held) in [(Warn, Warn), (Warn, Refuse), (Refuse, Warn), (Hide, Refuse)] {
+        let taken = || pins(&[("a", "one"), ("b", "one")], taken);
+        let held = |taken: &Pins| Arc::new(pins(&[("a", "two")], held).following(taken));
+        for text in ["one", "two", "three"] {
+            let (one, other) = (taken(), taken());
+            let wanted =
+                refused(&one, "a", text).is_some() || refused(&held(&other), "a", text).is_some();
+            let taken = taken();
+            let held = held(&taken);
+            let bounded = taken.bounded_by(&held);
+            assert_eq!(refused(&bounded, "a", text).is_some(), wanted, "{text}");
+            assert_eq!(bounded.refusal("b"), Some(Permission::NotLocked), "only one approves it");
+            // Whichever comes into force goes on with what was seen of its own definition.
+            for text_of in ["one", "two"] {
+                let later = pins(&[("a", text_of)], Refuse).following(&bounded);
+                assert_eq!(later.refusal("a").is_some(), text_of != text, "{text_of} {text}");
+            }
+        }
+    }
+    let same = pins(&[("a", "one")], Warn);
+    assert!(Arc::ptr_eq(&same, &same.bounded_by(&pins(&[("a", "one")], Warn))));
+}

@@ -44,7 +44,7 @@ impl fmt::Display for BadUriPattern {
 /// A pattern of URIs. `*` stays within a segment of a path and within every other part, `**`
 /// crosses the segments of a path. It reaches a query only where it has a `?`, and a fragment only
 /// where it has a `#`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UriPattern {
     text: String,
     is_literal: bool,
@@ -53,7 +53,7 @@ pub struct UriPattern {
 }
 
 /// One alternative of a pattern, as it is written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Allow {
     scheme: GlobMatcher,
     authority: Authority,
@@ -62,7 +62,7 @@ struct Allow {
     fragment: Option<GlobMatcher>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Authority {
     /// Any, or none.
     Any,
@@ -75,7 +75,7 @@ enum Authority {
 }
 
 /// The same, folded like the readings that it is compared with. Each part in several spellings.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Deny {
     scheme: GlobMatcher,
     authorities: Option<Vec<GlobMatcher>>,
