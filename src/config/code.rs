@@ -82,6 +82,10 @@ codes! {
     Shadow, "DW0018", "a trial without an end",
         "mode = \"shadow\" lets pass what a rule would refuse, and needs until = DATE, so that it\n\
          cannot be forgotten.";
+    SharedIssuer, "DW0019", "rights for anybody in the world",
+        "Anybody can have a token of this issuer that names us in aud: it issues them to every user,\n\
+         repository or job that there is. What roles gives, it gives to all of them. Give rights by\n\
+         roles_map, over a claim that names what is yours.";
     NoTokens, "DW0101", "nobody can call",
         "There are neither tokens nor issuers, so every call will be refused.";
     AdminExposed, "DW0102", "metrics for everybody",
@@ -104,6 +108,15 @@ codes! {
     NoSuchTool, "DW0109", "a pattern that matches no tool",
         "No tool that is known matches: of tools.lock where [lock] names it, or with --online of what\n\
          the upstreams say. The name may be mistyped, or the tool gone.";
+    SharedClaim, "DW0110", "rights by what strangers can choose",
+        "Anybody can have a token of this issuer, and this claim says what its holder likes: a branch\n\
+         of the same name, for one. Take a claim that names an owner.";
+    SameUsers, "DW0111", "one caller from two places",
+        "Upstreams, sessions and tasks know a caller by user and organization, whoever proved them:\n\
+         an issuer or the token table. Where two can say the same, one can act as the other.";
+    LooseAudience, "DW0112", "an audience that is not ours alone",
+        "Where audience is the id of a client or the issuer itself, tokens pass that were made to tell\n\
+         that client who logged in (ID tokens), and not to call us.";
     Loose, "DW0116", "a condition that holds for less, or for more, than it seems",
         "Servers read values in many ways: -1 as all, large numbers wrapped, words in any case or by\n\
          their number, texts parsed as JSON. What may be read as something that is not permitted is\n\
@@ -127,6 +140,8 @@ impl Code {
                 | Self::NeverExpires
                 | Self::ExpiresSoon
                 | Self::NoSuchTool
+                | Self::SameUsers
+                | Self::LooseAudience
                 | Self::Loose
         )
     }

@@ -12,11 +12,12 @@ use super::code::Code;
 use super::files::Files;
 use super::policy::Reader;
 use super::read::{At, Table};
-use super::{outside, tls, values};
+use super::{outside, providers, tls, values};
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::keys::KeySet;
 use crate::core::permission::{Patterns, Role};
 use crate::core::principal::{Digest, OrganizationId};
+use crate::core::token::TokenSpec;
 
 /// Where the keys of an issuer come from.
 #[derive(Clone, Debug)]
@@ -56,13 +57,23 @@ impl IssuerSpec {
     pub fn serves(&self, upstream: &str) -> bool {
         self.upstreams.as_ref().is_none_or(|all| all.iter().any(|name| name == upstream))
     }
+
+    /// Whether there is an upstream for which both are.
+    fn shares(&self, other: &Self) -> bool {
+        match &self.upstreams {
+            Some(ours) => ours.iter().any(|name| other.serves(name)),
+            None => other.upstreams.as_ref().is_none_or(|theirs| !theirs.is_empty()),
+        }
+    }
 }
 
-/// Reads all issuers. Without `public_url` there is no name for what their tokens are for.
+/// Reads all issuers, beside the `tokens` of the table. Without `public_url` there is no name for
+/// what their tokens are for.
 pub(super) fn read(
     file: &mut Table<'_>,
     reader: &mut Reader<'_>,
     has_public_url: bool,
+    tokens: &[TokenSpec],
     files: &Files,
 ) -> Vec<IssuerSpec> {
     let mut found: Vec<IssuerSpec> = Vec::new();
@@ -78,9 +89,34 @@ pub(super) fn read(
             let message = "another issuer has the same `issuer`".to_owned();
             report.error(Code::Duplicate, name.span.clone(), message, "put both into one table");
         }
+        if let Some(other) = same_users(&spec, &found, tokens) {
+            let message = format!(
+                "a user of `{}` and one {other} who have the same name are one caller, if they are of one organization",
+                name.value
+            );
+            let help = "they share X-User-ID, sessions and tasks; give each an `organization` of its own, or be sure that the names are of the same people";
+            report.warning(Code::SameUsers, name.span.clone(), message, help);
+        }
         found.push(spec);
     }
     found
+}
+
+/// Where else somebody could come from who is taken for a user of `spec`: upstreams, and the seals
+/// on sessions and tasks, know callers by user and organization alone.
+fn same_users(spec: &IssuerSpec, others: &[IssuerSpec], tokens: &[TokenSpec]) -> Option<String> {
+    let organization = &spec.issuer.organization;
+    let meets = |other: &&IssuerSpec| {
+        providers::can_meet(organization, &other.issuer.organization) && spec.shares(other)
+    };
+    if let Some(other) = others.iter().find(meets) {
+        return Some(format!("of `{}`", other.issuer.name));
+    }
+    let of_table = |token: &&TokenSpec| {
+        let theirs = Organization::Fixed(token.organization.clone());
+        token.revoked.is_none() && providers::can_meet(organization, &theirs)
+    };
+    tokens.iter().find(of_table).map(|token| format!("of a token, like `{}`,", token.name))
 }
 
 fn issuer(
@@ -102,9 +138,12 @@ fn issuer(
     let roles_map = roles_map(&mut table, reader);
     let scopes = scopes(&mut table, reader);
     let initial_scopes = initial_scopes(&mut table, &scopes);
-    let audiences = table.strings("audience").into_iter().map(|at| at.value.to_owned()).collect();
+    let audiences = audiences(&mut table, url.as_ref().map_or("", |url| &url.value));
     let upstreams = upstreams(&mut table, reader);
     let trust = trust(&mut table, files);
+    if let Some(url) = &url {
+        providers::check_rights(&mut table, &url.value);
+    }
     table.finish();
     let issuer = Issuer {
         name: name.value.into(),
@@ -124,13 +163,20 @@ fn issuer(
     Some(IssuerSpec { issuer: Arc::new(issuer), keys: keys?, trust, upstreams })
 }
 
+fn audiences(table: &mut Table<'_>, issuer: &str) -> Vec<String> {
+    let texts = table.strings("audience");
+    texts.iter().for_each(|text| providers::check_audience(table, text, issuer));
+    texts.into_iter().map(|at| at.value.to_owned()).collect()
+}
+
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// As it stands in `iss`, and as clients look for its metadata (RFC 8414 2).
 fn issuer_url(text: &str) -> Result<String, String> {
-    values::url(text).map(|_| text.to_owned())
+    values::url(text)?;
+    providers::check_name(text).map(|()| text.to_owned())
 }
 
 /// Where a secret is worth nothing nobody listens: TLS, or this machine.

@@ -16,6 +16,7 @@ mod issuers;
 mod lock;
 mod outside;
 mod policy;
+mod providers;
 mod read;
 mod settings;
 mod tls;
@@ -257,6 +258,8 @@ fn included(file: &mut Table<'_>, files: &Files) -> Vec<Source> {
 
 #[cfg(test)]
 mod outside_tests;
+#[cfg(test)]
+mod providers_tests;
 #[cfg(test)]
 mod refused_tests;
 #[cfg(test)]

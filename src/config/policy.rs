@@ -100,7 +100,8 @@ pub(super) fn read<'t>(
         }
         specs.extend(reader.token(&name, table));
     }
-    let issuers = issuers::read(file, &mut reader, settings.public_url.is_some(), files);
+    let has_url = settings.public_url.is_some();
+    let issuers = issuers::read(file, &mut reader, has_url, &specs, files);
     if names.is_empty() && file.value("issuers").is_none() {
         let message = "there are no tokens: every call will be refused".to_owned();
         file.report().warning(Code::NoTokens, 0..0, message, "add [tokens.NAME]");

@@ -13,7 +13,9 @@ fn the_issuer_in_the_shipped_file_is_a_good_one() {
     let issuer: Vec<&str> = block.lines().map(|line| line.strip_prefix("# ").unwrap()).collect();
     assert!(issuer.len() > 15);
     let config = read(&format!("{shipped}\n{}", issuer.join("\n"))).unwrap();
-    assert!(config.warnings.findings().is_empty(), "{}", config.warnings);
+    // Its claim can name the organization of the demo tokens, which a real file has not.
+    let codes: Vec<Code> = config.warnings.findings().iter().map(|found| found.code).collect();
+    assert_eq!(codes, [Code::SameUsers], "{}", config.warnings);
     // With the defaults that it shows left out it is the same, but for what has none.
     let is_default = |line: &&&str| {
         ["algorithms", "audience", "user_claim", "roles ", "leeway", "refresh", "max_stale"]

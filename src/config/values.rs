@@ -77,7 +77,7 @@ pub(super) fn header_name(text: &str) -> Result<http::HeaderName, String> {
     let name = name.ok_or("must be a header name of letters, digits and \"-\"")?;
     if headers::has_meaning(name.as_str()) {
         return Err("is a header that has its own meaning between gateway and upstream; \
-                    choose a name that is yours alone, beginning with X-"
+                    choose a name that is yours alone, as X-User-ID is"
             .to_owned());
     }
     Ok(name)

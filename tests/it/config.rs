@@ -165,6 +165,35 @@ fn a_demo_token_is_refused_behind_a_proxy_by_check_run_and_reload() {
 }
 
 #[test]
+fn an_issuer_of_the_whole_world_is_refused_by_check_run_and_reload() {
+    let upstream = Upstream::good();
+    let issuer = |url: &str| {
+        format!(
+            "[issuers.ci]\nissuer = \"{url}\"\njwks_url = \"https://127.0.0.1:9/keys\"\n\
+             organization = \"ci\"\nroles = [\"reader\"]\n"
+        )
+    };
+    let own = "https://ci.example.com";
+    let public = "public_url = \"https://mcp.example.com\"";
+    let gateway = Setup::new(&upstream).server(public).more(&issuer(own)).start();
+    let path = gateway.folder().join("gateway.toml");
+    assert_eq!(doorward("check", &path).status.code(), Some(0));
+    for (url, said) in [
+        ("https://token.actions.githubusercontent.com", "anybody in the world"),
+        ("https://login.microsoftonline.com/{tenantid}/v2.0", "holds a placeholder"),
+    ] {
+        assert!(!gateway.edit(own, url), "{url}");
+        for verb in ["check", "run"] {
+            let output = doorward(verb, &path);
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{verb} {url}: {text}");
+            assert!(text.contains(said), "{verb} {url}: {text}");
+        }
+        assert!(gateway.edit(url, own));
+    }
+}
+
+#[test]
 fn one_secret_under_two_names_is_refused() {
     let token = &GOOD[GOOD.find("[tokens.a]").unwrap()..];
     let (code, said) = check(&format!("{GOOD}{}", token.replace("tokens.a", "tokens.b")));

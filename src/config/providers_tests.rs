@@ -1,0 +1,200 @@
+//! Issuers that promise more than they can hold.
+
+use super::tests::{UPSTREAM, read, token};
+use super::{Code, Severity};
+
+/// What is found in a file with an issuer of these lines, with the codes and places.
+fn found(issuer: &str, lines: &str, more: &str) -> Vec<(Severity, Code, String)> {
+    let organization =
+        if lines.contains("organization") { "" } else { "organization = \"acme\"\n" };
+    let text = format!(
+        "{UPSTREAM}[server]\npublic_url = \"https://mcp.example.com\"\n[roles.r]\n[roles.q]\n\
+         [issuers.corp]\nissuer = \"{issuer}\"\njwks_url = \"https://keys.example.com\"\n\
+         {organization}{lines}\n{more}"
+    );
+    let findings = match read(&text) {
+        Ok(config) => config.warnings,
+        Err(findings) => findings,
+    };
+    let said = |f: &super::Finding| {
+        let (line, _) = findings.position(f);
+        (f.severity, f.code, format!("{line}: {}; {}", f.message, f.help))
+    };
+    findings.findings().iter().map(said).collect()
+}
+
+fn codes(issuer: &str, lines: &str) -> Vec<&'static str> {
+    found(issuer, lines, "").into_iter().map(|(_, code, _)| code.as_str()).collect()
+}
+
+const CORP: &str = "https://login.example.com/realms/corp";
+const GITHUB: &str = "https://token.actions.githubusercontent.com";
+
+#[test]
+fn an_issuer_of_the_whole_world_gives_no_rights_to_everybody() {
+    for issuer in [
+        GITHUB,
+        "https://token.actions.githubusercontent.com/",
+        "https://Token.Actions.GitHubUserContent.com",
+        "https://token.actions.githubusercontent.com:443",
+        "https://accounts.google.com",
+        "https://gitlab.com",
+        "https://appleid.apple.com",
+        "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+        "https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad/",
+        "https://app.terraform.io",
+        "https://agent.buildkite.com",
+    ] {
+        assert_eq!(codes(issuer, "roles = [\"r\"]"), ["DW0019"], "{issuer}");
+        let mapped = "roles = [\"r\"]\nroles_claim = \"sub\"\nroles_map = { a = \"q\" }";
+        assert!(codes(issuer, mapped).contains(&"DW0019"), "{issuer}");
+        let none: [&str; 0] = [];
+        assert_eq!(codes(issuer, ""), none, "{issuer}");
+        assert_eq!(codes(issuer, "roles = []"), none, "{issuer}");
+    }
+    let [(severity, _, said)] = &found(GITHUB, "roles = [\"r\"]", "")[..] else { panic!() };
+    assert_eq!(*severity, Severity::Error);
+    assert!(said.starts_with("12: ") && said.contains("repository_owner_id"), "{said}");
+}
+
+#[test]
+fn an_issuer_of_ones_own_gives_what_it_likes() {
+    let none: [&str; 0] = [];
+    for issuer in [
+        CORP,
+        "https://token.actions.githubusercontent.com/acme-enterprise",
+        "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0",
+        "https://sts.windows.net/11111111-2222-3333-4444-555555555555/",
+        "https://gitlab.example.com",
+        "https://accounts.google.com.example.com",
+        "https://acme.eu.auth0.com/",
+        "https://kubernetes.default.svc.cluster.local",
+        "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ex",
+        "http://127.0.0.1:9/realms/x",
+    ] {
+        let lines = "roles = [\"r\"]\nroles_claim = \"ref\"\nroles_map = { a = \"q\" }";
+        assert_eq!(codes(issuer, lines), none, "{issuer}");
+    }
+}
+
+#[test]
+fn a_claim_that_strangers_choose_is_warned_of() {
+    for (claim, is_theirs) in [
+        ("ref", true),
+        ("environment", true),
+        ("event_name", true),
+        ("actor", true),
+        ("/job_workflow_ref", true),
+        ("repository", false),
+        ("repository_owner_id", false),
+        ("/repository_id", false),
+        ("sub", false),
+    ] {
+        let lines = format!("roles_claim = \"{claim}\"\nroles_map = {{ a = \"q\" }}");
+        assert_eq!(codes(GITHUB, &lines), ["DW0110"][usize::from(!is_theirs)..], "{claim}");
+    }
+    for claim in ["iss", "aud", "/iss"] {
+        let lines = format!("roles_claim = \"{claim}\"\nroles_map = {{ a = \"q\" }}");
+        assert_eq!(codes(GITHUB, &lines), ["DW0019"], "{claim}");
+    }
+    assert_eq!(codes(GITHUB, "scopes = { a = [\"t/echo\"] }"), ["DW0110"]);
+    assert_eq!(codes("https://accounts.google.com", "scopes = {}"), [""; 0]);
+}
+
+#[test]
+fn an_issuer_that_stands_in_no_token_is_refused() {
+    for (issuer, said) in [
+        ("https://login.microsoftonline.com/{tenantid}/v2.0", "placeholder"),
+        ("https://login.microsoftonline.com/{tid}/v2.0", "placeholder"),
+        ("https://login.microsoftonline.com/${TENANT}/v2.0", "placeholder"),
+        ("https://login.microsoftonline.com/%7Btenantid%7D/v2.0", "placeholder"),
+        ("https://login.example.com/realms/:realm", "placeholder"),
+        ("https://login.microsoftonline.com/common/v2.0", "tenant by its id"),
+        ("https://login.microsoftonline.com/organizations/v2.0", "tenant by its id"),
+        ("https://login.microsoftonline.com/consumers/v2.0", "tenant by its id"),
+        ("https://Login.MicrosoftOnline.com/Common/v2.0", "tenant by its id"),
+        ("https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0", "tenant by its id"),
+        ("https://login.microsoftonline.com/v2.0", "tenant by its id"),
+        ("https://login.microsoftonline.us/common", "tenant by its id"),
+        ("https://sts.windows.net/common/", "tenant by its id"),
+        ("https://sts.windows.net/11111111222233334444555555555555/", "tenant by its id"),
+        ("https://{tenant}.example.com", "is not a URL"),
+        ("https://login.example.com/.well-known/openid-configuration", "where metadata lie"),
+        ("https://login.example.com/x#y", "a fragment"),
+        ("https://login.example.com/x?y", "a query"),
+    ] {
+        let all = found(issuer, "roles = [\"r\"]", "");
+        let (severity, code, text) = &all[0];
+        assert_eq!((*severity, *code), (Severity::Error, Code::BadValue), "{issuer}: {all:?}");
+        assert!(text.contains("`issuer` ") && text.contains(said), "{issuer}: {text}");
+    }
+}
+
+#[test]
+fn an_audience_that_is_not_ours_alone_is_said() {
+    for (audience, code) in [
+        ("https://mcp.example.com/mcp", None),
+        ("api://11111111-2222-3333-4444-555555555555", None),
+        ("api://default", None),
+        ("urn:acme:mcp", None),
+        ("11111111-2222-3333-4444-555555555555", Some("DW0112")),
+        ("0oa1bcdef", Some("DW0112")),
+        ("doorward", Some("DW0112")),
+        ("1029.apps.googleusercontent.com", Some("DW0112")),
+        ("2816@tickets", Some("DW0112")),
+        (CORP, Some("DW0112")),
+        ("https://login.example.com/realms/corp/", Some("DW0112")),
+        ("account", Some("DW0006")),
+        ("*", Some("DW0006")),
+        ("", Some("DW0006")),
+        ("https://graph.microsoft.com/", Some("DW0006")),
+        ("00000003-0000-0000-c000-000000000000", Some("DW0006")),
+    ] {
+        let lines = format!("audience = [\"https://mcp.example.com/mcp\", \"{audience}\"]");
+        let expected: Vec<&str> = code.into_iter().collect();
+        assert_eq!(codes(CORP, &lines), expected, "{audience}");
+    }
+}
+
+/// A second issuer.
+fn second(lines: &str) -> String {
+    format!(
+        "[issuers.other]\nissuer = \"https://other.example.com\"\n\
+         jwks_url = \"https://other.example.com/keys\"\n{lines}\n\
+         [upstreams.u]\npath = \"/u\"\nurl = \"http://127.0.0.1:9/u\"\n"
+    )
+}
+
+#[test]
+fn two_sources_of_one_user_are_said() {
+    let fixed = |name: &str| format!("organization = \"{name}\"\n");
+    let claimed = "organization_claim = \"org\"\n".to_owned();
+    let only = |upstream: &str| format!("upstreams = [\"{upstream}\"]\n");
+    for (one, other, is_shared) in [
+        (fixed("acme"), fixed("acme"), true),
+        (fixed("acme"), fixed("beta"), false),
+        (claimed.clone(), fixed("acme"), true),
+        (fixed("acme"), claimed.clone(), true),
+        (claimed.clone(), claimed.clone(), true),
+        (fixed("acme") + &only("t"), fixed("acme") + &only("u"), false),
+        (fixed("acme") + &only("t"), fixed("acme") + &only("t"), true),
+        (fixed("acme") + &only("t"), fixed("acme"), true),
+        (fixed("acme"), fixed("acme") + &only("u"), true),
+        (fixed("acme"), fixed("acme") + "upstreams = []\n", false),
+    ] {
+        let all = found(CORP, &one, &second(&other));
+        let shared = all.iter().filter(|(_, code, _)| *code == Code::SameUsers).count();
+        assert_eq!(shared, usize::from(is_shared), "{one}{other}: {all:?}");
+    }
+    for (organization, rest, is_shared) in [
+        (fixed("o"), "", true),
+        (claimed, "", true),
+        (fixed("acme"), "", false),
+        (fixed("o"), "revoked = 2020-01-01\n", false),
+    ] {
+        let all = found(CORP, &organization, &token(rest));
+        let shared = all.iter().find(|(_, code, _)| *code == Code::SameUsers);
+        assert_eq!(shared.is_some(), is_shared, "{organization}{rest}: {all:?}");
+        assert!(shared.is_none_or(|(_, _, said)| said.contains("like `x`")), "{all:?}");
+    }
+}
