@@ -209,7 +209,8 @@ fn to_revoke_in_a_file_that_the_gateway_refuses_is_no_success() {
     // Good for whoever reads it, and not for a process that others can reach.
     let demo = crate::support::gateway::sha256("dev-alice-token");
     let carol = crate::support::gateway::sha256(crate::support::gateway::CAROL);
-    let bad = edited(&text(&gateway), &[(&carol, &demo), ("0.0.0.0:0", "127.0.0.1:0")]);
+    let edits = [(&*carol, &*demo), ("0.0.0.0:0", "127.0.0.1:0"), (open, "")];
+    let bad = edited(&text(&gateway), &edits);
     assert!(!gateway.after_reload(|| gateway.put("gateway.toml", &bad)));
     let (code, told) = gateway.command(&["token", "revoke", "alice-key", "--write"]);
     assert!(code == Some(1) && told.contains("NOT in force"), "{told}");
