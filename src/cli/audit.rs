@@ -12,10 +12,11 @@ use clap::Args;
 use self::read::{Lines, Row};
 use self::when::Moment;
 use super::table::columns;
-use super::talk::{Complaint, Done, loaded, many, say};
+use super::talk::{Complaint, Done, loaded, many, say, say_record, tell};
 use super::{ConfigFile, EXIT_NO};
 use crate::config::AuditTo;
 use crate::core::chain::Verifier;
+use crate::core::harmless::visible;
 
 const EXAMPLES: &str = "Examples:\n\
     \x20 doorward audit --since yesterday --tool tickets/create_ticket\n\
@@ -91,7 +92,7 @@ impl Audit {
                 denied += usize::from(row.is_denied());
                 match &self.group {
                     Some(field) => Group::count(&mut groups, &row, field),
-                    None if self.json => say(&format!("{line}\n"))?,
+                    None if self.json => say_record(&line)?,
                     // Somebody watches, and the width of a column cannot be known.
                     None if self.follow => say(&(row.cells().join("  ") + "\n"))?,
                     None => shown.push(row.cells()),
@@ -105,7 +106,7 @@ impl Audit {
             let head = Row::HEAD.map(str::to_owned).to_vec();
             let lines: Vec<Vec<String>> = std::iter::once(head).chain(shown).collect();
             say(&columns(&lines))?;
-            eprintln!("{}, {denied} denied", many(count, "record"));
+            tell(&format!("{}, {denied} denied", many(count, "record")));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -159,7 +160,8 @@ fn verify(files: &[PathBuf]) -> Done {
             count += 1;
             if let Err(fault) = verifier.line(&line) {
                 faults += 1;
-                say(&format!("{}:{number}: {fault}\n", file.display()))?;
+                let place = visible(&file.display().to_string());
+                say(&format!("{place}:{number}: {}\n", visible(&fault)))?;
             }
         }
     }
@@ -169,7 +171,7 @@ fn verify(files: &[PathBuf]) -> Done {
         } else {
             "no end: it runs, or died, or the end is cut off"
         };
-        say(&format!("{name}: {} to {}, {end}\n", link.first, link.last))?;
+        say(&format!("{}: {} to {}, {end}\n", visible(name), link.first, link.last))?;
     }
     let verdict = match faults {
         0 => "no gap, nothing changed".to_owned(),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::talk::Complaint;
 use crate::config::{Config, did_you_mean};
+use crate::core::harmless::visible;
 use crate::core::principal::{OrganizationId, Principal, UserId};
 use crate::core::rehearsal::Caller;
 use crate::core::token::{AuthFailure, Listed, UnixSeconds};
@@ -69,7 +70,7 @@ impl Assumed {
         let spec = config.issuers.iter().find(|spec| &*spec.issuer.name == issuer);
         let spec = spec.ok_or_else(|| {
             let names: Vec<&str> = config.issuers.iter().map(|spec| &*spec.issuer.name).collect();
-            format!("there is no issuer `{issuer}`; {}", did_you_mean(issuer, &names))
+            format!("there is no issuer `{}`; {}", visible(issuer), did_you_mean(issuer, &names))
         })?;
         let path = self.claims.clone().unwrap_or_default();
         let text = std::fs::read_to_string(&path)
@@ -92,7 +93,7 @@ pub(super) fn with_roles(
     for name in roles {
         let role = config.roles.get(name).ok_or_else(|| {
             let names: Vec<&str> = config.roles.keys().map(String::as_str).collect();
-            format!("there is no role `{name}`; {}", did_you_mean(name, &names))
+            format!("there is no role `{}`; {}", visible(name), did_you_mean(name, &names))
         })?;
         held.push(std::sync::Arc::clone(role));
     }
@@ -120,7 +121,9 @@ pub(super) fn named(
             tokens().flat_map(|listed| [listed.name, listed.principal.user().as_str()]).collect();
         let hint = did_you_mean(name, &names);
         let help = "for callers with a JWT: --role, or --issuer and --claims";
-        return Err(format!("there is no token and no user `{name}`; {hint}{help}").into());
+        return Err(
+            format!("there is no token and no user `{}`; {hint}{help}", visible(name)).into()
+        );
     }
     Ok(found)
 }

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::caller::{self, Asked, Assumed};
 use super::table::columns;
-use super::talk::{Complaint, Done, input, loaded, now, say};
+use super::talk::{Complaint, Done, input, loaded, now, say, say_json};
 use super::{ConfigFile, EXIT_NO, steps};
 use crate::config::{Config, did_you_mean};
+use crate::core::harmless::visible;
 use crate::core::permission::{Target, TargetKind};
 use crate::core::policy::Route;
 use crate::core::rehearsal::{self, Asks, Rehearsed};
@@ -92,7 +93,7 @@ impl Can {
             .collect::<Result<_, _>>()?;
         if self.json {
             let rows: Vec<Value> = answers.iter().map(Answer::json).collect();
-            say(&(serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"))?;
+            say_json(&rows)?;
         } else {
             let several = answers.len() > 1;
             say(&answers.iter().map(|answer| answer.text(several, self.why)).collect::<String>())?;
@@ -149,7 +150,7 @@ impl Can {
         let others = everybody.len() - yes.len();
         if self.json {
             let rows: Vec<Value> = yes.iter().map(Answer::json).collect();
-            say(&(serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"))?;
+            say_json(&rows)?;
         } else {
             let mut text: String = yes.iter().map(|answer| answer.text(true, false)).collect();
             text += &match others {
@@ -184,7 +185,7 @@ impl Can {
                 json!({"principal": asked.name, "tools": tools.collect::<serde_json::Map<_, _>>()})
             };
             let rows: Vec<Value> = rows.iter().zip(&cells).map(row).collect();
-            say(&(serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"))?;
+            say_json(&rows)?;
             return Ok(ExitCode::SUCCESS);
         }
         let head = std::iter::once(String::new()).chain(tools.iter().map(name)).collect();
@@ -203,14 +204,14 @@ pub(super) fn route<'c, 't>(
     config: &'c Config,
     target: &'t str,
 ) -> Result<(&'c Route, &'t str), Complaint> {
-    let (upstream, name) = target
-        .split_once('/')
-        .ok_or_else(|| format!("write `{target}` as UPSTREAM/TOOL, like tickets/create_ticket"))?;
+    let (upstream, name) = target.split_once('/').ok_or_else(|| {
+        format!("write `{}` as UPSTREAM/TOOL, like tickets/create_ticket", visible(target))
+    })?;
     let mut routes = config.policy.routes().map(|(_, route)| route);
     let route = routes.find(|route| &*route.upstream == upstream);
     let route = route.ok_or_else(|| {
         let names: Vec<&str> = config.policy.routes().map(|(_, r)| &*r.upstream).collect();
-        format!("there is no upstream `{upstream}`; {}", did_you_mean(upstream, &names))
+        format!("there is no upstream `{}`; {}", visible(upstream), did_you_mean(upstream, &names))
     })?;
     Ok((route, name))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::lock::Asking;
-use super::talk::{Complaint, Done, many, now, say};
+use super::talk::{Complaint, Done, many, now, say, say_json};
 use super::{ConfigFile, EXIT_CONFIG, complain};
 use crate::config::{self, Code, Config, Findings, Severity};
 use crate::core::access::Tools;
@@ -109,9 +109,7 @@ impl Check {
 
     fn show(&self, findings: &Findings, good: Option<&str>) -> Result<(), Complaint> {
         match if self.json { Format::Json } else { self.format } {
-            Format::Json => {
-                say(&(serde_json::to_string_pretty(&findings.json()).unwrap_or_default() + "\n"))
-            }
+            Format::Json => say_json(&findings.json()),
             Format::Github => say(&findings.github()),
             Format::Text => {
                 if !findings.findings().is_empty() {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::talk::{Complaint, Done, loaded, now, say};
+use super::talk::{Complaint, Done, loaded, now, say, say_json, tell};
 use super::{ConfigFile, EXIT_NO, status};
 use crate::core::access::{Difference, Tools};
 
@@ -42,7 +42,7 @@ impl Diff {
         };
         if self.json {
             let told = json!({"changes": lines, "widens": widens, "restart_needed": restart});
-            say(&(serde_json::to_string_pretty(&told).unwrap_or_default() + "\n"))?;
+            say_json(&told)?;
         } else {
             let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             if lines.is_empty() {
@@ -81,9 +81,9 @@ fn running(config: &ConfigFile) -> Result<Effect, Complaint> {
         return Err(format!("the file has errors:\n{}", errors.join("\n")).into());
     }
     if answer.get("held") == Some(&Value::Bool(true)) {
-        eprintln!(
+        tell(
             "doorward: held: what it takes away is in force; what it gives waits for: doorward \
-             reload --ack"
+             reload --ack",
         );
     }
     let widens = answer.get("widens").and_then(Value::as_bool).unwrap_or(true);

@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::audit::files;
 use super::audit::read::{Lines, Row};
 use super::caller::{self, Asked};
-use super::talk::{Complaint, Done, input, loaded, now, say, written};
+use super::talk::{Complaint, Done, input, loaded, now, say, tell, written};
 use super::{ConfigFile, EXIT_NO, steps};
 use crate::config::Config;
+use crate::core::harmless::visible;
 use crate::core::permission::{Target, TargetKind};
 use crate::core::policy::Route;
 use crate::core::rehearsal::{self, Rehearsed};
@@ -46,7 +47,7 @@ impl Explain {
             return Err(format!("{MIN_ID} characters of the id are needed at least").into());
         }
         let Some(row) = self.find()? else {
-            eprintln!("doorward: there is no record of the request {}", self.id);
+            tell(&format!("doorward: there is no record of the request {}", visible(&self.id)));
             return Ok(ExitCode::from(EXIT_NO));
         };
         let config = loaded(&self.config.config)?;
@@ -132,7 +133,8 @@ fn replay(config: &Config, row: &Row, arguments: Option<&str>) -> Result<Replaye
     let upstream = row.text("upstream").unwrap_or_default();
     let mut routes = config.policy.routes().map(|(_, route)| route);
     let route = routes.find(|route| &*route.upstream == upstream);
-    let route = route.ok_or_else(|| format!("there is no upstream `{upstream}` any more"))?;
+    let route =
+        route.ok_or_else(|| format!("there is no upstream `{}` any more", visible(upstream)))?;
     let (got, open) = rehearse(route, &asked, row, arguments)?;
     Ok(Replayed { asked, validity, got, open })
 }
@@ -140,8 +142,8 @@ fn replay(config: &Config, row: &Row, arguments: Option<&str>) -> Result<Replaye
 fn who(config: &Config, row: &Row) -> Result<(Asked, String), Complaint> {
     if let Some(name) = row.text("token") {
         let listed = config.policy.tokens().list().find(|listed| listed.name == name);
-        let listed =
-            listed.ok_or_else(|| format!("the token `{name}` is not in the file any more"))?;
+        let listed = listed
+            .ok_or_else(|| format!("the token `{}` is not in the file any more", visible(name)))?;
         let validity = match (listed.revoked, listed.expires) {
             (Some(at), _) => format!("revoked {}", written(at)),
             (None, Some(at)) => format!("valid until {}", written(at)),
@@ -163,7 +165,7 @@ fn who(config: &Config, row: &Row) -> Result<(Asked, String), Complaint> {
     let caller = caller::with_roles(config, &roles, user, organization)?;
     let validity = match others.is_empty() {
         true => "with the roles of then".to_owned(),
-        false => format!("with the roles of then, but for {}", others.join(", ")),
+        false => format!("with the roles of then, but for {}", visible(&others.join(", "))),
     };
     Ok((Asked { name: user.to_owned(), caller, failure: None }, validity))
 }
@@ -180,7 +182,7 @@ fn rehearse(
         }
         let asks = rehearsal::conditions(route, &asked.caller, tool, now());
         let enforced = asks.iter().filter(|asks| asks.is_enforced).map(|asks| asks.condition);
-        let open = enforced.map(|c| format!("{c} ({})", c.rule.place())).collect();
+        let open = enforced.map(|c| visible(&format!("{c} ({})", c.rule.place()))).collect();
         let target = Target { kind: TargetKind::Tool, name: tool };
         return Ok((rehearsal::may_see(route, &asked.caller, target, now()), open));
     }
@@ -208,7 +210,7 @@ impl Replayed {
     fn text(&self, row: &Row) -> String {
         let verdict = self.asked.failure.map_or("ok", AuthFailure::as_str).to_owned();
         let proof = match row.text("token") {
-            Some(name) => format!("token {name}"),
+            Some(name) => format!("token {}", visible(name)),
             None => "JWT".to_owned(),
         };
         let mut out = steps::numbered(&[[proof, self.validity.clone(), verdict]], &self.got.steps);
@@ -239,7 +241,9 @@ impl Replayed {
         }
         let roles = &self.asked.principal().grants().roles;
         let role = roles.iter().find_map(|role| role.rule.as_ref());
-        let at = |rule: &crate::core::rule::Rule| format!("{} ({})", rule.name(), rule.place());
+        let at = |rule: &crate::core::rule::Rule| {
+            visible(&format!("{} ({})", rule.name(), rule.place()))
+        };
         Some(match (self.got.permission?, &self.got.rule, role) {
             (Permission::Arguments, Some(rule), _) => {
                 format!("change {}, or give the caller a role without that condition", at(rule))

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::status::{PATIENCE, reachable};
+use super::talk::{say, tell};
 use super::{EXIT_CONFIG, EXIT_NO, complain};
 use crate::config;
 
-#[expect(clippy::print_stdout, reason = "the answer of the verb")]
 pub(super) fn health(path: &Path) -> ExitCode {
     let admin = match config::load(path) {
         Ok(config) => config.settings.admin_listen,
@@ -19,20 +19,21 @@ pub(super) fn health(path: &Path) -> ExitCode {
         }
     };
     if admin.port() == 0 {
-        eprintln!("doorward: [admin] listen has port 0, so nobody knows where to ask");
+        tell("doorward: [admin] listen has port 0, so nobody knows where to ask");
         return ExitCode::from(EXIT_CONFIG);
     }
     match ask(reachable(admin)) {
         Ok(200) => {
-            println!("ready");
+            // The exit code says it, too.
+            let _ = say("ready\n");
             ExitCode::SUCCESS
         }
         Ok(status) => {
-            eprintln!("doorward: not ready: {admin} answers {status}");
+            tell(&format!("doorward: not ready: {admin} answers {status}"));
             ExitCode::from(EXIT_NO)
         }
         Err(error) => {
-            eprintln!("doorward: not ready: {admin}: {error}");
+            tell(&format!("doorward: not ready: {admin}: {error}"));
             ExitCode::from(EXIT_NO)
         }
     }

@@ -10,9 +10,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::replace;
-use super::talk::{Complaint, Done, say};
+use super::talk::{Complaint, Done, say, say_json};
 use super::{ConfigFile, EXIT_NO, complain};
 use crate::config::{self, Approved, Config, DEFAULT_LOCK, did_you_mean};
+use crate::core::harmless::visible;
 use crate::core::principal::{BadIdentity, OrganizationId, Principal, UserId};
 use crate::server::tools;
 
@@ -61,7 +62,10 @@ impl Asking {
         let principal = known.map(|listed| listed.principal).ok_or_else(|| {
             let names: Vec<&str> = config.policy.tokens().list().map(|token| token.name).collect();
             let hint = did_you_mean(name, &names);
-            Complaint(format!("there is no token `{name}`; {hint}see doorward token list"))
+            Complaint(format!(
+                "there is no token `{}`; {hint}see doorward token list",
+                visible(name)
+            ))
         })?;
         let (user, organization) = (principal.user().clone(), principal.organization().clone());
         Ok(Principal::without_grants(user, organization))
@@ -74,7 +78,11 @@ impl Asking {
         if let Some(unknown) = only.iter().find(|name| !names.contains(name)) {
             let known: Vec<&str> = names.iter().map(String::as_str).collect();
             let (hint, known) = (did_you_mean(unknown, &known), known.join(", "));
-            return Err(format!("there is no upstream `{unknown}`; {hint}known: {known}").into());
+            return Err(format!(
+                "there is no upstream `{}`; {hint}known: {known}",
+                visible(unknown)
+            )
+            .into());
         }
         let principal = self.principal(&config)?;
         let asked = if only.is_empty() { names } else { only.to_vec() };
@@ -83,7 +91,10 @@ impl Asking {
         for (upstream, tools) in told {
             let tools = tools.map_err(|error| {
                 let hint = if self.token.is_none() { "; --as TOKEN asks in its name" } else { "" };
-                format!("upstream `{upstream}` does not list its tools: {error}{hint}")
+                format!(
+                    "upstream `{upstream}` does not list its tools: {}{hint}",
+                    visible(&error.to_string())
+                )
             })?;
             all.insert(upstream, tools);
         }
@@ -145,7 +156,7 @@ impl Lock {
         if self.json {
             let all: Vec<_> = differences.iter().map(Difference::json).collect();
             let told = json!({"same": all.is_empty(), "differences": all});
-            return say(&(serde_json::to_string_pretty(&told).unwrap_or_default() + "\n"));
+            return say_json(&told);
         }
         let mut text = String::new();
         for (upstream, tools) in now {

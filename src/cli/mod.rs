@@ -97,7 +97,7 @@ pub fn main() -> ExitCode {
     };
     done.unwrap_or_else(|complaint| {
         if !complaint.0.is_empty() {
-            eprintln!("doorward: {}", complaint.0);
+            talk::tell(&format!("doorward: {}", complaint.0));
         }
         ExitCode::from(EXIT_CONFIG)
     })
@@ -107,5 +107,5 @@ pub fn main() -> ExitCode {
 fn complain(findings: &crate::config::Findings) {
     use std::io::IsTerminal as _;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    eprint!("{}", findings.render(colours));
+    talk::tell_coloured(&findings.render(colours));
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::talk::{Complaint, Done, say};
+use super::talk::{Complaint, Done, say, tell};
 use super::{ConfigFile, EXIT_CONFIG, EXIT_NO, status};
 use crate::config;
 
@@ -31,7 +31,7 @@ impl Reload {
     pub(super) fn run(self) -> Done {
         let before = status::get(&self.config, "/status")?;
         if self.ack && at(&before, "/config/held").is_null() {
-            eprintln!("doorward: nothing is held");
+            tell("doorward: nothing is held");
             return Ok(ExitCode::from(EXIT_NO));
         }
         let pid =
@@ -80,10 +80,10 @@ fn report(status: &Value) -> Done {
     let revision = config::short(found("/revision").as_str().unwrap_or_default());
     if !found("/held").is_null() {
         say(&lines(found("/held/changes")))?;
-        eprintln!(
+        tell(&format!(
             "doorward: held: it gives somebody more than before; {revision} stays in use, and what \
              it takes away is in force. Take it with: doorward reload --ack"
-        );
+        ));
         return Ok(ExitCode::from(EXIT_NO));
     }
     if *found("/last_reload/successful") == Value::Bool(true) {
@@ -95,7 +95,7 @@ fn report(status: &Value) -> Done {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    eprint!("{}", lines(found("/last_reload/errors")));
-    eprintln!("doorward: refused; {revision} stays in use");
+    tell(lines(found("/last_reload/errors")).trim_end());
+    tell(&format!("doorward: refused; {revision} stays in use"));
     Ok(ExitCode::from(EXIT_CONFIG))
 }

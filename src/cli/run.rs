@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::talk::tell;
 use super::{EXIT_CONFIG, EXIT_START, complain};
 use crate::config::{self, Reading};
 use crate::server;
@@ -19,7 +20,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
     match server::run(config, sources) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("doorward: {error}");
+            tell(&format!("doorward: {error}"));
             ExitCode::from(EXIT_START)
         }
     }

@@ -9,9 +9,9 @@ pub(super) fn numbered(before: &[[String; 3]], steps: &[Step]) -> String {
     let lines = before.iter().cloned().chain(steps.iter().map(line));
     let numbered: Vec<Vec<String>> = lines
         .zip(1..)
-        .map(|([what, found, verdict], number)| vec![format!("  {number}"), what, found, verdict])
+        .map(|([what, found, verdict], number)| vec![number.to_string(), what, found, verdict])
         .collect();
-    columns(&numbered)
+    columns(&numbered).lines().map(|line| format!("  {line}\n")).collect()
 }
 
 fn at(rule: Option<&crate::core::rule::Rule>) -> String {

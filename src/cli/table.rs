@@ -2,6 +2,9 @@
 
 use crate::core::harmless::visible;
 
+/// How wide a column gets, in characters.
+const MAX_WIDTH: usize = 100;
+
 /// Lines of cells, two blanks between columns. What a cell holds cannot move the cursor.
 pub(super) fn columns(lines: &[Vec<String>]) -> String {
     let shown: Vec<Vec<String>> =
@@ -9,7 +12,8 @@ pub(super) fn columns(lines: &[Vec<String>]) -> String {
     let count = shown.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = shown.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        // A longer cell stands out of its column, and makes no other line longer.
+        cells.map(|cell| cell.chars().count().min(MAX_WIDTH)).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..count).map(width).collect();
     let mut out = String::new();

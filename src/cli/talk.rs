@@ -4,8 +4,11 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 use super::complain;
 use crate::config::{self, Config, Reading};
+use crate::core::harmless::{coloured, harmless, lines, visible};
 use crate::core::token::UnixSeconds;
 
 /// Why nothing was done, in a sentence; empty where it has been said.
@@ -22,6 +25,33 @@ pub(super) type Done = Result<ExitCode, Complaint>;
 
 /// The answer of a verb. Unlike `print!` it survives a reader that has left.
 pub(super) fn say(text: &str) -> Result<(), Complaint> {
+    put(&lines(text))
+}
+
+/// The answer of a verb for scripts, which means the same and hides nothing from people either.
+pub(super) fn say_json(answer: &impl Serialize) -> Result<(), Complaint> {
+    let json = serde_json::to_string_pretty(answer).unwrap_or_default();
+    put(&(harmless(&json) + "\n"))
+}
+
+/// A line of JSON that is passed on as it is.
+pub(super) fn say_record(line: &str) -> Result<(), Complaint> {
+    // Between the values nothing but blanks is needed, and in them a raw one cannot be.
+    let line = line.replace(|c: char| c.is_ascii_control(), " ");
+    put(&(harmless(&line) + "\n"))
+}
+
+/// Says something beside the answer, on standard error, where nobody need listen.
+pub(super) fn tell(text: &str) {
+    let _ = io::stderr().lock().write_all((lines(text) + "\n").as_bytes());
+}
+
+/// Like [`tell`], where colours are meant.
+pub(super) fn tell_coloured(text: &str) {
+    let _ = io::stderr().lock().write_all(coloured(text).as_bytes());
+}
+
+fn put(text: &str) -> Result<(), Complaint> {
     let mut out = io::stdout().lock();
     let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     said.map_err(|error| format!("cannot write to standard output: {error}").into())
@@ -58,7 +88,7 @@ pub(super) fn input(text: &str) -> Result<String, Complaint> {
         }
         (text, None) => return Ok(text.to_owned()),
     };
-    read.map_err(|error| format!("{text} cannot be read: {error}"))?;
+    read.map_err(|error| format!("{} cannot be read: {error}", visible(text)))?;
     Ok(out)
 }
 

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::audit::files;
 use super::audit::read::{Lines, Row};
 use super::audit::when::Moment;
-use super::talk::{Complaint, Done, loaded, many, now, say};
+use super::talk::{Complaint, Done, loaded, many, now, say, say_json, tell};
 use super::{ConfigFile, EXIT_NO, status};
 use crate::config::Config;
+use crate::core::harmless::visible;
 use crate::core::pattern::Pattern;
 
 /// `(upstream, tool)`.
@@ -69,7 +70,7 @@ impl Unused {
         if self.json {
             let lists: Vec<Value> = spare.iter().map(Spare::json).collect();
             let told = json!({"records": used.records, "since": self.since.0, "tokens": idle, "grants": lists});
-            say(&(serde_json::to_string_pretty(&told).unwrap_or_default() + "\n"))?;
+            say_json(&told)?;
         } else {
             say(&text(&idle, &spare))?;
             self.warn(&used);
@@ -109,11 +110,11 @@ impl Unused {
         let what = if self.running { "use" } else { "record" };
         let records = many(used.records, what);
         match used.first {
-            None => eprintln!("there are no records since {:.0}", self.since.0),
+            None => tell(&format!("there are no records since {:.0}", self.since.0)),
             Some(first) if first > self.since.0 => {
-                eprintln!("{records}, which begin only at {first:.0}");
+                tell(&format!("{records}, which begin only at {first:.0}"));
             }
-            Some(_) => eprintln!("{records} since {:.0}", self.since.0),
+            Some(_) => tell(&format!("{records} since {:.0}", self.since.0)),
         }
     }
 }
@@ -158,6 +159,8 @@ fn idle(config: &Config, used: &Used) -> Vec<String> {
 /// Lists of tools of which something is not used.
 fn spare(config: &Config, used: &Used) -> Vec<Spare> {
     let none = Tools::new();
+    let upstreams = &config.settings.upstreams;
+    let upstreams: Vec<&str> = upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
     let roles = config.roles.values();
     let roles = roles.map(|role| (&role.allow.tools, used.by_role.get(&role.name)));
     let tokens: BTreeMap<_, _> =
@@ -166,11 +169,11 @@ fn spare(config: &Config, used: &Used) -> Vec<Spare> {
     let direct = tokens
         .map(|listed| (&listed.principal.grants().direct.tools, used.by_token.get(listed.name)));
     let lists = roles.chain(direct).map(|(patterns, used)| (patterns, used.unwrap_or(&none)));
-    lists.filter_map(|(patterns, used)| Spare::of(patterns, used)).collect()
+    lists.filter_map(|(patterns, used)| Spare::of(patterns, used, &upstreams)).collect()
 }
 
 impl Spare {
-    fn of(patterns: &[Pattern], used: &Tools) -> Option<Self> {
+    fn of(patterns: &[Pattern], used: &Tools, upstreams: &[&str]) -> Option<Self> {
         let rule = patterns.first()?.rule()?;
         let covered = |pattern: &Pattern| {
             used.iter()
@@ -186,7 +189,12 @@ impl Spare {
             } else if pattern.literal_name().is_none() {
                 unused.push(format!("{} beyond what is below", pattern.as_str()));
             }
-            narrowed.extend(called.iter().map(|(upstream, tool)| format!("{upstream}/{tool}")));
+            // What a caller has made up, and only passed because a rule is tried out, must not be
+            // pasted into a grant.
+            let held = called.into_iter().filter(|(upstream, tool)| {
+                upstreams.contains(&upstream.as_str()) && pattern.reaches(upstream, tool)
+            });
+            narrowed.extend(held.map(|(upstream, tool)| format!("{upstream}/{tool}")));
         }
         let (name, place) = (rule.name().to_owned(), rule.place().to_owned());
         let narrowed = narrowed.into_iter().collect();
@@ -201,14 +209,13 @@ impl Spare {
 fn text(idle: &[String], spare: &[Spare]) -> String {
     let mut out = String::new();
     for list in spare {
-        let narrowed: Vec<String> =
-            list.narrowed.iter().map(|tool| format!("\"{tool}\"")).collect();
-        out += &format!("{} ({})\n", list.name, list.place);
-        out += &format!("  not used: {}\n", list.unused.join(", "));
-        out += &format!("  enough:   tools = [{}]\n", narrowed.join(", "));
+        let narrowed = toml_edit::Array::from_iter(list.narrowed.iter().map(String::as_str));
+        out += &visible(&format!("{} ({})", list.name, list.place));
+        out += &format!("\n  not used: {}\n", visible(&list.unused.join(", ")));
+        out += &format!("  enough:   tools = {}\n", visible(&narrowed.to_string()));
     }
     if !idle.is_empty() {
-        out += &format!("tokens that nobody has used: {}\n", idle.join(", "));
+        out += &format!("tokens that nobody has used: {}\n", visible(&idle.join(", ")));
     }
     if out.is_empty() { "every grant was used\n".to_owned() } else { out }
 }

@@ -86,7 +86,7 @@ fn condition(name: &At<&str>, mut table: Table<'_>, reader: &mut Reader<'_>) -> 
     let tests = tests(&mut table);
     let is_optional = table.flag("optional");
     if tests.is_empty() {
-        let message = format!("nothing is asked of `{}`", name.value.escape_debug());
+        let message = format!("nothing is asked of `{}`", name.value);
         table.report().error(
             Code::Condition,
             name.span.clone(),

@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::code::Code;
+use crate::core::harmless::visible;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +46,14 @@ pub struct Finding {
     pub help: String,
 }
 
+impl Finding {
+    /// Escapes what it quotes, wherever it is from.
+    fn show(&mut self) {
+        self.message = visible(&self.message);
+        self.help = visible(&self.help);
+    }
+}
+
 /// One file that was read.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -64,6 +73,8 @@ impl Findings {
     /// Puts the findings in the order of the files.
     pub(super) fn new(mut sources: Vec<Source>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| (finding.file, finding.span.start));
+        findings.iter_mut().for_each(Finding::show);
+        sources.iter_mut().for_each(|source| source.path = visible(&source.path));
         if findings.is_empty() {
             // The texts of a good configuration are of no more use, and may be long.
             sources.iter_mut().for_each(|source| source.text.clear());
@@ -106,7 +117,9 @@ impl Findings {
 
     /// Adds a finding about the configuration as a whole.
     pub fn add(&mut self, severity: Severity, code: Code, message: String, help: String) {
-        self.findings.push(Finding { severity, code, file: 0, span: 0..0, message, help });
+        let mut finding = Finding { severity, code, file: 0, span: 0..0, message, help };
+        finding.show();
+        self.findings.push(finding);
     }
 
     /// How many errors and warnings there are.

@@ -12,6 +12,7 @@ use super::code::Code;
 use super::policy::Decides;
 use super::read::{At, Table, did_you_mean};
 use super::values;
+use crate::core::harmless::visible;
 use crate::core::permission::{Target, TargetKind};
 use crate::core::policy::Route;
 use crate::core::principal::{OrganizationId, UserId};
@@ -85,7 +86,7 @@ fn check(
     let routes: Vec<&Route> = decides.policy.routes().map(|(_, route)| route).collect();
     let Some(route) = routes.iter().find(|route| &*route.upstream == upstream) else {
         let names: Vec<&str> = routes.iter().map(|route| &*route.upstream).collect();
-        let message = format!("`{}` names no upstream of this file", text.value.escape_debug());
+        let message = format!("`{}` names no upstream of this file", text.value);
         table.report().error(Code::Unknown, text.span, message, did_you_mean(upstream, &names));
         return;
     };
@@ -102,7 +103,7 @@ fn check(
         let ends: BTreeSet<UnixSeconds> = ends.filter(|end| *end > expected.now).collect();
         date(ends.into_iter().find(|end| !rehearse(*end).passes()).unwrap_or(IN_THE_END))
     });
-    let what = text.value.escape_debug();
+    let what = visible(text.value);
     let (message, help) = failure(what, caller, &now, expected.is_allowed, until.as_deref());
     table.report().error(Code::Expectation, text.span, message, help);
 }
@@ -201,7 +202,7 @@ fn known<T>(
     names: impl FnOnce() -> Vec<String>,
 ) -> Option<T> {
     if found.is_none() {
-        let message = format!("{what} `{}` does not exist", name.value.escape_debug());
+        let message = format!("{what} `{}` does not exist", name.value);
         table.report().error(
             Code::Unknown,
             name.span.clone(),

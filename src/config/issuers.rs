@@ -309,7 +309,7 @@ fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Ve
     let mut scopes = BTreeMap::new();
     for (name, value) in table.entries("scopes") {
         if !is_scope(name.value) {
-            let message = format!("`{}` is not a scope", name.value.escape_debug());
+            let message = format!("`{}` is not a scope", name.value);
             table.report().error(Code::BadValue, name.span.clone(), message, "see RFC 6749 3.3");
         }
         let role = format!("scope {}", name.value);
@@ -345,7 +345,7 @@ fn initial_scopes(table: &mut Table<'_>, scopes: &BTreeMap<String, Vec<Arc<Role>
         return scopes.keys().cloned().collect();
     }
     for text in texts.iter().filter(|text| !is_scope(text.value)) {
-        let message = format!("`{}` is not a scope", text.value.escape_debug());
+        let message = format!("`{}` is not a scope", text.value);
         table.report().error(Code::BadValue, text.span.clone(), message, "see RFC 6749 3.3");
     }
     texts.into_iter().map(|at| at.value.to_owned()).collect()

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::core::harmless::visible;
+
 /// Longest name of a host, and longest label of it, in bytes (RFC 1035 2.3.4).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
@@ -130,7 +132,7 @@ pub(super) fn split(text: &str) -> Result<(&str, Option<u16>), String> {
     let number = digits.and_then(|digits| digits.parse().ok()).filter(|port| *port > 0);
     match number {
         Some(port) => Ok((host, Some(port))),
-        None => Err(format!("ends in `{}`, and a port is from 1 to 65535", port.escape_debug())),
+        None => Err(format!("ends in `{}`, and a port is from 1 to 65535", visible(port))),
     }
 }
 

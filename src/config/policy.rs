@@ -234,7 +234,7 @@ impl Reader<'_> {
         let of = known.iter().filter(|(upstream, _)| pattern.covers_upstream(upstream));
         let names: Vec<String> = of.map(|(upstream, tool)| format!("{upstream}/{tool}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let message = format!("`{}` matches no tool that is known", text.value.escape_debug());
+        let message = format!("`{}` matches no tool that is known", text.value);
         let more = if names.len() > NAMED { ", …" } else { "" };
         let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
         let help = format!("{}known: {first}{more}", did_you_mean(text.value, &names));
@@ -263,7 +263,7 @@ impl Reader<'_> {
         let pattern = match parse(text.value) {
             Ok(pattern) => pattern,
             Err(why) => {
-                let message = format!("`{}` {why}", text.value.escape_debug());
+                let message = format!("`{}` {why}", text.value);
                 let help = "write it as \"upstream/name\", or \"upstream/uri\" for resources";
                 table.report().error(Code::Pattern, text.span, message, help);
                 return None;
@@ -274,7 +274,7 @@ impl Reader<'_> {
             table.report().error(
                 Code::Unknown,
                 text.span,
-                format!("`{}` names no upstream of this file", text.value.escape_debug()),
+                format!("`{}` names no upstream of this file", text.value),
                 format!(
                     "{}defined here: {}",
                     did_you_mean(upstream, &self.upstreams),
@@ -381,7 +381,7 @@ impl Reader<'_> {
             table.report().error(
                 Code::Unknown,
                 name.span.clone(),
-                format!("role `{}` does not exist", name.value.escape_debug()),
+                format!("role `{}` does not exist", name.value),
                 format!("{}defined here: {}", did_you_mean(name.value, &names), names.join(", ")),
             );
         }
@@ -393,7 +393,7 @@ impl Reader<'_> {
             table.report().error(
                 Code::Unknown,
                 name.span.clone(),
-                format!("upstream `{}` does not exist", name.value.escape_debug()),
+                format!("upstream `{}` does not exist", name.value),
                 format!(
                     "{}defined here: {}",
                     did_you_mean(name.value, &self.upstreams),

@@ -4,6 +4,7 @@
 use super::code::Code;
 use super::outside;
 use super::read::{At, Table};
+use crate::core::harmless::visible;
 use crate::core::issuer::Organization;
 
 /// Issuers that anybody can have a token of, for any audience, with the claims that a stranger
@@ -141,8 +142,7 @@ pub(super) fn check_audience(table: &Table<'_>, audience: &At<&str>, issuer: &st
         _ if !text.contains(':') => "is no URL, and may be a client's id",
         _ => return,
     };
-    let message =
-        format!("`{}` {why}: tokens that say who logged in pass as well", text.escape_debug());
+    let message = format!("`{}` {why}: tokens that say who logged in pass as well", visible(text));
     let help =
         "ID tokens are not meant for us; let the issuer put the URL of the upstream into `aud`";
     table.report().warning(Code::LooseAudience, audience.span.clone(), message, help);

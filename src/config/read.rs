@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::error::{Finding, Severity, Source};
+use crate::core::harmless::visible;
 use crate::core::rule::Rule;
 use crate::core::secret::is_name;
 
@@ -339,7 +340,7 @@ impl<'t> Table<'t> {
                 self.report.error(
                     Code::BadName,
                     at.span.clone(),
-                    format!("`{}` is not a name", at.value.escape_debug()),
+                    format!("`{}` is not a name", at.value),
                     "use 1 to 64 letters, digits, \"-\", \"_\" and \".\"",
                 );
             }
@@ -377,7 +378,7 @@ impl<'t> Table<'t> {
             self.report.error(
                 Code::UnknownKey,
                 key.span(),
-                format!("unknown key `{}` in {place}", name.escape_debug()),
+                format!("unknown key `{}` in {place}", name),
                 format!("{}known here: {}", did_you_mean(name, &self.known), self.known.join(", ")),
             );
         }
@@ -397,5 +398,5 @@ pub fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
         .map(|k| (strsim::damerau_levenshtein(name, k.as_ref()), k.as_ref()))
         .filter(|(distance, k)| *distance <= 2.max(k.len() / 3))
         .min();
-    near.map_or_else(String::new, |(_, k)| format!("did you mean `{k}`? "))
+    near.map_or_else(String::new, |(_, k)| format!("did you mean `{}`? ", visible(k)))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::argument::When;
+use super::harmless::visible;
 use super::issuer::Issuer;
 use super::pattern::Pattern;
 use super::permission::{Grants, Patterns, Question, Role, Target, TargetKind};
@@ -114,7 +115,7 @@ impl Difference {
                     said.push(format!("{word} {}", tools.join(", ")));
                 }
             }
-            format!("{mark} {}{more}: {}", who.join(", "), said.join("; "))
+            visible(&format!("{mark} {}{more}: {}", who.join(", "), said.join("; ")))
         };
         self.changes.iter().map(line).collect()
     }

@@ -20,6 +20,7 @@ pub use self::url::UrlTest;
 use self::find::{Found, find};
 use self::number::Scope;
 use self::test::About;
+use super::harmless::visible;
 use super::names::folded_name;
 use super::pattern::Pattern;
 use super::rule::Rule;
@@ -250,7 +251,7 @@ impl Checked<'_> {
             Found::Object => "an object".to_owned(),
             Found::Text(text) => {
                 let shown: String = text.decode().chars().take(MAX_SHOWN).collect();
-                format!("\"{}\"", shown.escape_debug())
+                format!("\"{}\"", visible(&shown))
             }
             Found::Unclear => "something that is not clear".to_owned(),
         }

@@ -198,6 +198,13 @@ impl Pattern {
         self.denies(upstream, &Compared::Name(name))
     }
 
+    /// True where it allows this tool or prompt of this upstream: no glob reaches a name that could
+    /// be read in another way.
+    #[must_use]
+    pub fn reaches(&self, upstream: &str, name: &str) -> bool {
+        self.allows(upstream, &Compared::Name(name))
+    }
+
     /// Whether the pattern can cover anything of this upstream.
     #[must_use]
     pub fn covers_upstream(&self, upstream: &str) -> bool {

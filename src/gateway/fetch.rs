@@ -11,6 +11,8 @@ use tokio::time::timeout;
 
 use super::upstream::{Upstream, UpstreamOptions, UpstreamTls};
 
+use crate::core::harmless::visible;
+
 /// Why something could not be had from another server.
 #[derive(Debug)]
 pub enum FetchError {
@@ -35,7 +37,7 @@ impl fmt::Display for FetchError {
         match self {
             Self::Name => f.write_str("the name does not resolve"),
             Self::Broken(error) => write!(f, "cannot be reached: {}", error.etype().as_str()),
-            Self::Refused(words) => write!(f, "says no: {}", words.escape_debug()),
+            Self::Refused(words) => write!(f, "says no: {}", visible(words)),
             Self::Status(status) => write!(f, "answers with status {status}"),
             Self::TooLong => f.write_str("sends too much"),
             Self::TooSlow => f.write_str("is too slow"),

@@ -38,6 +38,7 @@ mod reload;
 mod rmcp;
 mod rmcp_tasks;
 mod sessions;
+mod shown;
 mod streams;
 mod targets;
 mod tasks;

@@ -77,6 +77,20 @@ impl Lines {
 /// One record.
 pub(in crate::cli) struct Row(Map<String, Value>);
 
+/// How much of a name is shown, in characters: who has invented a long one must not push what
+/// came of it out of sight. All of it is in the record.
+const MAX_NAME: usize = 40;
+
+/// The same of what a request was about, whose upstream comes first.
+const MAX_WHAT: usize = 64;
+
+fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 impl Row {
     pub(in crate::cli) const HEAD: [&str; 8] =
         ["TIME", "USER", "TOKEN", "FROM", "OUTCOME", "MS", "WHAT", "WHY OR ARGUMENTS"];
@@ -114,11 +128,12 @@ impl Row {
     /// What it was about: `upstream/tool`, or the method.
     pub(in crate::cli) fn what(&self) -> String {
         let named = self.text("tool").or_else(|| self.text("target"));
-        match (self.text("upstream"), named, self.text("method")) {
+        let what = match (self.text("upstream"), named, self.text("method")) {
             (Some(upstream), Some(name), _) => visible(&format!("{upstream}/{name}")),
             (Some(upstream), None, Some(method)) => visible(&format!("{upstream} {method}")),
             (_, _, method) => visible(method.unwrap_or("-")),
-        }
+        };
+        cut(what, MAX_WHAT)
     }
 
     /// Why it was refused, or the arguments.
@@ -146,7 +161,7 @@ impl Row {
             .and_then(Value::as_f64)
             .map_or_else(String::new, |ms| format!("{ms:.1}"));
         let [user, token, from, outcome] =
-            ["user", "token", "client_ip", "outcome"].map(|field| self.shown(field));
-        vec![time, user, token, from, outcome, ms, self.what(), self.why()]
+            ["user", "token", "client_ip", "outcome"].map(|field| cut(self.shown(field), MAX_NAME));
+        vec![cut(time, MAX_NAME), user, token, from, outcome, ms, self.what(), self.why()]
     }
 }

@@ -10,6 +10,7 @@ use crate::cli::EXIT_CONFIG;
 use crate::cli::caller::Asked;
 use crate::cli::talk::{Complaint, Done, input};
 use crate::config::Config;
+use crate::core::harmless::visible;
 
 /// The longest line in bytes; one that is longer is not kept, and its answer says so.
 const MAX_LINE: u64 = 1 << 20;
@@ -114,7 +115,7 @@ fn target(line: &str) -> Result<String, String> {
 
 /// One line, whatever the line was that it complains of.
 fn error_line(complaint: &str) -> String {
-    format!("error  {}\n", trimmed(complaint).escape_debug())
+    format!("error  {}\n", visible(trimmed(complaint)))
 }
 
 /// Without what would lead over to a suggestion where there is none.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Done, loaded_with_revision, now, running, say, written};
+use super::{Done, loaded_with_revision, now, running, say, say_json, written};
 use crate::cli::ConfigFile;
 use crate::cli::table::columns;
 use crate::core::token::{AuthFailure, Listed, UnixSeconds};
@@ -35,7 +35,7 @@ pub(super) fn list(file: &ConfigFile, expiring: Option<humantime::Duration>, jso
     };
     let rows: Vec<Row<'_>> = entries.iter().filter(ends).map(|entry| row(entry, now)).collect();
     if json {
-        say(&(serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"))?;
+        say_json(&rows)?;
     } else {
         say(&table(&rows))?;
     }

@@ -13,7 +13,9 @@ use std::io::{self, IsTerminal as _, Read as _};
 use clap::{Args, Subcommand};
 
 use super::ConfigFile;
-use super::talk::{Complaint, Done, loaded, loaded_with_revision, now, say, written};
+use super::talk::{
+    Complaint, Done, loaded, loaded_with_revision, now, say, say_json, tell, written,
+};
 use crate::core::principal::{Digest, PresentedToken};
 use crate::core::token::UnixSeconds;
 
@@ -81,7 +83,7 @@ const MAX_INPUT: u64 = 64 << 10;
 /// A token from standard input, a line end behind it aside.
 fn read_token() -> Result<String, Complaint> {
     if io::stdin().is_terminal() {
-        eprintln!("Paste the token, then a new line and Ctrl-D:");
+        tell("Paste the token, then a new line and Ctrl-D:");
     }
     let mut text = String::new();
     let read = io::stdin().take(MAX_INPUT + 1).read_to_string(&mut text);

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::revoke::place;
 use super::running::{self, Written};
-use super::{Complaint, Done, edit, hex, loaded, moment, now, say, written};
+use super::{Complaint, Done, edit, hex, loaded, moment, now, say, tell, written};
 use crate::cli::replace;
 use crate::cli::{ConfigFile, complain};
 use crate::config;
@@ -103,19 +103,19 @@ impl New {
         }
         match &self.out {
             Some(out) => {
-                eprintln!("The secret is in {}; hand it over, and delete it.", out.display())
+                tell(&format!("The secret is in {}; hand it over, and delete it.", out.display()))
             }
             None => {
-                eprintln!("The secret, shown once; hand it over through your secret store:");
+                tell("The secret, shown once; hand it over through your secret store:");
                 say(&format!("{}\n", secret.reveal()))?;
             }
         }
         if self.write {
-            eprintln!("Its entry is in {}: [tokens.{}]", path.display(), self.name);
+            tell(&format!("Its entry is in {}: [tokens.{}]", path.display(), self.name));
             drop(turn);
             return running::confirm(&self.config, &config.settings, &self.name, Written::New);
         } else {
-            eprintln!("Its entry, for {} (or run again with --write):", path.display());
+            tell(&format!("Its entry, for {} (or run again with --write):", path.display()));
             say(&block).inspect_err(|_| self.forget())?;
         }
         Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use toml_edit::{Document, DocumentMut};
 
 use super::running::{self, Written};
-use super::{Complaint, Done, edit, loaded, now, say, written};
+use super::{Complaint, Done, edit, loaded, now, say, tell, written};
 use crate::cli::replace;
 use crate::cli::{ConfigFile, EXIT_NO};
 use crate::config;
@@ -34,7 +34,11 @@ pub(super) fn revoke(file: &ConfigFile, name: &str, write: bool, at: Option<Unix
     let entry = config.policy.tokens().list().find(|entry| entry.name == name);
     let (Some(entry), Some(place)) = (entry, place(&config.files, name)?) else {
         let names: Vec<&str> = config.policy.tokens().list().map(|entry| entry.name).collect();
-        eprintln!("doorward: there is no token `{name}`; {}", config::did_you_mean(name, &names));
+        tell(&format!(
+            "doorward: there is no token `{}`; {}",
+            visible(name),
+            config::did_you_mean(name, &names)
+        ));
         return Ok(ExitCode::from(EXIT_NO));
     };
     let shown = format!("{}  [tokens.{name}]", place.at());
@@ -64,11 +68,11 @@ pub(super) fn revoke(file: &ConfigFile, name: &str, write: bool, at: Option<Unix
 /// Nobody must take silence, or a word about something else, for a yes.
 fn not_revoked(name: &str, write: bool) {
     if write {
-        eprintln!(
+        tell(&format!(
             "doorward: `{}` is NOT revoked: nothing was written, and a running gateway goes on with \
              what it has. Mend the file, and run this again",
             visible(name)
-        );
+        ));
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{Done, UnixSeconds};
+use super::{Done, UnixSeconds, tell};
 use crate::cli::{ConfigFile, EXIT_NO, status};
 use crate::config::{self, Settings};
 use crate::core::harmless::visible;
@@ -38,9 +38,9 @@ pub(super) fn confirm(
     written: Written,
 ) -> Done {
     let Some(admin) = address(config, settings) else {
-        eprintln!(
+        tell(
             "No gateway was asked: admin.listen names no port, and --admin no address. \
-             It takes effect when a gateway takes the file"
+             It takes effect when a gateway takes the file",
         );
         return Ok(ExitCode::SUCCESS);
     };
@@ -51,10 +51,10 @@ pub(super) fn confirm(
         let told = match status::ask_briefly(admin, &path) {
             Ok(told) => told,
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                eprintln!(
+                tell(&format!(
                     "No gateway answers at {admin}: it takes effect when one runs with \
                      this file. --admin names another address"
-                );
+                ));
                 return Ok(ExitCode::SUCCESS);
             }
             Err(error) => {
@@ -100,17 +100,17 @@ fn found(admin: SocketAddr, told: &Value, name: &str, written: Written) -> Optio
                 return None;
             }
             let how = if state == "active" { "will end as written" } else { "opens nothing" };
-            eprintln!("In force: at {admin} `{name}` {how} ({since})");
+            tell(&format!("In force: at {admin} `{name}` {how} ({since})"));
             Some(Ok(ExitCode::SUCCESS))
         }
         (Written::New, "active") => {
-            eprintln!("In force: at {admin} `{name}` is good ({since})");
+            tell(&format!("In force: at {admin} `{name}` is good ({since})"));
             Some(Ok(ExitCode::SUCCESS))
         }
         (Written::New, _) if held.is_some() => {
-            eprintln!(
+            tell(&format!(
                 "doorward: held: at {admin} `{name}` opens nothing until: doorward reload --ack"
-            );
+            ));
             Some(Ok(ExitCode::from(EXIT_NO)))
         }
         (Written::New, _) => None,
@@ -118,7 +118,7 @@ fn found(admin: SocketAddr, told: &Value, name: &str, written: Written) -> Optio
 }
 
 fn unsure(why: &str) -> Done {
-    eprintln!("doorward: {why}: it is in the file, and whether it is in force is not known");
+    tell(&format!("doorward: {why}: it is in the file, and whether it is in force is not known"));
     Ok(ExitCode::from(EXIT_NO))
 }
 
@@ -126,16 +126,16 @@ fn unsure(why: &str) -> Done {
 fn not_taken(admin: SocketAddr, status: &Value, written: Written) -> Done {
     let errors = status.pointer("/config/last_reload/errors").and_then(Value::as_array);
     for line in errors.into_iter().flatten().filter_map(Value::as_str) {
-        eprintln!("{}", visible(line));
+        tell(&visible(line));
     }
     let goes_on = match written {
         Written::End(_) => "the token still opens what it did",
         Written::New => "the token opens nothing",
     };
-    eprintln!(
+    tell(&format!(
         "doorward: NOT in force: the gateway at {admin} has not taken the file; {goes_on}. Mend what \
          it says, or see: doorward reload"
-    );
+    ));
     Ok(ExitCode::from(EXIT_NO))
 }
 
@@ -149,12 +149,14 @@ pub(super) fn warn_where_it_differs(config: &ConfigFile, settings: &Settings, re
     };
     let running = visible(config::short(running));
     if text("/config/held/revision") == Some(revision) {
-        eprintln!(
+        tell(&format!(
             "This is the file; the gateway at {admin} holds it: what it takes away is in \
              force, what it gives waits for: doorward reload --ack"
-        );
+        ));
     } else {
-        eprintln!("This is the file; the gateway at {admin} runs with another revision, {running}");
+        tell(&format!(
+            "This is the file; the gateway at {admin} runs with another revision, {running}"
+        ));
     }
 }
 

@@ -9,6 +9,7 @@ use super::number::Scope;
 use super::text::{is_doubtful_path, is_parsed, may_be_word, stands_for_words};
 use super::{Call, Found, UrlTest};
 use crate::core::decimal::Decimal;
+use crate::core::harmless::visible;
 use crate::core::resource::{Resource, UriPattern};
 
 /// Longest text in bytes that a glob or a regular expression is tried on; longer ones match none,
@@ -298,7 +299,7 @@ impl fmt::Display for Literal {
         match self {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Number(_, text) => f.write_str(text),
-            Self::Text(text) => write!(f, "\"{}\"", text.escape_debug()),
+            Self::Text(text) => write!(f, "\"{}\"", visible(text)),
         }
     }
 }
@@ -315,14 +316,14 @@ impl fmt::Display for Test {
             Self::Equals(literal) => write!(f, "= {literal}"),
             Self::EqualsOrganization => f.write_str("= the caller's organization"),
             Self::EqualsUser => f.write_str("= the caller's user"),
-            Self::Glob(glob) => write!(f, "like \"{}\"", glob.text().escape_debug()),
+            Self::Glob(glob) => write!(f, "like \"{}\"", visible(glob.text())),
             Self::In(literals) => list(f, "in", literals),
             Self::Max(_, text) => write!(f, "<= {text}"),
             Self::MaxItems(most) => write!(f, "of at most {most} items"),
             Self::MaxLength(most) => write!(f, "of at most {most} characters"),
             Self::Min(_, text) => write!(f, ">= {text}"),
             Self::NotIn(literals) => list(f, "not in", literals),
-            Self::Regex { text, .. } => write!(f, "matching \"{}\"", text.escape_debug()),
+            Self::Regex { text, .. } => write!(f, "matching \"{}\"", visible(text)),
             Self::Url(url) => write!(f, "{url}"),
         }
     }

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::core::argument::shown::{self, Wanted};
-use crate::core::harmless::harmless;
+use crate::core::harmless::{harmless, visible};
 use crate::core::message::Message;
 
 /// Longest text from a caller in a record, in characters.
@@ -169,6 +169,6 @@ impl Record<'_> {
             self.duration_ms,
             self.request_id,
         );
-        text.escape_debug().to_string()
+        visible(&text)
     }
 }
