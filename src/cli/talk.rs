@@ -41,6 +41,32 @@ pub(super) fn say_record(line: &str) -> Result<(), Complaint> {
     put(&(harmless(&line) + "\n"))
 }
 
+/// Many answers of a verb, a line each, written when there is room for no more or when asked to.
+pub(super) struct Answers(io::BufWriter<io::StdoutLock<'static>>);
+
+impl Answers {
+    /// Room for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(io::BufWriter::with_capacity(bytes, io::stdout().lock()))
+    }
+
+    /// A line for people.
+    pub(super) fn say(&mut self, line: &str) -> Result<(), Complaint> {
+        self.0.write_all((lines(line) + "\n").as_bytes()).map_err(unwritten)
+    }
+
+    /// A line for scripts.
+    pub(super) fn say_json(&mut self, answer: &impl Serialize) -> Result<(), Complaint> {
+        let json = serde_json::to_string(answer).unwrap_or_default();
+        self.0.write_all((harmless(&json) + "\n").as_bytes()).map_err(unwritten)
+    }
+
+    /// Writes what has been said.
+    pub(super) fn flush(&mut self) -> Result<(), Complaint> {
+        self.0.flush().map_err(unwritten)
+    }
+}
+
 /// Says something beside the answer, on standard error, where nobody need listen.
 pub(super) fn tell(text: &str) {
     let _ = io::stderr().lock().write_all((lines(text) + "\n").as_bytes());
@@ -51,10 +77,15 @@ pub(super) fn tell_coloured(text: &str) {
     let _ = io::stderr().lock().write_all(coloured(text).as_bytes());
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unwritten(error: io::Error) -> Complaint {
+    format!("cannot write to standard output: {error}").into()
+}
+
 fn put(text: &str) -> Result<(), Complaint> {
     let mut out = io::stdout().lock();
     let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    said.map_err(|error| format!("cannot write to standard output: {error}").into())
+    said.map_err(unwritten)
 }
 
 /// The configuration; what is wrong with it is said.

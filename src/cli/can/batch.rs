@@ -1,6 +1,6 @@
 //! Many questions at once: a target a line on standard input, its answer a line on standard output.
 
-use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Answer, Can};
 use crate::cli::EXIT_CONFIG;
 use crate::cli::caller::Asked;
-use crate::cli::talk::{Complaint, Done, input};
+use crate::cli::talk::{Answers, Complaint, Done, input};
 use crate::config::Config;
 use crate::core::harmless::visible;
 
@@ -29,13 +29,12 @@ impl Can {
         }
         let arguments = self.args.as_deref().map(input).transpose()?;
         let mut lines = BufReader::with_capacity(CHUNK, io::stdin().lock());
-        let mut out = BufWriter::with_capacity(CHUNK, io::stdout().lock());
-        let unwritten = |error| format!("cannot write to standard output: {error}");
+        let mut out = Answers::with_capacity(CHUNK);
         let mut exit = ExitCode::SUCCESS;
         loop {
             // Who asks by hand, or through a pipe and waits for the answer, has it before more is read.
             if lines.buffer().is_empty() {
-                out.flush().map_err(unwritten)?;
+                out.flush()?;
             }
             let Some(line) = next_line(&mut lines)? else { break };
             let target = line.and_then(|line| target(&line));
@@ -46,15 +45,12 @@ impl Can {
             if answer.is_err() {
                 exit = ExitCode::from(EXIT_CONFIG);
             }
-            let text = match self.json {
-                true => json_line(target.ok(), answer),
-                false => {
-                    answer.map_or_else(|complaint| error_line(&complaint), |answer| answer.line())
-                }
-            };
-            out.write_all(text.as_bytes()).map_err(unwritten)?;
+            match self.json {
+                true => out.say_json(&in_json(target.ok(), answer))?,
+                false => out.say(&in_words(answer))?,
+            }
         }
-        out.flush().map_err(unwritten)?;
+        out.flush()?;
         Ok(exit)
     }
 
@@ -83,7 +79,7 @@ impl Answer<'_> {
     /// Its first line, which begins with `yes` or `no`; conditions stand in the JSON.
     fn line(&self) -> String {
         let text = self.text(false, false);
-        text.lines().next().unwrap_or_default().to_owned() + "\n"
+        text.lines().next().unwrap_or_default().to_owned()
     }
 }
 
@@ -113,9 +109,12 @@ fn target(line: &str) -> Result<String, String> {
     Ok(line.to_owned())
 }
 
-/// One line, whatever the line was that it complains of.
-fn error_line(complaint: &str) -> String {
-    format!("error  {}\n", visible(trimmed(complaint)))
+/// One line, whatever the line was that it is about.
+fn in_words(answer: Result<Answer<'_>, String>) -> String {
+    match answer {
+        Ok(answer) => answer.line(),
+        Err(complaint) => format!("error  {}", visible(trimmed(&complaint))),
+    }
 }
 
 /// Without what would lead over to a suggestion where there is none.
@@ -123,7 +122,7 @@ fn trimmed(complaint: &str) -> &str {
     complaint.trim_end_matches([' ', ';'])
 }
 
-fn json_line(target: Option<String>, answer: Result<Answer<'_>, String>) -> String {
+fn in_json(target: Option<String>, answer: Result<Answer<'_>, String>) -> Value {
     let mut line = match answer {
         Ok(answer) => answer.json(),
         Err(complaint) => json!({"error": trimmed(&complaint)}),
@@ -131,5 +130,5 @@ fn json_line(target: Option<String>, answer: Result<Answer<'_>, String>) -> Stri
     if let Value::Object(members) = &mut line {
         members.insert("target".to_owned(), target.into());
     }
-    line.to_string() + "\n"
+    line
 }
