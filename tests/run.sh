@@ -11,7 +11,10 @@ cd "$(dirname "$0")/.." || exit 1
 
 target=${CARGO_TARGET_DIR:-target}
 venv=$target/e2e-venv
+mcp1=$target/e2e-mcp1
 node=$target/e2e-node
+go=$target/e2e-go
+java=$target/e2e-java
 python_lists="tests/e2e/requirements.txt deploy/agent/requirements.txt
     deploy/tickets-fastmcp/requirements.txt"
 
@@ -78,6 +81,52 @@ python_packages() {
         cat $python_lists >"$venv/installed.txt"
 }
 
+# The Python SDK of the years before, which cannot live beside the new one.
+old_python_package() {
+    if cmp -s tests/e2e/requirements-mcp1.txt "$mcp1/installed.txt"; then
+        echo "$mcp1 is up to date"
+        return 0
+    fi
+    python3 -m venv --clear "$mcp1" &&
+        "$mcp1/bin/python" -m pip install --quiet --disable-pip-version-check \
+            -r tests/e2e/requirements-mcp1.txt &&
+        cp tests/e2e/requirements-mcp1.txt "$mcp1/installed.txt"
+}
+
+# The Go SDKs, where there is a Go that knows how to build them; pinned by go.sum.
+go_programs() {
+    if ! (cd tests/e2e/go && GOTOOLCHAIN=local go list -m) >/dev/null 2>&1; then
+        echo "SKIPPED: there is no Go of at least $(sed -n 's/^go //p' tests/e2e/go/go.mod)"
+        return 0
+    fi
+    if cat tests/e2e/go/go.* tests/e2e/go/*/*.go | cmp -s - "$go/installed.txt"; then
+        echo "$go is up to date"
+        return 0
+    fi
+    mkdir -p "$go" && folder=$(cd "$go" && pwd) &&
+        (cd tests/e2e/go && GOTOOLCHAIN=local go build -o "$folder/" ./uri-reader ./echo-server) &&
+        cat tests/e2e/go/go.* tests/e2e/go/*/*.go >"$go/installed.txt"
+}
+
+# The Java SDK, where there are a JDK and Maven; what it needs is pinned by its pom.
+java_programs() {
+    if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then
+        echo "SKIPPED: there is no JDK, or no Maven"
+        return 0
+    fi
+    if cat tests/e2e/java/* | cmp -s - "$java/installed.txt"; then
+        echo "$java is up to date"
+        return 0
+    fi
+    rm -rf "$java" &&
+        mkdir -p "$java/lib" &&
+        cp tests/e2e/java/pom.xml "$java" &&
+        mvn --quiet --batch-mode --file "$java/pom.xml" -DoutputDirectory=lib \
+            org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies &&
+        javac --release 17 -cp "$java/lib/*" -d "$java/classes" tests/e2e/java/*.java &&
+        cat tests/e2e/java/* >"$java/installed.txt"
+}
+
 # The official suite, the Node that it needs, and a server for it; all three pinned by their hashes.
 # The test skips what is missing here, and fails on CI.
 conformance_suite() {
@@ -135,8 +184,11 @@ step "build" cargo build --workspace --locked
 step "gateway.toml" "$target/debug/doorward" check --config gateway.toml
 step "dependencies" dependencies
 step "packages for the end-to-end tests" python_packages
+step "the older Python SDK" old_python_package
 step "the conformance suite" conformance_suite
 step "Node packages for the end-to-end tests" node_packages
+step "servers in Go" go_programs
+step "servers in Java" java_programs
 step "tests of the agent" agent_tests
 step "end-to-end tests" end_to_end
 printf '\n== all good\n'

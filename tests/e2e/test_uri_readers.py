@@ -2,7 +2,7 @@
 
 20,000 URIs, always the same ones. A long run, for which a million takes some minutes, of others:
 
-    DOORWARD_ROUNDS=1000000 DOORWARD_SEED=7 pytest -c tests/e2e/pytest.ini tests/e2e/test_uri_readers.py
+    DOORWARD_ROUNDS=1000000 DOORWARD_SEED=7 pytest -s tests/e2e/test_uri_readers.py
 """
 
 import os

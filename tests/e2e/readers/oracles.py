@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 TARGET = BINARIES.parent
 MCP1_PYTHON = TARGET / "e2e-mcp1" / "bin" / "python"
 """The Python with mcp 1.x, which cannot live beside mcp 2.x; tests/run.sh makes it."""
-GO_READER = TARGET / "e2e-go" / "uri-reader"
+GO_FOLDER = TARGET / "e2e-go"
+GO_READER = GO_FOLDER / "uri-reader"
 JAVA_FOLDER = TARGET / "e2e-java"
 JAVA_CLASSES = f"{JAVA_FOLDER}/classes:{JAVA_FOLDER}/lib/*"
 
@@ -35,7 +36,9 @@ class Oracle:
 
 
 ORACLES = [
-    Oracle("TypeScript", node_command(NODE_FOLDER / "uri_reader.mjs"), NODE_FOLDER / "node_modules"),
+    Oracle(
+        "TypeScript", node_command(NODE_FOLDER / "uri_reader.mjs"), NODE_FOLDER / "node_modules"
+    ),
     Oracle("mcp 1", [MCP1_PYTHON, HERE / "python_uris.py", "mcp1"], MCP1_PYTHON),
     Oracle("mcp 2", [sys.executable, HERE / "python_uris.py", "mcp2"], Path(sys.executable)),
     Oracle("fastmcp", [sys.executable, HERE / "python_uris.py", "fastmcp"], Path(sys.executable)),

@@ -75,7 +75,7 @@ def mcp2(world):
 
 
 def fastmcp(world):
-    """FastMCP, and what a server makes of it that is mounted in another: an AnyUrl comes between."""
+    """FastMCP, and a server of it that is mounted in another: there an AnyUrl comes between."""
     from fastmcp import FastMCP
     from pydantic import AnyUrl, ValidationError
 

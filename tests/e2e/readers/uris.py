@@ -1,38 +1,14 @@
-"""URIs near those of a world: hosts, paths and escapes as attackers and careless code write them."""
+"""URIs near those of a world: hosts, paths and escapes as attackers write them."""
 
+import json
 import random
 import re
+from pathlib import Path
 
 PARTS = re.compile(r"([a-z]+):(?://([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?", re.S)
 
-SCHEMES = ["file", "http", "https", "docs", "notes", "ticket", "ws", "ftp", "urn", "FILE", "Docs", ""]
-SLASHES = ["", "/", "//", "///", "////", "\\\\", "/\\", "//\t"]
-USERS = ["@", ":@", "u@", "u:p@", "team-@", "TCK-1@", "x:y@", "a%40b@", "pub@", "open@", ".corp.example@"]
-PORTS = [":", ":80", ":0080", ":443", ":81", ":99999", ":8O", ":%38", ":80:80", ":-1", ":00"]
-HOSTS = [
-    "%49ntern", "int%C2%ADern", "%EF%BD%89ntern", "0x7f.1", "127.1", "2130706433", "127.0.0.1",
-    "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "xn--intern-9qa", "intern.", "INTERN", "int\tern",
-    "evil.example%2F.corp.example", "evil.example?.corp.example", "evil.example%23.corp.example",
-    "evil.example\\.corp.example", "evil.example%E3%80%82corp.example", "team-%2F..", "team-a%00",
-    ".corp.example", "..corp.example", "a..corp.example", "localhost", "secret", "other", "team-",
-    "team-a,b", "team-(a)", "team-~", "team-é", "team-%C3%A9", "h", "x", "pub", ".", "..", "secret.",
-    "SECRET", "s%65cret", "sec%E2%80%8Bret", "%EF%BD%93ecret", "127.0.0.1.", "127.0.0.%31",
-]
-SEGMENTS = [
-    "..", ".", "", "%2e%2e", "%2E.", ".%2e", "..;", "..;x=1", "..%20", "%20..", "...", "....", "..%00",
-    "..%09", ".%09.", "%C0%AE%C0%AE", "%E0%80%AE.", "%EF%BC%8E%EF%BC%8E", "\uff0e\uff0e", "..%2F",
-    "..%5C", "..\\", "%252e%252e", "%2f", "%5c", "%00", "%0a", "%0d", "%FF", "%", "%2", "%zz", "%u002e",
-    "a%2Fb", "a%E2%88%95b", "a%EF%BC%8Fb", "a%3Fb", "a%23b", "a;b", "a,b", "a:b", "a=b", "a+b", "~",
-    "secret", "SECRET", "%73ecret", "s%65cret", "%53ecret", "secret.", "secret%20", "secret%2E",
-    "secret::$DATA", "pub", "key", "secre%E2%80%8Bt", "sec%C2%ADret", "%EF%BD%93ecret", "summary", "x",
-    "caf%C3%A9", "cafe%CC%81", "%E2%80%AE", "a b", "é", "C:", "a*b", "(a)", "a'b", "a!b", "a$b", "a&b",
-]
-QUERIES = ["?", "?x", "?a=b", "?/../../secret/key", "?.md", "?/summary", "?a=../x", "?%2e%2e", "??", "?#"]
-FRAGMENTS = ["#", "#x", "#/../../secret/key", "#?x"]
-CHARACTERS = (
-    "\t\n\r\0 \\/?#%:@[]{}|^`\"<>~!$&'()*+,;=.-_aZ09é\u3002\uff0e\uff0f\u2215\u00ad\u200b\u202e\ufeff\ufffd"
-    "\u0130\u212a\u017f"
-)
+PIECES = json.loads((Path(__file__).parent / "pieces.json").read_text())
+"""What the steps choose from."""
 
 
 class Uris:
@@ -56,17 +32,19 @@ class Uris:
     # Steps: each changes one part.
 
     def _scheme(self, parts, world):
-        parts[0] = self._random.choice(SCHEMES)
+        parts[0] = self._random.choice(PIECES["schemes"])
 
     def _slashes(self, parts, world):
-        parts[1] = self._random.choice(SLASHES)
+        parts[1] = self._random.choice(PIECES["slashes"])
 
     def _user(self, parts, world):
-        parts[2] = self._random.choice(USERS)
+        parts[2] = self._random.choice(PIECES["users"])
 
     def _host(self, parts, world):
         others = [PARTS.fullmatch(uri).group(2) or "" for uri in world.denied]
-        parts[3] = self._random.choice([*HOSTS, *others * 4, self._word(), parts[3] + self._word()])
+        parts[3] = self._random.choice(
+            [*PIECES["hosts"], *others * 4, self._word(), parts[3] + self._word()]
+        )
 
     def _spelling(self, parts, world):
         """A character of host or path written otherwise."""
@@ -82,12 +60,12 @@ class Uris:
         parts[place] = parts[place][:at] + self._random.choice(others) + parts[place][at + 1 :]
 
     def _port(self, parts, world):
-        parts[4] = self._random.choice(PORTS)
+        parts[4] = self._random.choice(PIECES["ports"])
 
     def _segment(self, parts, world):
         """Another segment somewhere in the path, once or several times."""
         path = parts[5].split("/")
-        segment = self._random.choice([*SEGMENTS, self._word(), self._word()])
+        segment = self._random.choice([*PIECES["segments"], self._word(), self._word()])
         at = self._random.randint(0, len(path))
         path[at:at] = [segment] * self._random.choice((1, 1, 1, 2, 3))
         parts[5] = "/".join(path)
@@ -95,7 +73,7 @@ class Uris:
     def _end(self, parts, world):
         """Another last segment."""
         head, slash, _ = parts[5].rpartition("/")
-        parts[5] = head + slash + self._random.choice([*SEGMENTS, *[self._word()] * 20])
+        parts[5] = head + slash + self._random.choice([*PIECES["segments"], *[self._word()] * 20])
 
     def _elsewhere(self, parts, world):
         """The way from here to something that is not meant."""
@@ -105,10 +83,10 @@ class Uris:
         parts[5] += "/" * (not parts[5].endswith("/")) + "/".join([up] * steps) + there
 
     def _query(self, parts, world):
-        parts[6] = self._random.choice(QUERIES)
+        parts[6] = self._random.choice(PIECES["queries"])
 
     def _fragment(self, parts, world):
-        parts[7] = self._random.choice(FRAGMENTS)
+        parts[7] = self._random.choice(PIECES["fragments"])
 
     def _word(self) -> str:
         """Something that nobody minds."""
@@ -118,12 +96,26 @@ class Uris:
     def _scrawl(self, uri: str) -> str:
         """A character more, less or twice, anywhere."""
         at = self._random.randrange(len(uri) + 1)
-        middle = self._random.choice((self._random.choice(CHARACTERS), "", uri[at : at + 1] * 2))
+        middle = self._random.choice(
+            (self._random.choice(PIECES["characters"]), "", uri[at : at + 1] * 2)
+        )
         return uri[:at] + middle + uri[at + 1 :]
 
 
 STEPS = [
-    Uris._scheme, Uris._slashes, Uris._user, Uris._host, Uris._host, Uris._spelling, Uris._port,
-    Uris._segment, Uris._segment, Uris._end, Uris._end, Uris._end, Uris._elsewhere, Uris._query,
+    Uris._scheme,
+    Uris._slashes,
+    Uris._user,
+    Uris._host,
+    Uris._host,
+    Uris._spelling,
+    Uris._port,
+    Uris._segment,
+    Uris._segment,
+    Uris._end,
+    Uris._end,
+    Uris._end,
+    Uris._elsewhere,
+    Uris._query,
     Uris._fragment,
 ]

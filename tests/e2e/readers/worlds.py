@@ -58,7 +58,9 @@ class World:
         return {
             "fixed": sorted({*self.allowed, *self.denied, *self.fixed}),
             "rfc6570": rfc6570,
-            "wildcards": {name: text.replace("{+path}", "{path*}") for name, text in self.templates},
+            "wildcards": {
+                name: text.replace("{+path}", "{path*}") for name, text in self.templates
+            },
             "segments": {name: segments(text) for name, text in self.templates},
         }
 
@@ -73,7 +75,9 @@ def segments(template: str) -> list:
 
 # What a handler may make of a text
 
-OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}")
+OVERLONG = re.compile(
+    rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}"
+)
 
 
 def leniently(text: str) -> str:
@@ -157,7 +161,9 @@ def a_summary(answer: dict) -> bool:
     if answer.get("name") == "whole":
         return False
     return all(
-        re.fullmatch(r"[\w.-]+", claim.host, re.A) and not claim.query and claim.path in ("", "summary")
+        re.fullmatch(r"[\w.-]+", claim.host, re.A)
+        and not claim.query
+        and claim.path in ("", "summary")
         for claim in claims(answer)
     )
 
@@ -175,8 +181,11 @@ def at_corp(answer: dict) -> bool:
 def one_of_pub(answer: dict) -> bool:
     """docs://pub/*"""
     return all(
-        claim.host == "pub" and len(resolved(claim.path) or []) <= 1 and "?" not in claim.path
-        and resolved(claim.path) is not None and not claim.query
+        claim.host == "pub"
+        and len(resolved(claim.path) or []) <= 1
+        and "?" not in claim.path
+        and resolved(claim.path) is not None
+        and not claim.query
         for claim in claims(answer)
     )
 
