@@ -59,8 +59,8 @@ fn is_plain_authority(authority: &str, scheme: &str) -> bool {
             && !port.starts_with('0')
             && port.parse().is_ok_and(|port: u32| port <= MAX_PORT)
     };
-    // An address in brackets has been checked by the library.
-    let is_address = host.starts_with('[') && host.ends_with(']');
+    // The library has checked it where the scheme knows addresses; elsewhere it is any text.
+    let is_address = is_special(scheme) && host.starts_with('[') && host.ends_with(']');
     let is_label = |label: &str| {
         !label.is_empty()
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))

@@ -54,7 +54,7 @@ const NOT_PLAIN: &[&str] = &[
     "docs://a.XN--b/x", "http://A/x", "http://127.1/x", "http://0x7f.1/x", "http://2130706433/x",
     "http://[0:0:0:0:0:0:0:1]/x", "http://[::FFFF:1.2.3.4]/x", "http://a", "http:a/x",
     "http:/a/x", "http:///a/x", "file:/a", "file:a", "file://localhost/a", "file://a/b",
-    "docs://..", "docs://.",
+    "docs://..", "docs://.", "docs://[::1]/a",
     // Segments that are dots to those who trim, cut or decode.
     "docs://a/...", "docs://a/..;", "docs://a/..;v=1/b", "docs://a/;v", "docs://a/..%20",
     "docs://a/%20..", "docs://a/.%20.", "docs://a/..%3B", "docs://a/%C2%A0..", "note:a//b",
