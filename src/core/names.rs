@@ -53,8 +53,7 @@ pub fn folded_name(name: &str) -> Cow<'_, str> {
         return Cow::Borrowed(name);
     }
     if name.is_ascii() {
-        let kept = name.bytes().filter(u8::is_ascii_alphanumeric);
-        return Cow::Owned(kept.map(|b| char::from(b.to_ascii_lowercase())).collect());
+        return Cow::Owned(folded_ascii(name).map(char::from).collect());
     }
     let uncased = nfkc(name.chars()).flat_map(uncased);
     Cow::Owned(nfkc(uncased).filter(|c| c.is_alphanumeric() && !is_ignorable(*c)).collect())
@@ -62,12 +61,14 @@ pub fn folded_name(name: &str) -> Cow<'_, str> {
 
 /// True where some reader takes the name `key` for `known`, which it is not.
 pub fn looks_like(key: &str, known: &str) -> bool {
-    // Most names differ at once.
-    let first = |name: &str| name.bytes().find(u8::is_ascii_alphanumeric).map(|b| b | 0x20);
-    if key.is_ascii() && known.is_ascii() && first(key) != first(known) {
-        return false;
+    if key.is_ascii() && known.is_ascii() {
+        return key != known && folded_ascii(key).eq(folded_ascii(known));
     }
     key != known && folded_name(key) == folded_name(known)
+}
+
+fn folded_ascii(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase())
 }
 
 /// Slashes of other scripts that NFKC leaves alone, and code pages (Windows' best fit) do not.

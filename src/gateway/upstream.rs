@@ -21,6 +21,17 @@ use crate::core::headers;
 use crate::core::method::Filter;
 use crate::core::revision::{Era, Header, encode_sentinel};
 
+/// The names of [`headers`], made once. A name more there does not compile here.
+static PASSED: [HeaderName; headers::PASSED.len()] = [
+    HeaderName::from_static(headers::PASSED[0]),
+    HeaderName::from_static(headers::PASSED[1]),
+    HeaderName::from_static(headers::PASSED[2]),
+];
+static PASSED_LEGACY: [HeaderName; headers::PASSED_LEGACY.len()] =
+    [HeaderName::from_static(headers::PASSED_LEGACY[0])];
+static PASSED_MODERN: [HeaderName; headers::PASSED_MODERN.len()] =
+    [HeaderName::from_static(headers::PASSED_MODERN[0])];
+
 /// How long a resolved name is used. Names of services move when their servers are replaced.
 const NAME_LIFETIME: Duration = Duration::from_secs(30);
 
@@ -214,17 +225,17 @@ fn copy_protocol_headers(
     sent: &RequestHeader,
     permit: &Permit,
 ) -> pingora::Result<()> {
-    let of_era: &[&str] = match permit.era() {
+    let of_era: &[HeaderName] = match permit.era() {
         // What the answer to a list request shows is believed to be of now.
         Era::Legacy if matches!(permit.filter(), Filter::List(_)) => &[],
-        Era::Legacy => &headers::PASSED_LEGACY,
-        Era::Modern => &headers::PASSED_MODERN,
+        Era::Legacy => &PASSED_LEGACY,
+        Era::Modern => &PASSED_MODERN,
     };
     let has_name = permit.method().is_some_and(|m| m.target.is_some());
-    let of_target = (permit.era() == Era::Modern && has_name).then_some(&headers::NAME);
-    for name in headers::PASSED.iter().chain(of_era).chain(of_target) {
-        if let Header::One(value) = head::only(&sent.headers, *name) {
-            new.insert_header(*name, value)?;
+    let of_target = (permit.era() == Era::Modern && has_name).then_some(&head::MCP_NAME);
+    for name in PASSED.iter().chain(of_era).chain(of_target) {
+        if let Header::One(value) = head::only(&sent.headers, name) {
+            new.insert_header(name, value)?;
         }
     }
     if let Some(session) = permit.session() {
