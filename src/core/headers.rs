@@ -15,7 +15,7 @@ pub const PASSED_MODERN: [&str; 1] = ["mcp-method"];
 pub const NAME: &str = "mcp-name";
 
 /// How the names of arguments in headers begin, which are copied besides in the modern era.
-pub const PARAMETER: &str = "mcp-param-";
+const PARAMETER: &str = "mcp-param-";
 
 /// Written by the gateway for every upstream.
 pub const WRITTEN: [&str; 6] =
@@ -197,6 +197,14 @@ const VENDORS: [&str; 19] = [
     "x-url-scheme",
 ];
 
+/// True for the name of a header, in lower case, that repeats an argument and is no other name to
+/// a server behind CGI (RFC 3875 4.1.18), which takes `_` and `-` for the same.
+#[must_use]
+pub fn is_parameter(name: &str) -> bool {
+    let rest = name.strip_prefix(PARAMETER);
+    rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+}
+
 /// Whether a name, in lower case, means something to somebody between caller and upstream.
 #[must_use]
 pub fn has_meaning(name: &str) -> bool {
@@ -231,6 +239,14 @@ mod tests {
         for (i, name) in all.iter().enumerate() {
             assert_eq!(*name, name.to_ascii_lowercase());
             assert!(!all[..i].contains(name), "{name} twice");
+        }
+    }
+
+    #[test]
+    fn a_parameter_has_one_name_to_every_server() {
+        assert!(is_parameter("mcp-param-region-1"));
+        for name in ["mcp-param-user_id", "mcp_param-x", "mcp-param", "mcp-param-a.b", "x"] {
+            assert!(!is_parameter(name), "{name}");
         }
     }
 

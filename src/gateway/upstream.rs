@@ -246,8 +246,9 @@ fn copy_protocol_headers(
             new.insert_header(&head::MCP_NAME, encode_sentinel(task).as_ref())?;
         }
         for name in sent.headers.keys() {
-            let is_parameter = name.as_str().starts_with(headers::PARAMETER);
-            if is_parameter && let Header::One(value) = head::only(&sent.headers, name) {
+            if headers::is_parameter(name.as_str())
+                && let Header::One(value) = head::only(&sent.headers, name)
+            {
                 new.insert_header(name.clone(), value)?;
             }
         }

@@ -143,6 +143,7 @@ fn protocol_headers_pass_in_their_own_era_only() {
         call.header("Mcp-Session-Id", &sealed_session(ALICE_AT, "session-5f3a"))
             .header("Last-Event-ID", "7")
             .header("Mcp-Param-Region", "eu")
+            .header("Mcp-Param-User_Id", "root")
             .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
             .header("tracestate", "a=1")
     };
