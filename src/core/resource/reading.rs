@@ -60,14 +60,26 @@ impl Reading {
     }
 }
 
-/// `text` as it is, and decoded once; both folded.
-pub(super) fn spellings(text: &str) -> Vec<String> {
-    let mut all = vec![folded_text(text).into_owned()];
-    if text.contains('%') {
-        let decoded = String::from_utf8_lossy(&decoded(text)).into_owned();
-        all.push(folded_text(&decoded).into_owned());
+/// How often a text is decoded: by a reader, and by whom it hands the part on to.
+const DECODINGS: usize = 2;
+
+/// `text` as it is, decoded, and decoded again.
+fn decodings(text: &str) -> Vec<String> {
+    let mut all = vec![text.to_owned()];
+    for _ in 0..DECODINGS {
+        let last = all.last().filter(|last| last.contains('%'));
+        let Some(next) = last.map(|last| String::from_utf8_lossy(&decoded(last)).into_owned())
+        else {
+            break;
+        };
+        all.push(next);
     }
     all
+}
+
+/// The same, folded.
+pub(super) fn spellings(text: &str) -> Vec<String> {
+    decodings(text).iter().map(|text| folded_text(text).into_owned()).collect()
 }
 
 /// With and without user, port and last dots. Of a file the host says nothing.
@@ -95,11 +107,10 @@ fn authorities(authority: &str, scheme: &str) -> Vec<String> {
 
 /// As it is, decoded, and as routers and file systems walk it; with and without a last slash.
 fn paths(path: &str) -> Vec<String> {
-    let decoded = String::from_utf8_lossy(&decoded(path)).into_owned();
     let mut all = Vec::new();
-    for spelled in [path, &decoded] {
+    for spelled in decodings(path) {
         // What folding takes away may be what keeps a segment from being dots.
-        for form in [spelled, &folded_text(spelled)] {
+        for form in [&spelled, &*folded_text(&spelled)] {
             for form in [form.to_owned(), walked(form, |name| name), walked(form, trimmed)] {
                 let bare = folded_text(form.trim_end_matches('/')).into_owned();
                 all.extend([format!("{bare}/"), bare, folded_text(&form).into_owned()]);

@@ -141,7 +141,7 @@ const DENIES: &[(&str, &[&str])] = &[
         "DOCS://secret/x", "docs://SECRET/x", "docs://secret./x", "docs:secret/x",
         "docs:/secret/x", "docs:///secret/x", "docs://%73ecret/x", "docs://secret%2Fx",
         "docs://secret\\x", "docs://u@SECRET:080./x", "docs://\u{ff53}ecret/x",
-        "docs://se\u{ad}cret/x", "docs:\\\\secret\\x", " docs://secret/x", "docs://sec\tret/x",
+        "docs://secret%252e%252e", "docs://%2573ecret/x", "docs://se\u{ad}cret/x", "docs:\\\\secret\\x", " docs://secret/x", "docs://sec\tret/x",
     ]),
     ("docs://x/secret/**", &[
         "docs://x/SECRET/a", "docs://x/secret/a", "docs://x/secret", "docs://x/%73ecret/a",
