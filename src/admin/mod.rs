@@ -49,8 +49,8 @@ pub struct Admin {
     pub diff: Told,
     /// Who has used what, as JSON; shown at `/used`. It takes its time.
     pub used: Told,
-    /// What an entry of the token table is worth at the moment, as JSON, by its name; shown at
-    /// `/token?` and the name, percent-encoded.
+    /// Tells what an entry of the token table is worth at the moment, as JSON, by its name; shown
+    /// at `/token?` and the name, percent-encoded.
     pub token: ToldOf,
     /// Shown at `/status`.
     pub status: Status,

@@ -2,7 +2,7 @@
 
 use crate::core::harmless::visible;
 
-/// How wide a column gets, in characters.
+/// Greatest width of a column, in characters.
 const MAX_WIDTH: usize = 100;
 
 /// Lines of cells, two blanks between columns. What a cell holds cannot move the cursor.

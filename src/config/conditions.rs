@@ -163,7 +163,7 @@ fn url(mut table: Table<'_>) -> Option<UrlTest> {
     .ok()
 }
 
-/// What can never hold is an error: the call would be refused for ever, and nobody told why.
+/// Reports what can never hold: the call would be refused for ever, and nobody told why.
 fn check_ranges(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
     let literals = tests.iter().flat_map(|test| match test {
         Test::Equals(literal) => std::slice::from_ref(literal),

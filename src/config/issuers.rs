@@ -58,7 +58,7 @@ impl IssuerSpec {
         self.upstreams.as_ref().is_none_or(|all| all.iter().any(|name| name == upstream))
     }
 
-    /// Whether there is an upstream for which both are.
+    /// True where both are for one upstream.
     fn shares(&self, other: &Self) -> bool {
         match &self.upstreams {
             Some(ours) => ours.iter().any(|name| other.serves(name)),
@@ -102,7 +102,7 @@ pub(super) fn read(
     found
 }
 
-/// Where else somebody could come from who is taken for a user of `spec`: upstreams, and the seals
+/// The other ways to come for somebody who is taken for a user of `spec`: upstreams, and the seals
 /// on sessions and tasks, know callers by user and organization alone.
 fn same_users(spec: &IssuerSpec, others: &[IssuerSpec], tokens: &[TokenSpec]) -> Option<String> {
     let organization = &spec.issuer.organization;

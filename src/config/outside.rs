@@ -84,7 +84,7 @@ impl Authority {
         format!("{scheme}://{}", Self { host: self.host.clone(), port })
     }
 
-    /// Whether only this machine can mean it.
+    /// True where only this machine can mean it.
     pub(super) fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
     }
@@ -99,7 +99,7 @@ impl fmt::Display for Authority {
     }
 }
 
-/// Whether a host is an address of loopback, or a name that is kept for it (RFC 6761 6.3).
+/// True for an address of loopback, or a name that is kept for it (RFC 6761 6.3).
 pub(super) fn is_loopback(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -158,7 +158,8 @@ fn check_host(host: &str) -> Result<(), String> {
     Err("must be a host, with its port where that is not the default, and nothing else".to_owned())
 }
 
-/// Whether every reader of URLs takes it for an IPv4 address (WHATWG URL, "ends in a number").
+/// True for a host that every reader of URLs takes for an IPv4 address (WHATWG URL, "ends in a
+/// number").
 fn ends_in_number(host: &str) -> bool {
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
@@ -194,7 +195,7 @@ pub(super) fn public_url(text: &str) -> Result<http::Uri, String> {
     authority.origin(&scheme).parse().map_err(|error| format!("is not a URL: {error}"))
 }
 
-/// What a browser or a shell of one writes in `Origin` (Fetch, "`Origin` header"): scheme, host,
+/// An origin as a browser or a shell of one writes it (Fetch, "`Origin` header"): scheme, host,
 /// and port where that is not the default, of any scheme; or `null`.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let wanted =
@@ -221,7 +222,7 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     Ok(Authority::parse(authority)?.origin(&scheme))
 }
 
-/// Whether an origin, as [`origin`] has read it, is of this machine.
+/// True for an origin, as [`origin`] has read it, of this machine.
 pub(super) fn is_local_origin(text: &str) -> bool {
     match parts(text) {
         // Any page can come from `null`.

@@ -47,7 +47,7 @@ pub(super) struct Decides {
 #[derive(Clone, Copy)]
 pub(super) struct Given<'g> {
     pub(super) settings: &'g Settings,
-    /// Why somebody else than this machine may come, if somebody may.
+    /// The reason for which somebody else than this machine may come, if somebody may.
     pub(super) exposed: Option<&'g str>,
     pub(super) now: UnixSeconds,
     pub(super) files: &'g Files,
@@ -154,7 +154,7 @@ pub(super) struct Reader<'s> {
     files: &'s Files,
     known: Option<&'s Tools>,
     upstreams: Vec<&'s str>,
-    /// Why somebody else than this machine may come, if somebody may.
+    /// The reason for which somebody else than this machine may come, if somebody may.
     exposed: Option<&'s str>,
     now: UnixSeconds,
     roles: BTreeMap<String, Arc<Role>>,

@@ -42,7 +42,7 @@ const GITLAB: [&str; 5] = ["namespace_id", "namespace_path", "project_id", "proj
 /// Claims that are the same in every token that is for us.
 const ALIKE: [&str; 2] = ["aud", "iss"];
 
-/// Whose tokens name a tenant by its id.
+/// Hosts whose tokens name a tenant by its id.
 const ENTRA: [&str; 5] = [
     "login.chinacloudapi.cn",
     "login.microsoftonline.com",
@@ -148,7 +148,7 @@ pub(super) fn check_audience(table: &Table<'_>, audience: &At<&str>, issuer: &st
     table.report().warning(Code::LooseAudience, audience.span.clone(), message, help);
 }
 
-/// Whether callers of both can be of one organization.
+/// True where callers of both can be of one organization.
 pub(super) fn can_meet(one: &Organization, other: &Organization) -> bool {
     match (one, other) {
         (Organization::Fixed(one), Organization::Fixed(other)) => one == other,

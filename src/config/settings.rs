@@ -22,13 +22,13 @@ use crate::core::seal::{MIN_SECRET, SealKey};
 pub struct Settings {
     /// Addresses of the public listener; at least one. Port 0 is any free port.
     pub listen: Vec<SocketAddr>,
-    /// What clients type, where the file says it; without a port that is the default.
+    /// The URL that clients type, where the file says it; without a port that is the default.
     pub public_url: Option<http::Uri>,
     /// Hosts that are ours besides those of `public_url` and `listen`.
     pub allowed_hosts: Vec<Authority>,
     /// Values of `Origin` that are let in besides `public_url`'s own, in lower case.
     pub allowed_origins: Vec<String>,
-    /// Whether the file says that a proxy in front ends TLS.
+    /// The file says that a proxy in front ends TLS.
     pub is_behind_proxy: bool,
     /// Worker threads; 0 for one per core.
     pub threads: usize,
@@ -61,9 +61,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Why somebody else than this machine may come to a process with these settings that listens
-    /// on `bound`, too: the first thing that speaks of the outside. What a proxy on this machine
-    /// forwards comes from loopback, so that the listener alone tells nothing.
+    /// The reason for which somebody else than this machine may come to a process with these
+    /// settings that listens on `bound`, too: the first thing that speaks of the outside. What a
+    /// proxy on this machine forwards comes from loopback, so that the listener alone tells
+    /// nothing.
     pub(super) fn exposure(&self, bound: &[SocketAddr]) -> Option<String> {
         let mut listening = self.listen.iter().chain(bound);
         let far = |text: &dyn std::fmt::Display, key: &str| format!("`{key}` names {text}");

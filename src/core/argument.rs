@@ -174,7 +174,7 @@ impl Checked<'_> {
 }
 
 impl<'w> When {
-    /// Whether a call is refused that does not fulfil `condition`, which is one of it.
+    /// True where a call is refused that does not fulfil `condition`, which is one of it.
     #[must_use]
     pub fn enforces(&self, condition: &Condition, now: UnixSeconds) -> bool {
         !Shadow::holds(condition.shadow, now) && !Shadow::holds(self.shadow, now)

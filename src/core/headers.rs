@@ -14,14 +14,16 @@ pub const PASSED_MODERN: [&str; 1] = ["mcp-method"];
 /// Copied besides in the modern era where the method has a target, or written.
 pub const NAME: &str = "mcp-name";
 
-/// How the names of arguments in headers begin, which are copied besides in the modern era.
+/// The beginning of names of headers that repeat arguments, which are copied besides in the modern
+/// era.
 const PARAMETER: &str = "mcp-param-";
 
 /// Written by the gateway for every upstream.
 pub const WRITTEN: [&str; 6] =
     ["accept", "accept-encoding", "content-length", "content-type", "host", "x-request-id"];
 
-/// How names begin that have a meaning: of HTTP, of MCP, of tracing, of proxies and of browsers.
+/// Beginnings of names that have a meaning: of HTTP, of MCP, of tracing, of proxies and of
+/// browsers.
 const PREFIXES: [&str; 22] = [
     "accept-",
     "access-control-",
@@ -47,7 +49,7 @@ const PREFIXES: [&str; 22] = [
     "x-original-",
 ];
 
-/// What proxies tell of the user who has logged in at them: an identity, as ours is.
+/// Names by which proxies tell of the user who has logged in at them: an identity, as ours is.
 const IDENTITIES: [&str; 4] = [
     "x-forwarded-email",
     "x-forwarded-groups",
@@ -205,7 +207,7 @@ pub fn is_parameter(name: &str) -> bool {
     rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
 }
 
-/// Whether a name, in lower case, means something to somebody between caller and upstream.
+/// True for a name, in lower case, that means something to somebody between caller and upstream.
 #[must_use]
 pub fn has_meaning(name: &str) -> bool {
     let is_ours = || {

@@ -55,7 +55,7 @@ pub struct Listing {
     pub edits: Edits,
 }
 
-/// What a message may be an answer to.
+/// The request that a message may be an answer to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Asked {
     /// A request for a list.
@@ -66,14 +66,14 @@ pub enum Asked {
     Unknown,
 }
 
-/// How a message is read.
+/// The way in which a message is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// What it may be an answer to.
+    /// The request that it may be an answer to.
     pub asked: Asked,
-    /// How many levels of nesting it may have.
+    /// Most levels of nesting.
     pub max_depth: usize,
-    /// How long a copy may be kept, in milliseconds.
+    /// Longest time that a copy may be kept, in milliseconds.
     pub max_ttl: u64,
 }
 

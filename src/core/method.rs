@@ -148,8 +148,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     METHODS.iter().map(|method| method.name)
 }
 
-/// What a server says of its own accord: the unions of server requests and notifications in the
-/// schema of each revision, and of the tasks extension.
+/// Methods of messages that a server sends of its own accord: the unions of server requests and
+/// notifications in the schema of each revision, and of the tasks extension.
 const FROM_SERVER: [&str; 19] = [
     "elicitation/create",
     "notifications/cancelled",

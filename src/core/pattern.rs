@@ -19,7 +19,7 @@ pub enum BadPattern {
     Empty,
     /// The glob does not compile; holds the reason.
     Glob(String),
-    /// What stands behind the upstream is no pattern of URIs.
+    /// The text behind the upstream is no pattern of URIs.
     Uri(BadUriPattern),
 }
 
@@ -85,7 +85,7 @@ impl Half {
     }
 }
 
-/// What a pattern says behind the upstream.
+/// The part of a pattern behind the upstream.
 #[derive(Clone, Debug, PartialEq)]
 enum Subject {
     Name(Half),

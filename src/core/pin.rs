@@ -48,7 +48,7 @@ struct Pin {
     observed: Arc<Observed>,
 }
 
-/// How a list of tools was come by.
+/// The way in which a list of tools was come by.
 #[derive(Clone, Copy, Debug)]
 pub enum Source {
     /// It, or a page of it, was asked for just now. What a whole one shows holds.
@@ -65,7 +65,7 @@ pub struct Sighting {
     pub tool: String,
     /// How it differs.
     pub changes: Changes,
-    /// How it differs from what the pins that wait approve, where some do.
+    /// Its differences from what the pins that wait approve, where some do.
     pub held: Changes,
 }
 
@@ -74,7 +74,7 @@ impl Sighting {
         Self { tool: tool.to_owned(), changes, held: Changes::default() }
     }
 
-    /// What the list says to the pins that wait.
+    /// The same sighting for the pins that wait.
     fn of_held(&self) -> Self {
         Self::new(&self.tool, self.held)
     }
@@ -110,7 +110,7 @@ impl Pins {
         self.tools.iter().map(|(name, pin)| (name.as_str(), &*pin.definition))
     }
 
-    /// What the approved schema of this tool's arguments declares.
+    /// The declarations of the approved schema of this tool's arguments.
     #[must_use]
     pub fn declared(&self, tool: &str) -> Declared<'_> {
         let pin = self.tools.get(tool);
@@ -155,7 +155,7 @@ impl Pins {
         self.measures.of(changes) == Measure::Refuse
     }
 
-    /// How many changes have been seen by now.
+    /// Number of changes that have been seen by now.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.clock.now()

@@ -72,10 +72,10 @@ pub struct Policy {
     held: Option<Arc<Self>>,
 }
 
-/// What an entry of the token table is worth.
+/// The worth of an entry of the token table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Worth {
-    /// Why it opens nothing; `None` where it does.
+    /// The reason for which it opens nothing; `None` where it opens something.
     pub failure: Option<AuthFailure>,
     /// From then on it opens nothing; `None` for never.
     pub ends: Option<UnixSeconds>,
@@ -92,8 +92,8 @@ impl Policy {
         Self { routes, tokens: Arc::new(tokens), max_depth, trust: Trust::new(), held: None }
     }
 
-    /// What both this policy and `held` permit: in force while `held` waits for a word, so that
-    /// what it takes away does not. This one says what everything is that both have.
+    /// The policy of what both this one and `held` permit: in force while `held` waits for a word,
+    /// so that what it takes away does not. This one says what everything is that both have.
     #[must_use]
     pub fn bounded_by(&self, held: Self) -> Self {
         let held = held.replacing(self);
@@ -116,7 +116,7 @@ impl Policy {
         self.held.as_deref()
     }
 
-    /// What the entry `name` of the token table is worth at the moment `now`.
+    /// The worth of the entry `name` of the token table at the moment `now`.
     #[must_use]
     pub fn worth(&self, name: &str, now: UnixSeconds) -> Worth {
         let here = |policy: &Self, missing| match policy.tokens.list().find(|l| l.name == name) {

@@ -164,9 +164,9 @@ const MAX_DEPTH: usize = 128;
 /// A condition on calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Asks<'c> {
-    /// What must hold.
+    /// The condition.
     pub condition: &'c Condition,
-    /// Whether a call is refused where it does not.
+    /// A call is refused where it does not hold.
     pub is_enforced: bool,
 }
 

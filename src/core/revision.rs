@@ -113,7 +113,7 @@ fn era_of(version: Header<'_>) -> Result<Era, Disagreement> {
     }
 }
 
-/// Whether the headers of a modern message repeat its method and its target.
+/// True where the headers of a modern message repeat its method and its target.
 fn repeats(message: &Message<'_>, headers: &McpHeaders<'_>) -> bool {
     // What headers a notification has is left open.
     let may_lack_method = *message.kind() == Kind::Notification && headers.method == Header::Absent;

@@ -96,9 +96,9 @@ pub fn data(event: &[u8]) -> Cow<'_, [u8]> {
     })
 }
 
-/// What of an event may stand beside a list: its data, an id, a time to wait, the name that every
-/// message has. A comment stays as an empty one, which keeps a connection alive. `None` where all
-/// of it may pass as it is; empty where nothing may.
+/// The part of an event that may stand beside a list: its data, an id, a time to wait, the name
+/// that every message has. A comment stays as an empty one, which keeps a connection alive. `None`
+/// where all of it may pass as it is; empty where nothing may.
 ///
 /// Some readers end a line at other characters than LF and CR, and find a second field behind
 /// them; so ids are ASCII without controls.

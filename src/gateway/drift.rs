@@ -52,7 +52,7 @@ impl<'d> Drift<'d> {
     }
 }
 
-/// How a list in this answer was come by. What was asked for before a reload is no answer of now.
+/// The source of a list in this answer. What was asked for before a reload is no answer of now.
 fn source(sieve: &Sieve<'_>, next: Option<&str>) -> Option<Source> {
     let is_now = Arc::ptr_eq(&sieve.context.gateway.snapshot(), sieve.context.snapshot);
     let source = sieve.permit.source(next)?;

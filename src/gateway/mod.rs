@@ -76,7 +76,7 @@ pub struct Snapshot {
     pub documents: HashMap<String, Bytes>,
     /// What is ours, how upstreams are told who asks, and bounds.
     pub options: Options,
-    /// What waits for a word, where something does. The policy is bounded by it.
+    /// The configuration that waits for a word, where one does. The policy is bounded by it.
     pub held: Option<Held>,
 }
 

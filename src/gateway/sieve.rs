@@ -82,7 +82,7 @@ impl Sieve<'_> {
         Ok(Sifted { text: self.seal(edited, text)?, outcome })
     }
 
-    /// What a message of the upstream may be an answer to.
+    /// The request that a message of the upstream may be an answer to.
     fn asked(&self) -> Asked {
         match self.permit.filter() {
             _ if self.permit.is_get() => Asked::Unknown,

@@ -34,7 +34,7 @@ pub(super) struct Reloader {
     pub(super) builder: Builder,
     pub(super) gateway: Arc<Gateway>,
     pub(super) tls: Option<Arc<ListenerTls>>,
-    /// What TLS goes by in the configuration in use.
+    /// Certificates and authorities of the configuration in use.
     pub(super) prepared: Option<Prepared>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: Status,
@@ -158,7 +158,8 @@ impl Reloader {
         self.widening == Widening::Ack && (relaxes || new.difference.widens())
     }
 
-    /// What it takes away is in force from now on; what it gives waits for a word.
+    /// Holds a configuration: what it takes away is in force from now on, what it gives waits for a
+    /// word.
     fn hold(&mut self, revision: String, new: New) {
         let New { config, difference } = new;
         let mut changes = difference.lines();
@@ -192,7 +193,7 @@ impl Reloader {
         self.status.held(Held { revision, changes });
     }
 
-    /// What clients must show while `held` waits.
+    /// The demand on clients while `held` waits.
     fn narrowed_tls(&self, held: &Config) -> Result<Option<Arc<Accepting>>, StartError> {
         let (Some(tls), Some(prepared)) = (&self.tls, &self.prepared) else {
             return Ok(None);

@@ -113,7 +113,7 @@ fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Sen
     })
 }
 
-/// What an entry of the token table is worth, for `/token`.
+/// The worth of an entry of the token table, for `/token`.
 fn token(gateway: &Arc<Gateway>) -> ToldOf {
     let gateway = Arc::clone(gateway);
     Arc::new(move |name| {

@@ -28,7 +28,7 @@ use super::StartError;
 use crate::config::Tls;
 use crate::gateway::PeerCertificate;
 
-/// How long a handshake may take.
+/// Longest time of a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(60);
 
 /// What the listener shows, and what it wants to be shown.
@@ -81,7 +81,8 @@ impl ListenerTls {
         Ok(Self { acceptor: ArcSwap::from_pointee(accepting), demand })
     }
 
-    /// What is to hold, together with what `held` wants to be shown, where something waits.
+    /// Prepares what is to hold, together with what `held` wants to be shown, where something
+    /// waits.
     pub(super) fn prepare(
         &self,
         prepared: &Prepared,
@@ -192,7 +193,7 @@ fn certified(tls: &Tls) -> Result<CertifiedKey, StartError> {
     })
 }
 
-/// Whose certificates are accepted, where any are wanted.
+/// The authorities whose certificates are accepted, where any are wanted.
 fn clients(tls: &Tls) -> Result<Option<Clients>, StartError> {
     let Some(clients) = &tls.clients else { return Ok(None) };
     let mut roots = RootCertStore::empty();
@@ -216,7 +217,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// Whose certificates one configuration accepts.
+/// The authorities whose certificates one configuration accepts.
 #[derive(Clone, Debug)]
 struct Clients {
     roots: Vec<CertificateDer<'static>>,
@@ -238,7 +239,7 @@ impl Clients {
     }
 }
 
-/// What clients must show: what the configuration in use wants, and what the one that waits does.
+/// The demand on clients: of the configuration in use, and of the one that waits.
 /// Absent is one that wants no certificate.
 #[derive(Debug, PartialEq)]
 struct Demand(Vec<Option<Clients>>);
@@ -248,7 +249,7 @@ impl Demand {
         self.0.iter().flatten()
     }
 
-    /// Whether a connection that has shown this may be there.
+    /// True where a connection that has shown this may be there.
     fn is_met(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
         self.wanting().all(|clients| match chain {
             Some(chain) => clients.accepts(chain),
@@ -256,7 +257,7 @@ impl Demand {
         })
     }
 
-    /// Whether what it has shown says who it is.
+    /// True where what it has shown says who it is.
     fn counts(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
         let accepts = |clients: &Clients| chain.is_some_and(|chain| clients.accepts(chain));
         self.0.iter().all(|clients| clients.as_ref().is_some_and(accepts))

@@ -77,7 +77,7 @@ impl Lines {
 /// One record.
 pub(in crate::cli) struct Row(Map<String, Value>);
 
-/// How much of a name is shown, in characters: who has invented a long one must not push what
+/// Length of a name as it is shown, in characters: who has invented a long one must not push what
 /// came of it out of sight. All of it is in the record.
 const MAX_NAME: usize = 40;
 

@@ -13,14 +13,14 @@ use crate::cli::{ConfigFile, EXIT_NO, status};
 use crate::config::{self, Settings};
 use crate::core::harmless::visible;
 
-/// How long the gateway is given to take a saved file. On file systems that tell of no change it
+/// Time that the gateway is given to take a saved file. On file systems that tell of no change it
 /// looks every 15 s.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often it is asked.
+/// Time between two questions.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What was written into the file, and is to be found at the gateway.
+/// The edit that was written into the file, and is to be found at the gateway.
 #[derive(Clone, Copy)]
 pub(super) enum Written {
     /// The entry ends at this moment, or earlier.
@@ -75,7 +75,7 @@ pub(super) fn confirm(
     }
 }
 
-/// What the gateway's word says of the entry; `None` where that may still come.
+/// The gateway's word about the entry; `None` where that may still come.
 fn found(admin: SocketAddr, told: &Value, name: &str, written: Written) -> Option<Done> {
     let text = |key: &str| told.get(key).and_then(Value::as_str);
     let (state, name) = (text("state")?, visible(name));

@@ -3,19 +3,19 @@
 
 use serde_json::{Map, Value};
 
-/// How far references and alternatives are followed.
+/// Number of references and alternatives that are followed, one behind the other.
 const MAX_DEPTH: usize = 16;
 
 /// A schema, or a part of one; of a tool that nobody has approved, nothing is declared.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Declared<'s> {
-    /// Where references begin.
+    /// The schema that references point into.
     root: Option<&'s Value>,
     here: Option<&'s Value>,
 }
 
 impl<'s> Declared<'s> {
-    /// What this schema of a tool's arguments declares.
+    /// The declarations of this schema of a tool's arguments.
     #[must_use]
     pub fn new(schema: &'s Value) -> Self {
         Self { root: Some(schema), here: Some(schema) }

@@ -133,7 +133,7 @@ impl Search<'_, '_> {
     }
 }
 
-/// What is declared of the object that holds the segment of `pointer` at this depth.
+/// The declaration of the object that holds the segment of `pointer` at this depth.
 fn declared_at<'s>(declared: Declared<'s>, pointer: &Pointer, depth: usize) -> Declared<'s> {
     let way = pointer.segments.iter().take(depth - 1);
     way.fold(declared, |declared, segment| declared.at(&segment.name))

@@ -13,7 +13,7 @@ const MAX_SAFE: i128 = (1 << 53) - 1;
 pub(super) struct Scope {
     /// It names no fraction, so the server may know whole numbers only.
     is_whole: bool,
-    /// What it names fits into 32 bits.
+    /// The numbers that it names fit into 32 bits.
     is_narrow: bool,
     /// The largest number in either direction that all its readers tell from its neighbours;
     /// `None` where there is no bound.
@@ -59,7 +59,7 @@ impl Scope {
     }
 }
 
-/// What a reader with 32 bits makes of a whole number that does not fit: it wraps, or stays at
+/// The numbers that a reader with 32 bits makes of one that does not fit: it wraps, or stays at
 /// the end.
 fn narrow(whole: i128) -> impl Iterator<Item = i128> {
     const SPAN: i128 = 1 << 32;

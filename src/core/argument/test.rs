@@ -103,7 +103,7 @@ impl GlobTest {
     }
 }
 
-/// What is known of a value beside the value itself.
+/// The facts about a value beside the value itself.
 pub(super) struct About<'a> {
     pub(super) call: &'a Call<'a>,
     /// Of all numbers that are asked of it.
@@ -134,8 +134,8 @@ impl Test {
             .map_err(|error| BadTest(format!("is not a glob: {}", error.kind())))
     }
 
-    /// A regular expression, which takes linear time. `\\d`, `\\w`, `\\s` and `\\b` are about ASCII,
-    /// as in the languages that most servers are written in.
+    /// A regular expression, which takes linear time. `\\d`, `\\w`, `\\s` and `\\b` are about
+    /// ASCII, as in the languages that most servers are written in.
     ///
     /// # Errors
     /// [`BadTest`] with the reason.

@@ -172,7 +172,7 @@ impl Permit {
         Mark::of(&[organization.as_str(), user.as_str(), era])
     }
 
-    /// How a list of tools in the answer, with this cursor of a further page, was come by; `None`
+    /// The source of a list of tools in the answer, with this cursor of a further page; `None`
     /// where it is no list about tools: what a tool answers may look like one.
     #[must_use]
     pub fn source(&self, next: Option<&str>) -> Option<Source> {

@@ -12,7 +12,7 @@ use crate::core::permission::{Target, TargetKind};
 pub(super) struct List {
     kind: TargetKind,
     naming: &'static str,
-    /// Where its first item may begin.
+    /// The place where its first item may begin, in bytes.
     start: usize,
     kept: Vec<Range<usize>>,
     has_dropped: bool,

@@ -34,7 +34,7 @@ const INHERITED: [&str; 3] = ["__proto__", "constructor", "prototype"];
 /// a resource is meant; versions before 3 spelled it `_fastmcp`.
 const FASTMCP: [&str; 2] = ["fastmcp", "_fastmcp"];
 
-/// What is wrong with a member name next to these reserved ones.
+/// The fault of a member name next to these reserved ones.
 pub(super) fn fault(name: &str, reserved: &[&str]) -> Option<Fault> {
     if INHERITED.contains(&name) {
         return Some(Fault::InheritedKey);

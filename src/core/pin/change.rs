@@ -1,6 +1,6 @@
 //! What can change in a tool, and what is done about it.
 
-/// How a tool differs from what was approved.
+/// A difference of a tool from what was approved.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Change {
     /// Its annotations, or anything else that is neither text nor schema.
@@ -11,7 +11,7 @@ pub enum Change {
     Narrowed,
     /// Nobody has approved it.
     New,
-    /// What only models and people read: titles, descriptions, icons.
+    /// Texts that only models and people read: titles, descriptions, icons.
     Text,
     /// Its schemas accept more than before, or that cannot be ruled out.
     Widened,
@@ -63,7 +63,7 @@ impl Changes {
         Self(self.0 & !other.0)
     }
 
-    /// Whether nothing has changed.
+    /// True where nothing has changed.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -81,7 +81,7 @@ impl Changes {
     }
 }
 
-/// What is done about a changed tool; each does what the one before it does.
+/// The treatment of a changed tool; each does what the one before it does.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Measure {
     /// It is logged and counted.
@@ -93,7 +93,7 @@ pub enum Measure {
     Refuse,
 }
 
-/// What is done, by what has changed; where several things have, the strictest.
+/// Treatments by what has changed; where several things have, the strictest counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Measures {
     /// For [`Change::Annotations`].
@@ -119,7 +119,7 @@ impl Measures {
         changes.iter().map(of).max().unwrap_or_default()
     }
 
-    /// Whether one of them does less than its counterpart.
+    /// True where one of them does less than its counterpart.
     #[must_use]
     pub fn relaxes(&self, before: &Self) -> bool {
         self.annotations < before.annotations

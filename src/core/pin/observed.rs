@@ -53,7 +53,7 @@ impl Clock {
 /// Most callers who are told apart for one tool. What more of them see, no list takes back.
 pub(super) const MAX_WITNESSES: usize = 1_024;
 
-/// What was seen of one tool.
+/// The changes that were seen of one tool.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     seen: Mutex<Seen>,
@@ -64,7 +64,7 @@ pub(super) struct Observed {
 #[derive(Debug, Default)]
 struct Seen {
     by: HashMap<Mark, Witness>,
-    /// What those saw who are not told apart.
+    /// Changes seen by those who are not told apart.
     lasting: Changes,
     is_missing: bool,
 }
@@ -77,12 +77,12 @@ struct Witness {
 }
 
 impl Observed {
-    /// What anybody saw.
+    /// Changes seen by anybody.
     pub(super) fn all(&self) -> Changes {
         Changes(self.all.load(Ordering::SeqCst))
     }
 
-    /// What anybody else saw.
+    /// Changes seen by anybody else.
     pub(super) fn by_others(&self, asker: Mark) -> Changes {
         let seen = self.lock();
         let others = seen.by.iter().filter(|(known, _)| **known != asker);

@@ -7,25 +7,25 @@ use super::{Changes, Mark};
 /// Most lists that are followed at once. One that is forgotten takes nothing back.
 const MAX_WALKS: usize = 128;
 
-/// Where in a list the page begins that a request asks for.
+/// The place in a list where the page begins that a request asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cursor {
     /// At the beginning.
     Beginning,
     /// At this cursor.
     At(Mark),
-    /// Where only the upstream knows: the cursor is no text.
+    /// A place that only the upstream knows: the cursor is no text.
     Unclear,
 }
 
 /// The answer to a request for a list of tools.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
-    /// Where it begins.
+    /// The place where it begins.
     pub cursor: Cursor,
     /// The cursor of the page that follows, where one does.
     pub next: Option<Mark>,
-    /// How many changes had been seen when it was asked for.
+    /// Number of changes that had been seen when it was asked for.
     pub began: u64,
 }
 

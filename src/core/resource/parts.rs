@@ -39,7 +39,7 @@ impl<'u> Parts<'u> {
     }
 }
 
-/// What stands before and behind the first `mark`.
+/// The texts before and behind the first `mark`.
 fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark).map_or((text, None), |(before, behind)| (before, Some(behind)))
 }

@@ -60,7 +60,7 @@ impl Reading {
     }
 }
 
-/// How often a text is decoded: by a reader, and by whom it hands the part on to.
+/// Number of times that a text is decoded: by a reader, and by whom it hands the part on to.
 const DECODINGS: usize = 2;
 
 /// `text` as it is, decoded, and decoded again.

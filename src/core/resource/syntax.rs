@@ -32,7 +32,7 @@ pub(super) fn has_wildcards(text: &str) -> bool {
     unescaped.contains(WILDCARDS)
 }
 
-/// What stands before and behind the first bare `mark`.
+/// The texts before and behind the first bare `mark`.
 pub(super) fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     match bare_chars(text).find(|(_, c)| *c == mark) {
         None => (text, None),
