@@ -149,7 +149,7 @@ const DENIES: &[(&str, &[&str])] = &[
         "docs://x/%2e/secret/a", "docs://x/secret%2Fa", "docs://x/secret;v=1/a",
         "docs://x/secret./a", "docs://x/secret%20/a", "docs://x/a/..;/secret/a",
         "docs://x/\u{17f}ecret/a", "docs://x\\secret\\a", "docs://X:80/secret/a?b",
-        "docs://x/secret/..;/a", "docs://x/./secret/..%C2%AD/a",
+        "docs://x/secret/..;/a", "docs://x/./secret/..%C2%AD/a", "docs://x//secret/..;/a",
     ]),
     ("http://intern/**", &[
         "http://intern", "http:intern/x", "http:/intern/x", "http://@intern/x",
