@@ -166,6 +166,7 @@ const DENIES: &[(&str, &[&str])] = &[
         "file:///secret", "file://evil/secret/x", "file:////secret/x", "file:///./secret/x",
         "file:///secret/x?a", "file://c/../secret/x",
     ]),
+    ("DOCS://Secret/X/**", &["docs://secret/x/y"]),
     ("docs://h:80/**", &["docs://h:0080/key", "docs://u@h:80/key", "docs://H:80/key"]),
     ("http://[::1]/**", &[
         "http://[::1]/x", "http://[0:0:0:0:0:0:0:1]/x", "http://[::0001]:80/x",
