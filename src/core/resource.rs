@@ -20,6 +20,9 @@ pub(super) use self::plain::is_dots;
 use self::parts::Parts;
 use self::reading::Reading;
 
+/// Longest URI in bytes that a wildcard reaches, and that a pattern may have.
+const MAX_URI: usize = 8 << 10;
+
 /// A URI, or the template of URIs, that patterns are compared with. It is taken apart when a
 /// pattern first needs it, and only once.
 #[derive(Debug)]
@@ -44,7 +47,8 @@ impl Resource {
     pub(super) fn of_url(url: &str) -> Self {
         let end = url.find(['?', '#']).unwrap_or(url.len());
         let front = url.get(..end).unwrap_or_default();
-        let is_plain = plain::is_canonical(url) && plain::is_plain(front);
+        let is_short = url.len() <= MAX_URI;
+        let is_plain = is_short && plain::is_canonical(url) && plain::is_plain(front);
         Self { is_plain: OnceCell::from(is_plain), ..Self::new(front) }
     }
 
@@ -61,8 +65,14 @@ impl Resource {
     /// The parts, where a wildcard may reach it.
     fn plain(&self) -> Option<Parts<'_>> {
         let spelled = self.example.as_deref().unwrap_or(&self.text);
-        let is_plain = self.is_plain.get_or_init(|| plain::is_plain(spelled));
+        let is_plain = || spelled.len() <= MAX_URI && plain::is_plain(spelled);
+        let is_plain = self.is_plain.get_or_init(is_plain);
         is_plain.then(|| Parts::split(&self.text)).flatten()
+    }
+
+    /// True for one that is longer than any pattern, and would cost too much to be taken apart.
+    fn is_long(&self) -> bool {
+        self.text.len() > MAX_URI
     }
 
     /// Everything that a server may take it for.

@@ -6,10 +6,11 @@ use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 
 use super::number::Scope;
-use super::text::{is_doubtful_path, is_parsed, may_be_word, stands_for_words};
+use super::text::{is_doubtful_path, is_parsed, stands_for_words};
 use super::{Call, Found, UrlTest};
 use crate::core::decimal::Decimal;
 use crate::core::harmless::visible;
+use crate::core::names::folded_text;
 use crate::core::resource::{Resource, UriPattern};
 
 /// Longest text in bytes that a glob or a regular expression is tried on; longer ones match none,
@@ -173,9 +174,17 @@ impl Test {
                 about.scope.every_reading(text, |n| n >= least)
             }
             (Self::MaxItems(most), Found::Array { items }) => items <= *most,
+            (Self::NotIn(unwanted), found) if !unwanted.iter().any(|u| u.is_comparable(found)) => {
+                false
+            }
+            (Self::NotIn(unwanted), Found::Text(text)) => {
+                let text = text.decode();
+                about.is_text(&text)
+                    && (about.is_plain_text || !stands_for_words(&text))
+                    && !is_one_of(&text, unwanted)
+            }
             (Self::NotIn(unwanted), found) => {
-                unwanted.iter().any(|unwanted| unwanted.is_comparable(found))
-                    && !unwanted.iter().any(|unwanted| unwanted.may_be(found, about))
+                !unwanted.iter().any(|unwanted| unwanted.may_be(found, about.scope))
             }
             (_, Found::Text(text)) => self.holds_for_text(&text.decode(), about),
             _ => false,
@@ -256,16 +265,11 @@ impl Literal {
         )
     }
 
-    /// True where some reader takes the value for this one.
-    fn may_be(&self, found: Found<'_>, about: &About<'_>) -> bool {
+    /// True where some reader takes a number or a boolean for this one.
+    fn may_be(&self, found: Found<'_>, scope: Scope) -> bool {
         match (self, found) {
             (Self::Number(unwanted, _), Found::Number(text)) => {
-                !about.scope.every_reading(text, |n| n != unwanted)
-            }
-            (Self::Text(unwanted), Found::Text(text)) => {
-                let text = text.decode();
-                may_be_word(&text, unwanted)
-                    || (!about.is_plain_text && (is_parsed(&text) || stands_for_words(&text)))
+                !scope.every_reading(text, |n| n != unwanted)
             }
             _ => self.equals(found),
         }
@@ -286,6 +290,12 @@ impl Literal {
             Self::Bool(_) | Self::Text(_) => false,
         }
     }
+}
+
+/// True where some reader takes `text`, as one of a list of words, for one of these.
+fn is_one_of(text: &str, words: &[Literal]) -> bool {
+    let folded = folded_text(text);
+    words.iter().any(|word| matches!(word, Literal::Text(word) if folded_text(word) == folded))
 }
 
 impl PartialEq for Test {

@@ -46,12 +46,6 @@ fn begins_with_json(text: &str) -> bool {
     false
 }
 
-/// True where some reader takes `text`, as one of a list of words, for `word`: in any case and
-/// form, without blanks and what cannot be seen.
-pub(super) fn may_be_word(text: &str, word: &str) -> bool {
-    folded_text(text) == folded_text(word)
-}
-
 /// True for a text that stands for other words: several joined by commas, or the number of one.
 pub(super) fn stands_for_words(text: &str) -> bool {
     let folded = folded_text(text);

@@ -4,12 +4,12 @@ use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::Resource;
 use super::parts::{Parts, is_special};
 use super::reading::{Reading, spellings};
 use super::syntax::{
     MAX_ALTERNATIVES, WILDCARDS, cut, expand, has_wildcards, with_address_escaped,
 };
+use super::{MAX_URI, Resource};
 use crate::core::names::folded_text;
 
 /// The text is no pattern of URIs.
@@ -23,6 +23,8 @@ pub enum BadUriPattern {
     Glob(String),
     /// A glob that does not begin with a scheme.
     NoScheme,
+    /// It has more bytes than a URI may have.
+    TooLong,
     /// The alternatives stand for too many patterns.
     TooMany,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for BadUriPattern {
             Self::NoScheme => {
                 f.write_str("does not begin with a scheme like docs:// (** alone is every URI)")
             }
+            Self::TooLong => write!(f, "is longer than {MAX_URI} bytes"),
             Self::TooMany => write!(f, "stands for more than {MAX_ALTERNATIVES} patterns"),
         }
     }
@@ -100,6 +103,9 @@ impl UriPattern {
         if text.is_empty() {
             return Err(BadUriPattern::Empty);
         }
+        if text.len() > MAX_URI {
+            return Err(BadUriPattern::TooLong);
+        }
         let mut alternates = text.split('{').skip(1);
         if !alternates.all(|rest| rest.split('}').next().is_some_and(|a| a.contains(','))) {
             return Err(BadUriPattern::Expression);
@@ -135,9 +141,11 @@ impl UriPattern {
         resource.plain().is_some_and(|parts| self.allows.iter().any(|allow| allow.matches(&parts)))
     }
 
-    /// True where some server may take the resource for one that the pattern covers.
+    /// True where some server may take the resource for one that the pattern covers; for one that
+    /// is too long to be read in all ways, any may.
     pub(in crate::core) fn denies(&self, resource: &Resource) -> bool {
-        self.text == resource.text()
+        resource.is_long()
+            || self.text == resource.text()
             || resource
                 .readings()
                 .iter()

@@ -225,6 +225,16 @@ fn a_pattern_that_cannot_be_meant_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_uri_that_is_too_long_to_be_compared_is_reached_by_nothing() {
+    let uri = |len: usize| format!("docs://a/{}", "x".repeat(len - "docs://a/".len()));
+    let (longest, longer) = (uri(MAX_URI), uri(MAX_URI + 1));
+    assert!(allows("docs://**", &longest) && denies("docs://**", &longest));
+    assert!(!allows("docs://**", &longer) && denies("docs://other", &longer));
+    assert!(allows(&longest, &longest));
+    assert_eq!(UriPattern::parse(&longer).unwrap_err(), BadUriPattern::TooLong);
+}
+
+#[test]
 fn a_template_is_reached_where_wildcards_cover_its_expressions() {
     for (text, template, may) in [
         ("docs://*/summary", "docs://{id}/summary", true),
