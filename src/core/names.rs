@@ -122,6 +122,8 @@ mod tests {
                     "\u{1d42e}ser_id",
                     "user\u{2028}id",
                     "\u{e0075}user_id",
+                    "user\u{3164}_id",
+                    "\u{115f}user_id",
                 ][..],
             ),
             ("task", &["tas\u{212a}", "TASK", " task", "t\u{2060}ask"]),

@@ -33,7 +33,7 @@ impl<'s> Declared<'s> {
     }
 
     /// True where an object is declared to have the property `name`.
-    pub(super) fn has(self, name: &str) -> bool {
+    pub(in crate::core) fn has(self, name: &str) -> bool {
         let mut all = self.here.into_iter().flat_map(|schema| self.alternatives(schema, MAX_DEPTH));
         all.any(|schema| {
             schema

@@ -410,6 +410,14 @@ fn pins_of_two_files_refuse_what_either_refuses() {
             }
         }
     }
+    // Only what both schemas declare is a name of its own; where they differ, nothing is.
+    let declaring = |name: &str| {
+        let schema = format!(r#"{{"name":"a","inputSchema":{{"properties":{{"{name}":{{}}}}}}}}"#);
+        Arc::new(Pins::new([("a".to_owned(), tool(&schema))].into(), all(Warn)))
+    };
+    let (taken, held) = (declaring("userId"), declaring("user_id"));
+    assert!(taken.declared("a").has("userId"));
+    assert!(!taken.bounded_by(&held).declared("a").has("userId"));
     let same = pins(&[("a", "one")], Warn);
     assert!(Arc::ptr_eq(&same, &same.bounded_by(&pins(&[("a", "one")], Warn))));
 }

@@ -190,7 +190,8 @@ class Bodies:
         key = "io.modelcontextprotocol/protocolVersion"
         version = (key, self._random.choice(VALUES["versions"]))
         selectors = [version, version, *pairs(dict(VALUES["selectors"]))]
-        old = next((value for name, value in draft.params if name == "_meta"), Pairs())
+        metas = (value for name, value in draft.params if name == "_meta")
+        old = next((value for value in metas if isinstance(value, Pairs)), Pairs())
         new = Pairs([pair for pair in old if pair[0] != key or self._random.random() < 0.7])
         new.insert(self._random.randint(0, len(new)), self._random.choice(selectors))
         put(draft.params, "_meta", new)
