@@ -2,8 +2,8 @@
 //!
 //! Servers look a URI up in many ways: as it is, after `new URL(…)`, without its query, in any
 //! case, decoded. So a pattern with wildcards allows only a URI that all of them leave as it is
-//! ([`plain`]), and it is compared part by part: no wildcard leaves its part. A deny holds for
-//! every spelling that one of them may take for what it covers ([`reading`]).
+//! (`plain`), and it is compared part by part: no wildcard leaves its part. A deny holds for
+//! every spelling that one of them may take for what it covers (`reading`).
 
 mod parts;
 mod pattern;

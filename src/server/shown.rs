@@ -123,7 +123,7 @@ fn token(gateway: &Arc<Gateway>) -> ToldOf {
         let told = json!({
             "state": worth.failure.map_or("active", AuthFailure::as_str),
             "ends": ends,
-            "revision": snapshot.taken().revision,
+            "revision": &*snapshot.taken().revision,
             "held": snapshot.held.as_ref().map(|held| &held.revision),
         });
         serde_json::to_vec(&told).unwrap_or_default()
