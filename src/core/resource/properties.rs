@@ -100,7 +100,7 @@ fn walked(uri: &str) -> Option<(String, Vec<String>)> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The long run: PROPTEST_CASES=1000000 cargo test --release --lib resource
+    /// The long run: PROPTEST_CASES=1000000 cargo test --lib resource::properties
     #[test]
     fn what_a_folder_gives_lies_inside_it_for_every_reader(uri in uris()) {
         for (text, host, folder) in [

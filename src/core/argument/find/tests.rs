@@ -158,15 +158,18 @@ fn respelled(name: &str, changes: &[(usize, usize)]) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The long run: PROPTEST_CASES=1000000 cargo test --release --lib argument
+    /// The long run: PROPTEST_CASES=1000000 cargo test --lib argument::find
     #[test]
     fn no_respelled_name_passes_for_absent_or_beside_the_true_one(
         name in prop::sample::select(&["user_id", "is_admin", "tasks", "max_rows", "q"][..]),
         changes in prop::collection::vec((0_usize..6, 0_usize..40), 1..5),
         depth in 0_usize..3,
     ) {
-        let other = respelled(name, &changes);
-        prop_assume!(other != name);
+        // Changes that undo each other leave the name itself.
+        let other = match respelled(name, &changes) {
+            same if same == name => same + "\0",
+            other => other,
+        };
         let pointer = Pointer::parse(&format!("{}/{name}", "/a".repeat(depth))).unwrap();
         let wrapped = |inner: String| (0..depth).fold(inner, |inner, _| format!(r#"{{"a":{inner}}}"#));
         let key = serde_json::Value::from(other.as_str());
