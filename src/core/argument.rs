@@ -10,6 +10,7 @@ pub mod shown;
 mod test;
 mod text;
 mod url;
+mod written;
 
 use std::fmt;
 
@@ -239,10 +240,17 @@ impl fmt::Display for Condition {
 const MAX_SHOWN: usize = 64;
 
 impl Checked<'_> {
-    /// What stood there, for an operator who may see it.
+    /// The value that stood there, for an operator who may see it. Where the condition seems to
+    /// hold for it and does not, it is said why.
     #[must_use]
     pub fn got(&self) -> String {
-        match self.found {
+        let seems_to_hold = || self.condition.tests.iter().all(|t| written::fulfils(t, self.found));
+        let other = if !self.holds && seems_to_hold() {
+            ", which some servers read as something else"
+        } else {
+            ""
+        };
+        let shown = match self.found {
             Found::Absent => "nothing".to_owned(),
             Found::Array { items } => format!("an array of {items}"),
             Found::Bool(value) => value.to_string(),
@@ -253,7 +261,10 @@ impl Checked<'_> {
                 let shown: String = text.decode().chars().take(MAX_SHOWN).collect();
                 format!("\"{}\"", visible(&shown))
             }
-            Found::Unclear => "something that is not clear".to_owned(),
-        }
+            Found::Unclear => "something that some servers find in another place: a name like it, \
+                               or a text where an object was meant"
+                .to_owned(),
+        };
+        shown + other
     }
 }
