@@ -62,9 +62,12 @@ fn example_folder() -> tempfile::TempDir {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::TempDir::new().unwrap();
     let shipped = std::fs::read_to_string(root.join("gateway.toml")).unwrap();
+    // Whoever runs the tests may run a gateway, too: nobody listens at this port.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let elsewhere = shipped.replace("127.0.0.1:9901", &closed.to_string());
     let text =
-        shipped.replace("to              = \"stdout\"", "file = \"audit.jsonl\"\nto = \"file\"");
-    assert_ne!(text, shipped);
+        elsewhere.replace("to              = \"stdout\"", "file = \"audit.jsonl\"\nto = \"file\"");
+    assert!(text != elsewhere && elsewhere != shipped);
     std::fs::write(folder.path().join("old.toml"), shipped).unwrap();
     std::fs::write(folder.path().join("gateway.toml"), text).unwrap();
     let records = root.join("tests/it/commands/audit.in/audit.jsonl");
