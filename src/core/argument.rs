@@ -5,6 +5,7 @@
 
 mod declared;
 mod find;
+mod glob;
 mod number;
 pub mod shown;
 mod test;
@@ -15,6 +16,7 @@ mod written;
 use std::fmt;
 
 pub use self::declared::Declared;
+pub use self::glob::GlobTest;
 pub use self::test::{BadTest, Literal, Test};
 pub use self::url::UrlTest;
 

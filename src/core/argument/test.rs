@@ -2,16 +2,14 @@
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
 use regex::{Regex, RegexBuilder};
 
 use super::number::Scope;
-use super::text::{is_doubtful_path, is_parsed, stands_for_words};
-use super::{Call, Found, UrlTest};
+use super::text::{is_parsed, stands_for_words};
+use super::{Call, Found, GlobTest, UrlTest};
 use crate::core::decimal::Decimal;
 use crate::core::harmless::visible;
 use crate::core::names::folded_text;
-use crate::core::resource::{Resource, UriPattern};
 
 /// Longest text in bytes that a glob or a regular expression is tried on; longer ones match none,
 /// so that no call can keep the gateway busy.
@@ -73,37 +71,6 @@ pub enum Test {
     Url(UrlTest),
 }
 
-/// A pattern of a whole text.
-#[derive(Clone, Debug)]
-pub enum GlobTest {
-    /// Of a path, or of any other text.
-    Path(GlobMatcher),
-    /// Of a URL, which is compared part by part.
-    Url(UriPattern, String),
-}
-
-impl GlobTest {
-    /// True for a pattern of URLs.
-    #[must_use]
-    pub fn is_of_urls(&self) -> bool {
-        matches!(self, Self::Url(..))
-    }
-
-    fn text(&self) -> &str {
-        match self {
-            Self::Path(glob) => glob.glob().glob(),
-            Self::Url(_, text) => text,
-        }
-    }
-
-    fn matches(&self, text: &str) -> bool {
-        match self {
-            Self::Path(glob) => !is_doubtful_path(text, glob.glob().glob()) && glob.is_match(text),
-            Self::Url(pattern, _) => pattern.matches(&Resource::new(text)),
-        }
-    }
-}
-
 /// The facts about a value beside the value itself.
 pub(super) struct About<'a> {
     pub(super) call: &'a Call<'a>,
@@ -126,13 +93,7 @@ impl Test {
     /// # Errors
     /// [`BadTest`] with the reason.
     pub fn glob(text: &str) -> Result<Self, BadTest> {
-        if text.contains("://") {
-            let pattern = UriPattern::parse(text).map_err(|why| BadTest(why.to_string()))?;
-            return Ok(Self::Glob(GlobTest::Url(pattern, text.to_owned())));
-        }
-        let glob = GlobBuilder::new(text).literal_separator(true).build();
-        glob.map(|glob| Self::Glob(GlobTest::Path(glob.compile_matcher())))
-            .map_err(|error| BadTest(format!("is not a glob: {}", error.kind())))
+        GlobTest::new(text).map(Self::Glob)
     }
 
     /// A regular expression, which takes linear time. `\\d`, `\\w`, `\\s` and `\\b` are about

@@ -125,6 +125,12 @@ impl UriPattern {
         Ok(Self { text: text.to_owned(), is_literal, allows, denies })
     }
 
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// The URI, where the pattern has no wildcards.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
