@@ -3,64 +3,11 @@
 //! The bytes of an event stay as they came; only the data of an event that had to be filtered is
 //! written anew. Lines may end in LF, CRLF or CR, and chunks may be cut anywhere.
 
+mod splitter;
+
 use std::borrow::Cow;
 
-/// An event grew beyond the cap.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TooBig;
-
-/// Collects chunks and gives back whole events.
-#[derive(Debug)]
-pub struct Splitter {
-    held: Vec<u8>,
-    /// How far `held` has been searched.
-    searched: usize,
-    /// Whether the line that `searched` stands in has no byte yet.
-    at_line_start: bool,
-    cap: usize,
-}
-
-impl Splitter {
-    /// A splitter that holds at most `cap` bytes of one unfinished event.
-    #[must_use]
-    pub fn new(cap: usize) -> Self {
-        Self { held: Vec::new(), searched: 0, at_line_start: true, cap }
-    }
-
-    /// Takes the next chunk of the stream.
-    pub fn push(&mut self, chunk: &[u8]) {
-        self.held.extend_from_slice(chunk);
-    }
-
-    /// The next whole event with the blank line that ends it, if one is complete.
-    ///
-    /// # Errors
-    /// [`TooBig`] where the unfinished event is longer than the cap.
-    pub fn next_event(&mut self) -> Result<Option<Vec<u8>>, TooBig> {
-        while let Some(&byte) = self.held.get(self.searched) {
-            self.searched += 1;
-            if byte != b'\n' && byte != b'\r' {
-                self.at_line_start = false;
-                continue;
-            }
-            if byte == b'\r' && self.held.get(self.searched) == Some(&b'\n') {
-                self.searched += 1;
-            } else if byte == b'\r' && self.searched == self.held.len() && !self.at_line_start {
-                // Whether an LF belongs to this CR is known only with the next chunk; an empty
-                // line is certain either way.
-                self.searched -= 1;
-                break;
-            }
-            if !std::mem::replace(&mut self.at_line_start, true) {
-                continue;
-            }
-            let rest = self.held.split_off(self.searched);
-            self.searched = 0;
-            return Ok(Some(std::mem::replace(&mut self.held, rest)));
-        }
-        if self.held.len() > self.cap { Err(TooBig) } else { Ok(None) }
-    }
-}
+pub use splitter::{Splitter, TooBig};
 
 /// The lines of an event without their ends.
 fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
