@@ -188,11 +188,15 @@ impl Found {
     fn member(&mut self, key: &str, event: &Event<'_>, max_ttl: u64) -> Result<(), Unlistable> {
         let place = event.start..event.end;
         if let Some((_, kind, naming)) = LISTS.iter().find(|(name, ..)| *name == key) {
-            if event.token != Token::ArrayStart || self.kind.is_some() {
+            if self.kind.replace(*kind).is_some() {
                 return Err(Unlistable::Shape);
             }
-            self.kind = Some(*kind);
-            self.list = Some(List::begin(*kind, naming, event.end));
+            match event.token {
+                Token::ArrayStart => self.list = Some(List::begin(*kind, naming, event.end)),
+                // Some servers write an empty list like this; clients expect an array.
+                Token::Null => self.edits.replace(place, "[]"),
+                _ => return Err(Unlistable::Shape),
+            }
             return Ok(());
         }
         match (key, event.token) {

@@ -40,6 +40,19 @@ fn a_list_that_may_pass_is_not_touched() {
 }
 
 #[test]
+fn a_list_that_is_null_is_an_empty_list() {
+    for (name, kind, _) in LISTS {
+        let text = |list| format!(r#"{{"result":{{"{name}":{list},"nextCursor":"c"}}}}"#);
+        assert_eq!(read(&text("null")), Ok((Shape::List(kind), text("[]"))), "{name}");
+        for other in ["{}", "1", "\"\"", "true", "false", "{\"name\":\"alpha\"}"] {
+            assert_eq!(read(&text(other)), Err(Unlistable::Shape), "{name}: {other}");
+        }
+        let twice = format!(r#"{{"result":{{"{name}":null,"tools":[],"prompts":[]}}}}"#);
+        assert!(read(&twice).is_err(), "{twice}");
+    }
+}
+
+#[test]
 fn an_empty_page_keeps_its_cursor_and_turns_private() {
     let text = r#"{"result":{"cacheScope":"public","tools":[{"name":"b"}],"nextCursor":"c"}}"#;
     let cut = r#"{"result":{"cacheScope":"private","tools":[],"nextCursor":"c"}}"#;
