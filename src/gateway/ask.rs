@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::fetch::FetchError;
 use super::upstream::Upstream;
+use super::walk::Walk;
 use super::{Snapshot, head};
 use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
 use crate::core::listing::{self, Asked, Reading, Shape};
@@ -90,9 +91,12 @@ impl Asker<'_> {
     async fn pages(&self) -> Result<BTreeMap<String, Definition>, FetchError> {
         let mut all = BTreeMap::new();
         let mut cursor = None;
+        let mut walk = Walk::new(self.snapshot.options.limits.listing);
         for _ in 0..MAX_PAGES {
             let reply = self.post("tools/list", Some(1), self.parameters(cursor.as_ref())).await?;
-            cursor = self.page(&reply.message.unwrap_or_default(), &mut all)?;
+            let message = reply.message.unwrap_or_default();
+            cursor = self.page(&message, &mut all)?;
+            walk.step(message.len(), cursor.as_ref().and_then(Value::as_str))?;
             if cursor.is_none() {
                 return Ok(all);
             }

@@ -25,6 +25,7 @@ mod standing;
 mod story;
 mod stream;
 mod upstream;
+mod walk;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
