@@ -3,6 +3,8 @@
 //! Every label value comes from a closed set: the configuration, the table of methods, an enum,
 //! or the names that an upstream itself listed. What a caller sends never becomes a series.
 
+mod bounds;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -11,6 +13,8 @@ use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+pub use bounds::{AdminRefusal, Bounds};
 
 use crate::core::method;
 use crate::core::outcome::Outcome;
@@ -78,6 +82,8 @@ pub struct Metrics {
     tools_changed: IntGaugeVec,
     tool_changes: IntCounterVec,
     tools: RwLock<HashMap<String, HashSet<String>>>,
+    /// What is held against its bounds.
+    pub bounds: Bounds,
 }
 
 /// What of the configuration the metrics show.
@@ -148,6 +154,7 @@ impl Metrics {
             tools_changed: make.gauges(&TOOLS_CHANGED)?,
             tool_changes: make.counters(&TOOL_CHANGES)?,
             tools: RwLock::default(),
+            bounds: Bounds::new(&make)?,
             registry: registry.clone(),
         };
         make.gauges(&BUILD)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -164,9 +171,7 @@ impl Metrics {
         // More digits than these no floating-point number holds.
         let digits = shown.revision.get(..13).unwrap_or_default();
         self.config_hash.set(i64::from_str_radix(digits, 16).unwrap_or(0));
-        let [in_flight, streams] = &self.limits;
-        in_flight.set(number(shown.in_flight_limit));
-        streams.set(number(shown.streams_limit));
+        self.show_limits(shown.in_flight_limit, shown.streams_limit);
         for upstream in &shown.upstreams {
             for outcome in Outcome::ALL {
                 self.requests.with_label_values(&[upstream, "tools/call", outcome.as_str()]);
@@ -185,6 +190,13 @@ impl Metrics {
         for (upstream, tool) in shown.tools {
             self.learn_tool(upstream, tool);
         }
+    }
+
+    /// Shows how many requests and streams there may be at once.
+    pub fn show_limits(&self, in_flight: usize, streams: usize) {
+        let [in_flight_limit, streams_limit] = &self.limits;
+        in_flight_limit.set(number(in_flight));
+        streams_limit.set(number(streams));
     }
 
     /// Counts a reload.

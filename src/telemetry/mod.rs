@@ -6,4 +6,5 @@
 pub mod audit;
 pub mod log;
 pub mod metrics;
+pub mod seldom;
 pub mod used;
