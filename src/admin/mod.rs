@@ -1,19 +1,26 @@
 //! The listener for monitoring: `/metrics`, `/livez`, `/readyz`, `/status`, and `/diff`, `/used` and
 //! `/token` for the verbs `diff`, `unused` and `token`. Read only, and never on the public address.
+//!
+//! It has no password, so it must cost little whoever asks: connections, heads and answers are
+//! bounded, and what takes its time is worked out once at a time.
 
+mod door;
+mod guard;
 mod status;
+mod turn;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use http::{Method, Response, StatusCode};
+use bytes::Bytes;
+use http::StatusCode;
 use percent_encoding::percent_decode_str;
-use pingora::apps::http_app::ServeHttp;
-use pingora::protocols::http::ServerSession;
 
+pub use self::door::Door;
 pub use self::status::{Held, LastReload, Status, TriedOut};
-use crate::telemetry::metrics::Metrics;
+use self::turn::{Busy, Turn};
+use crate::telemetry::metrics::{AdminRefusal, Metrics};
 
 /// Whether new calls are welcome.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +50,10 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// Called before, for what changes with time alone.
     pub refresh: Box<dyn Fn() + Send + Sync>,
-    /// What is amiss although new calls are welcome, a line each; shown at `/readyz`.
+    /// Knows the names of hosts, in lower case, that the configuration calls ours.
+    pub is_ours: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// What is amiss although new calls are welcome, a line each; shown at `/readyz` and
+    /// `/status`.
     pub notes: Box<dyn Fn() -> String + Send + Sync>,
     /// What the file would change, as JSON; shown at `/diff`. It takes its time.
     pub diff: Told,
@@ -58,49 +68,103 @@ pub struct Admin {
     pub readiness: Readiness,
 }
 
-/// Status, media type and body.
-type Answer = (StatusCode, &'static str, Vec<u8>);
+/// Longest name in the question for a token, in bytes, as it is encoded.
+const MAX_NAME: usize = 256;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The Prometheus text exposition format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What takes its time, apart from what does not.
-async fn work_out(told: &Told) -> Answer {
-    let told = Arc::clone(told);
-    match tokio::task::spawn_blocking(move || told()).await {
-        Ok(body) => (StatusCode::OK, JSON, body),
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, b"no answer\n".to_vec()),
+/// What a question brings.
+struct Answer {
+    status: StatusCode,
+    media: &'static str,
+    /// One header that not every answer has.
+    header: Option<(&'static str, &'static str)>,
+    body: Bytes,
+}
+
+impl Answer {
+    fn text(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        Self { status, media: TEXT, header: None, body: text.into() }
+    }
+
+    fn good(media: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status: StatusCode::OK, media, header: None, body: body.into() }
+    }
+
+    fn with(self, header: (&'static str, &'static str)) -> Self {
+        Self { header: Some(header), ..self }
+    }
+}
+
+/// The pages, each of those that take their time with its turn.
+struct Pages {
+    admin: Arc<Admin>,
+    diff: Turn,
+    metrics: Turn,
+    status: Turn,
+    used: Turn,
+}
+
+impl Pages {
+    fn new(admin: Admin) -> Self {
+        let turn = Turn::default;
+        Self { admin: Arc::new(admin), diff: turn(), metrics: turn(), status: turn(), used: turn() }
+    }
+
+    fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// The page at `path`.
+    async fn page(&self, path: &str, query: Option<&str>) -> Result<Answer, AdminRefusal> {
+        let admin = Arc::clone(&self.admin);
+        let (turn, media, work): (_, _, Box<dyn FnOnce() -> Vec<u8> + Send>) = match path {
+            "/diff" => (&self.diff, JSON, Box::new(move || (admin.diff)())),
+            "/metrics" => (&self.metrics, EXPOSITION, Box::new(move || admin.exposition())),
+            "/status" => (&self.status, JSON, Box::new(move || admin.page())),
+            "/used" => (&self.used, JSON, Box::new(move || (admin.used)())),
+            _ => return Ok(admin.answer(path, query)),
+        };
+        let body = turn.share(work).await.map_err(|Busy| AdminRefusal::Busy)?;
+        Ok(Answer::good(media, body))
     }
 }
 
 impl Admin {
-    fn answer(&self, method: &Method, path: &str, query: Option<&str>) -> Answer {
-        let text = |status, body: &str| (status, TEXT, body.as_bytes().to_vec());
-        if method != Method::GET && method != Method::HEAD {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
-        }
+    fn is_ready(&self) -> bool {
+        self.readiness.0.load(Ordering::SeqCst)
+    }
+
+    /// For `/metrics`. A metric that cannot be encoded is a fault that a test finds.
+    fn exposition(&self) -> Vec<u8> {
+        (self.refresh)();
+        self.metrics.encode().unwrap_or_default()
+    }
+
+    /// For `/status`.
+    fn page(&self) -> Vec<u8> {
+        self.status.json(self.is_ready(), (self.notes)().lines().map(str::to_owned).collect())
+    }
+
+    /// What takes no time.
+    fn answer(&self, path: &str, query: Option<&str>) -> Answer {
         match path {
-            "/livez" => text(StatusCode::OK, "ok\n"),
-            "/readyz" if self.readiness.0.load(Ordering::SeqCst) => {
-                let notes = (self.notes)();
-                text(StatusCode::OK, &format!("ok\n{notes}"))
+            "/livez" => Answer::text(StatusCode::OK, "ok\n"),
+            "/readyz" if self.is_ready() => {
+                Answer::text(StatusCode::OK, format!("ok\n{}", (self.notes)()))
             }
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-            "/metrics" => {
-                (self.refresh)();
-                match self.metrics.encode() {
-                    Ok(body) => (StatusCode::OK, EXPOSITION, body),
-                    Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "metrics unavailable\n"),
-                }
-            }
-            "/status" => (StatusCode::OK, JSON, self.status.json()),
-            "/token" => match percent_decode_str(query.unwrap_or_default()).decode_utf8() {
-                Ok(name) => (StatusCode::OK, JSON, (self.token)(&name)),
-                Err(_) => text(StatusCode::BAD_REQUEST, "write /token?NAME, percent-encoded\n"),
+            "/readyz" => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+            "/token" => match name(query.unwrap_or_default()) {
+                Some(name) => Answer::good(JSON, (self.token)(&name)),
+                None => Answer::text(
+                    StatusCode::BAD_REQUEST,
+                    "write /token?NAME, percent-encoded, at most 256 bytes\n",
+                ),
             },
-            _ => text(
+            _ => Answer::text(
                 StatusCode::NOT_FOUND,
                 "not found; try /metrics, /livez, /readyz, /status, /diff, /used, /token?NAME\n",
             ),
@@ -108,24 +172,8 @@ impl Admin {
     }
 }
 
-#[async_trait]
-impl ServeHttp for Admin {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let head = session.req_header();
-        let is_head = head.method == Method::HEAD;
-        let is_get = head.method == Method::GET;
-        let (status, media, body) = match head.uri.path() {
-            "/diff" if is_get => work_out(&self.diff).await,
-            "/used" if is_get => work_out(&self.used).await,
-            path => self.answer(&head.method, path, head.uri.query()),
-        };
-        let response = Response::builder()
-            .status(status)
-            .header("content-type", media)
-            .header("content-length", body.len())
-            .header("cache-control", "no-store")
-            .header("x-content-type-options", "nosniff")
-            .body(if is_head { Vec::new() } else { body });
-        response.unwrap_or_default()
-    }
+/// The name of a token in a question.
+fn name(query: &str) -> Option<String> {
+    let bounded = (query.len() <= MAX_NAME).then_some(query)?;
+    percent_decode_str(bounded).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }

@@ -15,6 +15,10 @@ struct Page {
     version: &'static str,
     pid: u32,
     started: Timestamp,
+    /// New calls are welcome, as `/readyz` says.
+    ready: bool,
+    /// What is amiss all the same, a line each.
+    notes: Vec<String>,
     config: Loaded,
     /// Rules whose refusals do not count yet.
     tried_out: Vec<TriedOut>,
@@ -96,18 +100,22 @@ impl Status {
             version,
             pid: std::process::id(),
             started: now,
+            ready: false,
+            notes: Vec::new(),
             config,
             tried_out,
         })))
     }
 
-    /// Another configuration is in use.
+    /// Another configuration is in use. `show` tells others of it, the metrics for one: whoever
+    /// has seen it here finds it there, too, and the other way round.
     pub fn loaded(
         &self,
         revision: String,
         restart_needed: Vec<&'static str>,
         tried_out: Vec<TriedOut>,
         changes: Vec<String>,
+        show: impl FnOnce(),
     ) {
         let mut page = self.0.lock();
         page.tried_out = tried_out;
@@ -120,27 +128,50 @@ impl Status {
         page.config.loaded = time;
         page.config.revision = revision;
         page.config.restart_needed = restart_needed;
+        show();
     }
 
-    /// Another configuration was not taken.
-    pub fn refused(&self, reload: LastReload) {
+    /// Another configuration was not taken; `show` as above.
+    pub fn refused(&self, reload: LastReload, show: impl FnOnce()) {
         let mut page = self.0.lock();
         page.config.reloads += 1;
         page.config.held = None;
         page.config.last_reload = Some(reload);
+        show();
     }
 
-    /// Another configuration waits for a word.
-    pub fn held(&self, held: Held) {
+    /// Another configuration waits for a word; `show` as above.
+    pub fn held(&self, held: Held, show: impl FnOnce()) {
         let mut page = self.0.lock();
         page.config.reloads += 1;
         page.config.narrowed_by = Some(held.revision.clone());
         page.config.held = Some(held);
+        show();
     }
 
     /// As JSON.
-    pub(super) fn json(&self) -> Vec<u8> {
-        let page = self.0.lock().clone();
+    pub(super) fn json(&self, ready: bool, notes: Vec<String>) -> Vec<u8> {
+        let page = Page { ready, notes, ..self.0.lock().clone() };
         serde_json::to_vec_pretty(&page).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody reads the page between the two.
+    #[test]
+    fn others_are_told_while_nobody_reads_the_page() {
+        let status = Status::new("x".to_owned(), "1".to_owned(), Vec::new());
+        let mut told = 0;
+        let mut tell = || {
+            assert!(status.0.try_lock().is_none());
+            told += 1;
+        };
+        status.loaded("2".to_owned(), Vec::new(), Vec::new(), Vec::new(), &mut tell);
+        status.refused(LastReload::refused(Vec::new()), &mut tell);
+        status.held(Held { revision: "3".to_owned(), changes: Vec::new() }, &mut tell);
+        assert_eq!(told, 3);
     }
 }

@@ -11,6 +11,7 @@ use super::{ConfigFile, EXIT_CONFIG, complain};
 use crate::config::{self, Code, Config, Findings, Severity};
 use crate::core::access::Tools;
 use crate::core::token::UnixSeconds;
+use crate::server::Descriptors;
 
 /// Tokens whose end is nearer than this are worth a word, in days.
 const SOON: i64 = 14;
@@ -71,6 +72,7 @@ impl Check {
         let (findings, good) = match read {
             Ok(mut config) => {
                 add_expiring(&mut config, now());
+                add_shortage(&mut config);
                 let (upstreams, tokens) =
                     (config.settings.upstreams.len(), config.policy.tokens().len());
                 let (upstreams, tokens) = (many(upstreams, "upstream"), many(tokens, "token"));
@@ -128,6 +130,14 @@ fn explain(code: &str) -> Done {
     };
     say(&format!("{}: {}\n\n{}\n", code.as_str(), code.title(), code.text()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What only the machine can tell.
+fn add_shortage(config: &mut Config) {
+    if let Some(message) = Descriptors::attainable().shortage(config.settings.limits) {
+        let help = "raise the hard limit where it is to run: ulimit -Hn, LimitNOFILE=, --ulimit";
+        config.warnings.add(Severity::Warning, Code::FewDescriptors, message, help.to_owned());
+    }
 }
 
 /// What only a clock can tell.

@@ -121,6 +121,12 @@ codes! {
         "Servers read values in many ways: -1 as all, large numbers wrapped, words in any case or by\n\
          their number, texts parsed as JSON. What may be read as something that is not permitted is\n\
          refused; the finding says which other condition says it better.";
+    FewDescriptors, "DW0119", "fewer file descriptors than connections",
+        "Each connection takes a file descriptor, and each call and stream one more for its\n\
+         upstream's. The process takes as many as it may (the hard limit), sets some aside for the\n\
+         monitoring, and lets in as many connections as fit. Here, where check runs, these are fewer\n\
+         than limits.connections: raise the limit (ulimit -Hn, LimitNOFILE= of systemd, --ulimit\n\
+         nofile of containers), or lower limits.connections.";
 }
 
 impl Code {
@@ -143,6 +149,7 @@ impl Code {
                 | Self::SameUsers
                 | Self::LooseAudience
                 | Self::Loose
+                | Self::FewDescriptors
         )
     }
 }

@@ -134,6 +134,9 @@ pub enum LogFormat {
 const DEFAULT_LISTEN: SocketAddr = loopback(8080);
 const DEFAULT_ADMIN: SocketAddr = loopback(9901);
 
+/// Bytes that are held at once, in all.
+const DEFAULT_BUFFERS: usize = 256 << 20;
+
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
 }
@@ -301,10 +304,28 @@ fn check_credentials(file: &Table<'_>, upstreams: &[UpstreamSpec], identity: &Id
     }
 }
 
+/// Bytes that are held at once, in all; never less than the longest body or list.
+fn buffers(table: &mut Table<'_>, longest: usize) -> usize {
+    let said = table.parsed("buffers", values::size);
+    if let Some(at) = said.as_ref().filter(|at| at.value < longest) {
+        table.report().error(
+            Code::Conflict,
+            at.span.clone(),
+            "`buffers` is less than `request_body` or `listing`: one of that length never passes"
+                .to_owned(),
+            "raise it, or lower the other",
+        );
+    }
+    said.map_or_else(|| DEFAULT_BUFFERS.max(longest), |at| at.value)
+}
+
 fn limits(mut table: Table<'_>) -> Limits {
+    let request_body = size(&mut table, "request_body", 4 << 20);
+    let listing = size(&mut table, "listing", 8 << 20);
     let limits = Limits {
-        request_body: size(&mut table, "request_body", 4 << 20),
-        listing: size(&mut table, "listing", 8 << 20),
+        request_body,
+        listing,
+        buffers: buffers(&mut table, request_body.max(listing)),
         list_ttl: duration(&mut table, "list_ttl", 60),
         json_depth: table.integer("json_depth", 8..=128).unwrap_or(64),
         headers: size(&mut table, "headers", 32 << 10),

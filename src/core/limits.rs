@@ -10,6 +10,9 @@ pub struct Limits {
     /// Longest answer that is changed on its way (a list, a modern resource), and longest event
     /// of such a stream, in bytes.
     pub listing: usize,
+    /// Bytes of bodies, of answers that are read whole, and of events that have not ended, at once
+    /// and in all.
+    pub buffers: usize,
     /// How long a client may keep a list, and so how long a permission that is taken away may
     /// still show in it.
     pub list_ttl: Duration,

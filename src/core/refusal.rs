@@ -36,6 +36,8 @@ pub enum Refusal {
     BodyTimeout,
     /// The body is longer than the limit.
     BodyTooLarge,
+    /// All that may be held of requests and answers is held, or what is left is for smaller ones.
+    BuffersFull,
     /// A body with a request content coding (RFC 9110 8.4).
     Encoded,
     /// An `Expect` other than `100-continue` (RFC 9110 10.1.1).
@@ -153,6 +155,7 @@ impl Refusal {
             Self::BodyBroken => bad(400, "Request body incomplete", "body_broken"),
             Self::BodyTimeout => bad(408, "Request body too slow", "body_timeout"),
             Self::BodyTooLarge => bad(413, "Request body too large", "body_too_large"),
+            Self::BuffersFull => upstream(503, "Too much at once", "buffers_full", Overloaded),
             Self::Encoded => bad(415, "Content-Encoding not supported", "encoded"),
             Self::Expectation => bad(417, "Expectation failed", "expectation"),
             Self::ForeignHost => bad(421, "Misdirected request", "foreign_host"),
@@ -303,6 +306,7 @@ impl Refusal {
             Self::Encoded => &[("accept-encoding", "identity")],
             Self::Overloaded
             | Self::AuditUnavailable
+            | Self::BuffersFull
             | Self::Unauthenticated(AuthFailure::KeysUnavailable) => &[("retry-after", "1")],
             _ => &[],
         }
@@ -344,6 +348,7 @@ impl Refusal {
                 | Self::BodyBroken
                 | Self::BodyTimeout
                 | Self::BodyTooLarge
+                | Self::BuffersFull
                 | Self::HeadTooLarge
                 | Self::Overloaded
         )

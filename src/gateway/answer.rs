@@ -1,16 +1,17 @@
 //! Step 9 of the story: the upstream's answer, read where it has to change, else as it comes.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderName};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::time::timeout;
 
+use super::buffers::{Buffer, shared};
 use super::exchange::Exchange;
 use super::forward::Answered;
 use super::head::{MCP_SESSION, media_type, only};
 use super::respond;
-use super::sieve::Sieve;
+use super::sieve::{Sieve, Sifted};
 use super::story::{Break, Context};
 use super::upstream::Upstream;
 use crate::core::decide::Permit;
@@ -41,7 +42,9 @@ pub(super) async fn deliver(
     exchange: &mut Exchange<'_>,
 ) -> Result<(), Break> {
     let brought = bring(context, upstream, permit, answered, downstream, exchange).await;
-    if let Err(Break::Refuse(refusal)) = &brought {
+    if let Err(Break::Refuse(refusal)) = &brought
+        && *refusal != Refusal::BuffersFull
+    {
         warn(permit, refusal);
     }
     brought
@@ -195,7 +198,12 @@ impl Delivery<'_> {
         };
         self.release(answered).await;
         let (body, outcome) = match self.sieve.answer(&body) {
-            Ok(sifted) => (sifted.text.map_or(body, Bytes::from), sifted.outcome),
+            Ok(Sifted { text: Some(text), outcome }) => {
+                let mut share = self.context.share();
+                share.resize(text.len())?;
+                (shared(text, share), outcome)
+            }
+            Ok(Sifted { text: None, outcome }) => (body, outcome),
             // Frameworks around a server refuse in forms of their own; where those might tell of
             // hidden things, the status says enough.
             Err(_) if head.status != http::StatusCode::OK => {
@@ -212,14 +220,14 @@ impl Delivery<'_> {
         answered: &mut Answered,
         downstream: &mut ServerSession,
     ) -> Result<Bytes, Break> {
-        let mut all = BytesMut::new();
+        let mut all = Buffer::new(self.context.share(), None);
         loop {
             let chunk = tokio::select! {
                 chunk = answered.session.read_response_body() => chunk,
                 _ = downstream.read_body_or_idle(true) => return Err(Break::Gone),
             };
             match chunk {
-                Ok(Some(chunk)) => all.extend_from_slice(&chunk),
+                Ok(Some(chunk)) => all.extend(&chunk)?,
                 Ok(None) => return Ok(all.freeze()),
                 Err(_) => return Err(Refusal::UpstreamAnswer("body cut off").into()),
             }

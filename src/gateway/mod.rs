@@ -10,6 +10,7 @@ mod answer;
 mod ask;
 mod authenticate;
 mod body;
+mod buffers;
 mod drift;
 mod exchange;
 mod fetch;
@@ -34,10 +35,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderName;
-use pingora::apps::{
-    HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp,
-};
-use pingora::protocols::Stream;
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use tokio::sync::watch;
@@ -53,11 +51,12 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::used::Used;
 
 pub use ask::tools;
+pub use buffers::Buffers;
 pub use fetch::FetchError;
 pub use keys::{KeySource, Keys};
 use minted::Minted;
 pub use peer::PeerCertificate;
-pub use room::Room;
+pub use room::{Inside, Room};
 pub use upstream::{Upstream, UpstreamOptions, UpstreamTls};
 
 /// Everything that one load of the configuration decides. A request sees one snapshot to its end.
@@ -131,6 +130,7 @@ pub struct Gateway {
     used: Used,
     in_flight: Room,
     streams: Room,
+    buffers: Arc<Buffers>,
     minted: Minted,
     http: HttpServerOptions,
 }
@@ -147,6 +147,7 @@ impl Gateway {
             replaced: watch::Sender::new(()),
             in_flight: Room::default(),
             streams: Room::default(),
+            buffers: Arc::default(),
             minted: Minted::default(),
             used: Used::default(),
             metrics,
@@ -165,6 +166,12 @@ impl Gateway {
     #[must_use]
     pub fn used(&self) -> &Used {
         &self.used
+    }
+
+    /// The bytes that are held for requests.
+    #[must_use]
+    pub fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
 
     /// The snapshot that new requests see.
@@ -203,42 +210,5 @@ impl HttpServerApp for Gateway {
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
         Some(&self.http)
-    }
-}
-
-/// A bound on connections around the gateway, and a count of those that are open.
-pub struct Bounded {
-    inner: Arc<Gateway>,
-    connections: Arc<Room>,
-}
-
-impl Bounded {
-    /// Lets at most `limits.connections` in at once; one beyond is closed without a word.
-    #[must_use]
-    pub fn new(inner: Arc<Gateway>) -> Self {
-        Self { inner, connections: Arc::default() }
-    }
-
-    /// The open connections.
-    #[must_use]
-    pub fn connections(&self) -> Arc<Room> {
-        Arc::clone(&self.connections)
-    }
-}
-
-#[async_trait]
-impl ServerApp for Bounded {
-    async fn process_new(
-        self: &Arc<Self>,
-        stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let limit = self.inner.snapshot.load().options.limits.connections;
-        let _inside = self.connections.enter(limit)?;
-        self.inner.process_new(stream, shutdown).await
-    }
-
-    async fn cleanup(&self) {
-        ServerApp::cleanup(&*self.inner).await;
     }
 }

@@ -9,11 +9,12 @@ pub struct Room(AtomicUsize);
 
 /// A place in a room; it is left when this is dropped, in a panic, too.
 #[derive(Debug)]
-pub(super) struct Inside<'r>(&'r Room);
+pub struct Inside<'r>(&'r Room);
 
 impl Room {
     /// A place, where fewer than `limit` are taken.
-    pub(super) fn enter(&self, limit: usize) -> Option<Inside<'_>> {
+    #[must_use]
+    pub fn enter(&self, limit: usize) -> Option<Inside<'_>> {
         let before = self.0.fetch_add(1, Ordering::SeqCst);
         let inside = Inside(self);
         (before < limit).then_some(inside)

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::answer::Form;
+use super::buffers::{Share, shared};
 use super::drift::Drift;
 use super::story::Context;
 use crate::core::capabilities;
@@ -146,6 +147,9 @@ pub(super) struct Flow<'d> {
     /// The beginning of a plain answer; `None` once it is too long to be looked at.
     observed: Option<Vec<u8>>,
     seen: Option<Outcome>,
+    /// Bytes of the event that has not ended, or of the beginning that is kept.
+    kept: usize,
+    share: Share,
 }
 
 impl<'d> Flow<'d> {
@@ -155,7 +159,15 @@ impl<'d> Flow<'d> {
         } else {
             OBSERVED
         };
-        Self { sieve, form, events: Splitter::new(cap), observed: Some(Vec::new()), seen: None }
+        Self {
+            sieve,
+            form,
+            events: Splitter::new(cap),
+            observed: Some(Vec::new()),
+            seen: None,
+            kept: 0,
+            share: sieve.context.share(),
+        }
     }
 
     pub(super) fn is_sifting(&self) -> bool {
@@ -168,13 +180,25 @@ impl<'d> Flow<'d> {
             self.observe(&chunk);
             return Ok(chunk);
         }
+        self.keep(chunk.len())?;
         self.events.push(&chunk);
         let mut out = Vec::new();
         let too_big = |_| Refusal::UpstreamAnswer("too long to be read");
         while let Some(event) = self.events.next_event().map_err(too_big)? {
+            self.kept = self.kept.saturating_sub(event.len());
             self.sift(&event, &mut out)?;
         }
-        Ok(Bytes::from(out))
+        self.keep(0)?;
+        let mut share = self.sieve.context.share();
+        share.resize(out.len())?;
+        Ok(shared(out, share))
+    }
+
+    /// From now on so many more bytes are kept.
+    fn keep(&mut self, more: usize) -> Result<(), Refusal> {
+        self.share.resize(self.kept + more)?;
+        self.kept += more;
+        Ok(())
     }
 
     fn sift(&mut self, event: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
@@ -202,24 +226,42 @@ impl<'d> Flow<'d> {
         let Some(observed) = &mut self.observed else {
             return;
         };
+        // Rather an outcome that is not known than an answer that does not pass.
+        if self.share.resize(self.kept + chunk.len().min(OBSERVED)).is_err() {
+            self.forget();
+            return;
+        }
+        self.kept += chunk.len();
         if self.form == Form::Plain {
             observed.extend_from_slice(chunk);
             if observed.len() > OBSERVED {
-                self.observed = None;
+                self.forget();
             }
             return;
         }
         self.events.push(chunk);
         loop {
             match self.events.next_event() {
-                Ok(Some(event)) => self.seen = self.outcome_of(&sse::data(&event)).or(self.seen),
+                Ok(Some(event)) => {
+                    self.kept = self.kept.saturating_sub(event.len());
+                    self.seen = self.outcome_of(&sse::data(&event)).or(self.seen);
+                }
                 Ok(None) => return,
                 Err(sse::TooBig) => {
-                    self.observed = None;
+                    self.forget();
                     return;
                 }
             }
         }
+    }
+
+    /// Looks at nothing more of an answer that passes.
+    fn forget(&mut self) {
+        self.observed = None;
+        self.events = Splitter::new(OBSERVED);
+        self.kept = 0;
+        // To give back is always possible.
+        let _ = self.share.resize(0);
     }
 
     fn outcome_of(&self, message: &[u8]) -> Option<Outcome> {

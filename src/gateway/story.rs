@@ -12,6 +12,7 @@ use pingora::time::timeout;
 use prometheus::IntGauge;
 
 use super::authenticate::authenticate;
+use super::buffers::Share;
 use super::exchange::Exchange;
 use super::head::Admitted;
 use super::room::Inside;
@@ -39,6 +40,11 @@ pub(super) struct Context<'r> {
 impl<'r> Context<'r> {
     pub(super) fn options(self) -> &'r Options {
         &self.snapshot.options
+    }
+
+    /// What this request may hold of all that is held.
+    pub(super) fn share(self) -> Share {
+        self.gateway.buffers.share(self.options().limits.buffers)
     }
 }
 
@@ -160,7 +166,9 @@ async fn tell(
 
     let principal = identify(context, session, exchange, &route).await?;
     let held = match admitted {
-        Admitted::Message => Some(body::hold(session, &context.options().limits).await?),
+        Admitted::Message => {
+            Some(body::hold(session, &context.options().limits, context.share()).await?)
+        }
         Admitted::EndSession | Admitted::Stream | Admitted::Preflight => None,
     };
     exchange.bytes_in = held.as_ref().map_or(0, HeldBody::len);

@@ -10,6 +10,7 @@ use jsonwebtoken::jwk::JwkSet;
 
 use super::StartError;
 use super::builtin::Builtin;
+use super::descriptors::Descriptors;
 use super::ours;
 use crate::config::{Assertion, Config, IssuerKeys, IssuerSpec, Settings, Target, UpstreamSpec};
 use crate::core::assertion::Asserter;
@@ -27,13 +28,18 @@ pub(super) struct Builder {
     /// Addresses of the public listener.
     pub(super) listening: Vec<SocketAddr>,
     pub(super) builtin: Builtin,
+    pub(super) descriptors: Descriptors,
     /// The key of the seals where the configuration names none.
     own_seal: Option<SealKey>,
 }
 
 impl Builder {
-    pub(super) fn new(listening: Vec<SocketAddr>, metrics: Arc<Metrics>) -> Self {
-        Self { metrics, listening, builtin: Builtin::default(), own_seal: None }
+    pub(super) fn new(
+        listening: Vec<SocketAddr>,
+        metrics: Arc<Metrics>,
+        descriptors: Descriptors,
+    ) -> Self {
+        Self { metrics, listening, builtin: Builtin::default(), descriptors, own_seal: None }
     }
 
     /// The snapshot of a configuration. What it has in common with `before` goes on: connections
@@ -58,7 +64,8 @@ impl Builder {
             upstreams.insert(spec.name.clone(), Arc::new(upstream));
         }
         let seal = self.seal(settings)?;
-        let options = options(settings, &self.listening, seal);
+        let mut options = options(settings, &self.listening, seal);
+        options.limits = self.descriptors.fit(options.limits);
         let policy = match before {
             Some(before) => policy.replacing(&before.policy),
             None => policy,

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::StartError;
-use super::tls::{ListenerTls, Secured};
 
 /// Bound sockets of one listener.
 pub(super) struct Sockets {
@@ -41,11 +40,10 @@ impl Sockets {
         self,
         name: &str,
         app: A,
-        tls: Option<Arc<ListenerTls>>,
         stopping: watch::Receiver<bool>,
         services: &mut JoinSet<()>,
     ) {
-        let mut service = Service::new(name.to_owned(), Secured::new(app, tls));
+        let mut service = Service::new(name.to_owned(), app);
         let mut fds = Fds::new();
         for (address, listener) in self.addresses.iter().zip(self.listeners) {
             let address = address.to_string();

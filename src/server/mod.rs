@@ -5,12 +5,14 @@
 //! stopping them is ours, because pingora's own server sleeps out its whole grace period however
 //! idle it is.
 
+mod bounded;
 mod build;
 #[cfg(feature = "demo")]
 mod builtin;
 #[cfg(not(feature = "demo"))]
 #[path = "builtin_absent.rs"]
 mod builtin;
+mod descriptors;
 mod error;
 mod listen;
 mod ours;
@@ -30,20 +32,22 @@ use pingora_runtime::Runtime;
 use tokio::sync::watch::channel;
 use tokio::task::JoinSet;
 
+pub use descriptors::Descriptors;
 pub use error::StartError;
 
-use crate::admin::Readiness;
+use crate::admin::{Admin, Door, Readiness};
 use crate::config::{self, AuditTo, Config, LogFormat, Settings, Sources};
-use crate::gateway::{Bounded, Gateway, Keys, Snapshot};
+use crate::gateway::{Gateway, Keys, Snapshot};
 use crate::telemetry::audit::{Audit, Note, OnFailure, Writer};
 use crate::telemetry::log::{self, Dial};
 use crate::telemetry::metrics::Metrics;
 
+use self::bounded::Bounded;
 use self::build::Builder;
 use self::listen::Sockets;
 use self::reload::{Reloader, Wishes};
 use self::stop::Signals;
-use self::tls::{ListenerTls, Prepared};
+use self::tls::{ListenerTls, Prepared, Secured};
 
 /// Serves with `config` until a signal ends it: SIGTERM after draining, SIGINT at once. SIGHUP, and
 /// a change of the files that it was read from, reload it.
@@ -105,6 +109,7 @@ async fn serve(
     let mut signals = Signals::new().map_err(StartError::System)?;
     let wishes = Wishes::new().map_err(StartError::System)?;
     let (settings, path) = (config.settings.clone(), config.path.clone());
+    let descriptors = Descriptors::take(settings.limits);
     let public = Sockets::bind(&settings.listen)?;
     let admin = Sockets::bind(&[settings.admin_listen])?;
     announce(&settings, &public, &admin);
@@ -114,22 +119,23 @@ async fn serve(
     let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
     let tls = prepared.as_ref().map(ListenerTls::new).transpose()?.map(Arc::new);
     // Lives as long as this function, and the built-in server with it.
-    let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics));
+    let mut builder = Builder::new(public.addresses.clone(), Arc::clone(&metrics), descriptors);
     let snapshot = builder.snapshot(config, &revision, None).await?;
     begin(&snapshot, None, &metrics);
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), audit));
-    let bounded = Bounded::new(Arc::clone(&gateway));
-    let connections = bounded.connections();
 
     let (stop, stopping) = channel(false);
     // The admin listener outlives the public one, so that draining can be watched.
     let (stop_admin, stopping_admin) = channel(false);
     let readiness = Readiness::default();
     let mut services = JoinSet::new();
-    public.serve("mcp", bounded, tls.clone(), stopping, &mut services);
+    let bounded = callers(&gateway, tls.clone(), &metrics);
+    let connections = bounded.connections();
+    public.serve("mcp", bounded, stopping, &mut services);
     let diff = reload::diff(&gateway, &path, &settings);
-    let shown = shown::admin(&gateway, &metrics, &status, &readiness, diff);
-    admin.serve("admin", shown, None, stopping_admin, &mut services);
+    let shown = shown::admin(&gateway, &metrics, &status, &readiness, &connections, diff);
+    let bounded = monitoring(shown, descriptors, &metrics);
+    admin.serve("admin", bounded, stopping_admin, &mut services);
     gateway.audit().note(&Note::new("start", &revision));
     readiness.ready();
     let (version, config) = (env!("CARGO_PKG_VERSION"), path.display());
@@ -161,6 +167,23 @@ async fn serve(
     // The receivers may be gone already, and that is as good.
     let _ = (stop.send(true), stop_admin.send(true));
     ended
+}
+
+/// The public listener: as many connections as the configuration in use says, handshakes included.
+fn callers(
+    gateway: &Arc<Gateway>,
+    tls: Option<Arc<ListenerTls>>,
+    metrics: &Arc<Metrics>,
+) -> Bounded<Secured<Gateway>> {
+    let limited = Arc::clone(gateway);
+    let limit = Box::new(move || limited.snapshot().options.limits.connections);
+    Bounded::new("mcp", Secured::new(Arc::clone(gateway), tls), limit, Arc::clone(metrics))
+}
+
+/// The admin listener: connections out of what is set aside for it.
+fn monitoring(admin: Admin, descriptors: Descriptors, metrics: &Arc<Metrics>) -> Bounded<Door> {
+    let most = descriptors.admin();
+    Bounded::new("admin", Door::new(admin, most), Box::new(move || most), Arc::clone(metrics))
 }
 
 /// What begins with a configuration that is taken in the place of the one before.

@@ -74,6 +74,8 @@ struct New {
 
 /// What a reload has brought.
 struct Applied {
+    settings: Settings,
+    named_tools: Tools,
     restart_needed: Vec<&'static str>,
     tried_out: Vec<TriedOut>,
     changes: Vec<String>,
@@ -120,7 +122,7 @@ impl Reloader {
         let is_acknowledged = cause == Cause::Ack && self.held.as_ref() == Some(&revision);
         let new = match new {
             Ok(new) if self.must_wait(&new) && !is_acknowledged => {
-                self.hold(revision, new);
+                self.hold(&revision, new);
                 return;
             }
             new => new,
@@ -131,9 +133,14 @@ impl Reloader {
             Ok(new) => self.apply(new, &revision).await.map_err(|e| vec![e.to_string()]),
             Err(findings) => Err(findings.to_string().lines().map(str::to_owned).collect()),
         };
-        self.metrics.reload(applied.is_ok());
         match applied {
-            Ok(Applied { restart_needed, tried_out, changes }) => {
+            Ok(Applied { settings, named_tools, restart_needed, tried_out, changes }) => {
+                let metrics = &self.metrics;
+                let needed = restart_needed.clone();
+                self.status.loaded(revision.clone(), needed, tried_out, changes.clone(), || {
+                    shown::configuration(metrics, &settings, &named_tools, &revision);
+                    metrics.reload(true);
+                });
                 for key in &restart_needed {
                     tracing::warn!(
                         event = "config.restart_needed",
@@ -145,9 +152,8 @@ impl Reloader {
                     tracing::info!(event = "config.change", "{change}");
                 }
                 tracing::info!(event = "config.loaded", revision = config::short(&revision));
-                self.status.loaded(revision, restart_needed, tried_out, changes);
             }
-            Err(errors) => self.refuse(errors),
+            Err(errors) => self.refuse(&errors),
         }
     }
 
@@ -160,7 +166,7 @@ impl Reloader {
 
     /// Holds a configuration: what it takes away is in force from now on, what it gives waits for a
     /// word.
-    fn hold(&mut self, revision: String, new: New) {
+    fn hold(&mut self, revision: &str, new: New) {
         let New { config, difference } = new;
         let mut changes = difference.lines();
         if changes.is_empty() {
@@ -168,10 +174,10 @@ impl Reloader {
         }
         let before = self.gateway.snapshot();
         let shown = self.narrowed_tls(&config);
-        let bounded = self.builder.bounded(before.taken(), config, &revision, &before);
+        let bounded = self.builder.bounded(before.taken(), config, revision, &before);
         super::begin(&bounded, Some(&before), &self.metrics);
         self.gateway.replace(bounded);
-        self.gateway.audit().note(&Note::new("hold", &revision));
+        self.gateway.audit().note(&Note::new("hold", revision));
         match (&self.tls, shown) {
             (Some(tls), Ok(Some(shown))) => tls.replace(shown),
             (_, Err(error)) => {
@@ -179,18 +185,18 @@ impl Reloader {
             }
             _ => {}
         }
+        self.held = Some(revision.to_owned());
+        let held = Held { revision: revision.to_owned(), changes: changes.clone() };
+        self.status.held(held, || self.metrics.reload_held());
         for change in &changes {
             tracing::warn!(event = "config.change", "{change}");
         }
         tracing::warn!(
             event = "config.held",
-            revision = config::short(&revision),
+            revision = config::short(revision),
             "it gives somebody more than before: what it takes away is in force; what it gives \
              waits for doorward reload --ack"
         );
-        self.metrics.reload_held();
-        self.held = Some(revision.clone());
-        self.status.held(Held { revision, changes });
     }
 
     /// The demand on clients while `held` waits.
@@ -202,8 +208,10 @@ impl Reloader {
         tls.prepare(prepared, held.as_ref()).map(Some)
     }
 
-    fn refuse(&self, errors: Vec<String>) {
-        for line in &errors {
+    fn refuse(&self, errors: &[String]) {
+        let reload = LastReload::refused(errors.to_vec());
+        self.status.refused(reload, || self.metrics.reload(false));
+        for line in errors {
             tracing::error!(event = "config.error", "{line}");
         }
         let errors_count = errors.len();
@@ -212,7 +220,6 @@ impl Reloader {
             errors = errors_count,
             "the configuration of before stays in use"
         );
-        self.status.refused(LastReload::refused(errors));
     }
 
     /// Everything that can fail comes before the first thing that changes.
@@ -243,11 +250,12 @@ impl Reloader {
         }
         self.dial.set(settings.log_level);
         self.widening = settings.widening;
-        shown::configuration(&self.metrics, &settings, &named_tools, revision);
         Ok(Applied {
             restart_needed: settings.needing_restart(&self.started),
             tried_out: shown::tried_out(&shadows),
             changes: difference.lines(),
+            settings,
+            named_tools,
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{Config, Settings};
 use crate::core::argument::Shadow;
 use crate::core::rule::Rule;
 use crate::core::token::AuthFailure;
-use crate::gateway::{Gateway, Snapshot};
+use crate::gateway::{Gateway, Room, Snapshot};
 use crate::telemetry::metrics::{Metrics, Shown};
 use crate::telemetry::used::{Caller, Use};
 
@@ -21,12 +21,14 @@ pub(super) fn admin(
     metrics: &Arc<Metrics>,
     status: &Status,
     readiness: &Readiness,
+    connections: &Arc<Room>,
     diff: Told,
 ) -> Admin {
     Admin {
         metrics: Arc::clone(metrics),
         refresh: refresh(gateway, metrics),
-        notes: notes(gateway),
+        is_ours: is_ours(gateway),
+        notes: notes(gateway, connections),
         used: used(gateway),
         token: token(gateway),
         diff,
@@ -88,9 +90,20 @@ pub(super) fn tried_out(shadows: &[(Rule, Shadow)]) -> Vec<TriedOut> {
     tried_out
 }
 
-/// Names the issuers whose callers cannot be served; the others can.
-fn notes(gateway: &Arc<Gateway>) -> Box<dyn Fn() -> String + Send + Sync> {
+/// Knows the hosts of `server.public_url` and `server.allowed_hosts`, whatever their ports.
+fn is_ours(gateway: &Arc<Gateway>) -> Box<dyn Fn(&str) -> bool + Send + Sync> {
     let gateway = Arc::clone(gateway);
+    Box::new(move |name| {
+        let snapshot = gateway.snapshot();
+        let mut ours = snapshot.options.hosts.iter();
+        ours.any(|host| host.rsplit_once(':').map_or(host.as_str(), |(host, _)| host) == name)
+    })
+}
+
+/// Names the issuers whose callers cannot be served, while others can, and the bounds that are
+/// reached.
+fn notes(gateway: &Arc<Gateway>, connections: &Arc<Room>) -> Box<dyn Fn() -> String + Send + Sync> {
+    let (gateway, connections) = (Arc::clone(gateway), Arc::clone(connections));
     Box::new(move || {
         let snapshot = gateway.snapshot();
         let issuers = snapshot.keys.iter();
@@ -100,16 +113,30 @@ fn notes(gateway: &Arc<Gateway>) -> Box<dyn Fn() -> String + Send + Sync> {
             })
             .collect();
         lines.sort();
+        let limits = &snapshot.options.limits;
+        let (open, held) = (connections.len(), gateway.buffers().taken());
+        if open >= limits.connections {
+            lines.push(format!("{open} connections are open, and no more are let in\n"));
+        }
+        // Here or soon only small bodies are let in.
+        if held >= limits.buffers / 4 * 3 {
+            lines.push(format!("{held} bytes of limits.buffers, {}, are taken\n", limits.buffers));
+        }
         lines.concat()
     })
 }
 
-/// Tokens expire without a reload.
+/// Tokens expire without a reload, and buffers fill.
 fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Send + Sync> {
     let (gateway, metrics) = (Arc::clone(gateway), Arc::clone(metrics));
     Box::new(move || {
         let now = jiff::Timestamp::now().as_second();
-        metrics.show_tokens(&gateway.snapshot().policy.tokens().census(now));
+        let snapshot = gateway.snapshot();
+        metrics.show_tokens(&snapshot.policy.tokens().census(now));
+        let (limits, buffers) = (&snapshot.options.limits, gateway.buffers());
+        metrics.show_limits(limits.in_flight, limits.streams);
+        metrics.bounds.show_connections_limit("mcp", limits.connections);
+        metrics.bounds.show_buffers(buffers.taken(), limits.buffers, buffers.refused());
     })
 }
 

@@ -114,8 +114,8 @@ pub(super) struct Secured<A> {
 }
 
 impl<A> Secured<A> {
-    pub(super) fn new(inner: A, tls: Option<Arc<ListenerTls>>) -> Self {
-        Self { inner: Arc::new(inner), tls }
+    pub(super) fn new(inner: Arc<A>, tls: Option<Arc<ListenerTls>>) -> Self {
+        Self { inner, tls }
     }
 }
 
@@ -133,7 +133,13 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Secured<A> {
         let accepting = tls.acceptor.load_full();
         let mut demands = tls.demand.subscribe();
         let handshake = accepting.acceptor.tls_handshake(stream);
-        let stream = match tokio::time::timeout(HANDSHAKE, handshake).await {
+        let mut stop = shutdown.clone();
+        let shaken = tokio::select! {
+            shaken = tokio::time::timeout(HANDSHAKE, handshake) => shaken,
+            // Nobody has asked for anything yet.
+            _ = stop.wait_for(|stopping| *stopping) => return None,
+        };
+        let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::error!(event = "tls.failed", %error, "no handshake");

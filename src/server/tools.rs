@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::build::Builder;
+use super::descriptors::Descriptors;
 use crate::config::Config;
 use crate::core::pin::Definition;
 use crate::core::principal::Principal;
@@ -28,7 +29,7 @@ pub fn ask(
     runtime.map_err(StartError::System)?.block_on(async {
         let metrics = Metrics::new().map_err(|error| internal(&error))?;
         // Lives as long as this block, and the built-in server with it.
-        let mut builder = Builder::new(Vec::new(), Arc::new(metrics));
+        let mut builder = Builder::new(Vec::new(), Arc::new(metrics), Descriptors::attainable());
         let snapshot = builder.snapshot(config, "", None).await?;
         let principal = Arc::new(principal);
         let mut told = BTreeMap::new();

@@ -113,6 +113,12 @@ impl Client {
         self.response()
     }
 
+    /// The answer, where the connection was not closed before.
+    pub(crate) fn ask_if_open(&mut self, call: &Call) -> Option<Response> {
+        self.try_send(&call.bytes(self.address));
+        self.try_response()
+    }
+
     /// The next whole answer.
     pub(crate) fn response(&mut self) -> Response {
         self.try_response().expect("an answer, and not the end of the connection")

@@ -75,6 +75,7 @@ pub(crate) struct Setup {
     more: String,
     files: Vec<(&'static str, String)>,
     env: Vec<(&'static str, &'static str)>,
+    descriptors: Option<usize>,
 }
 
 impl Setup {
@@ -97,7 +98,14 @@ impl Setup {
             more: String::new(),
             files: vec![("session.key", format!("{SEAL_SECRET}\n"))],
             env: Vec::new(),
+            descriptors: None,
         }
+    }
+
+    /// Under a limit on file descriptors, and half of it at first.
+    pub(crate) fn descriptors(mut self, limit: usize) -> Self {
+        self.descriptors = Some(limit);
+        self
     }
 
     /// Another address than a free port of loopback.
@@ -212,7 +220,7 @@ impl Setup {
         let fixed = format!("listen = [\"{}\"]\nthreads = 2", self.listen);
         let server = format!("[server]\n{fixed}\n{key}\n{}", self.server);
         let text = self.include.clone() + &server + &self.text();
-        Gateway::start(&text, &self.files, &self.env)
+        Gateway::start(&text, &self.files, &self.env, self.descriptors)
     }
 }
 
@@ -268,7 +276,12 @@ impl Gateway {
         Setup::new(upstream).start()
     }
 
-    fn start(text: &str, files: &[(&str, String)], env: &[(&str, &str)]) -> Self {
+    fn start(
+        text: &str,
+        files: &[(&str, String)],
+        env: &[(&str, &str)],
+        descriptors: Option<usize>,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("gateway.toml");
         std::fs::write(&path, text).unwrap();
@@ -277,7 +290,18 @@ impl Gateway {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, content).unwrap();
         }
-        let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        let binary = env!("CARGO_BIN_EXE_doorward");
+        let mut command = match descriptors {
+            None => Command::new(binary),
+            Some(limit) => {
+                let limited =
+                    format!("ulimit -Sn {} && ulimit -Hn {limit} && exec \"$0\" \"$@\"", limit / 2);
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &limited, binary]);
+                shell
+            }
+        };
+        let mut child = command
             .args(["run", "--config"])
             .arg(&path)
             .envs(env.iter().copied())

@@ -1,0 +1,175 @@
+//! File descriptors: how many there are, and how they are shared out.
+//!
+//! A call needs one for its connection and one for its upstream's. Those of the monitoring and of
+//! the process itself are set aside, so that callers, however many they are, take none of them.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::core::limits::Limits;
+
+/// For what the process itself holds open: files, listeners, the queues of its threads.
+const OWN: usize = 64;
+
+/// Most connections of the admin listener. It answers far fewer at once; the others are for those
+/// that have been displaced and have not gone yet, where many come in the same moment.
+const ADMIN: usize = 512;
+
+/// `limits.connections` where the file says nothing. It is a bound against floods and no demand:
+/// a quarter of it is enough for everybody who has not asked for more.
+const DEFAULT_CONNECTIONS: usize = 20_000;
+
+/// How many descriptors the process may have; absent where there is no limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Descriptors(Option<usize>);
+
+impl Descriptors {
+    /// As many as a process that is started from here can get.
+    #[must_use]
+    pub fn attainable() -> Self {
+        Self::of(getrlimit(Resource::Nofile).maximum)
+    }
+
+    /// Takes as many as the process can get, and says in the log where they are fewer than
+    /// `limits` ask for.
+    pub(super) fn take(limits: Limits) -> Self {
+        let taken = Self::raise();
+        if let Some(shortage) = taken.shortage(limits) {
+            tracing::warn!(event = "descriptors.short", "{shortage}; raise the limit: ulimit -n");
+        }
+        taken
+    }
+
+    fn raise() -> Self {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let all = Rlimit { current: maximum, maximum };
+        match setrlimit(Resource::Nofile, all) {
+            Ok(()) => Self::of(maximum),
+            Err(error) => {
+                tracing::warn!(event = "descriptors.not_raised", %error, limit = current);
+                Self::of(current)
+            }
+        }
+    }
+
+    fn of(limit: Option<u64>) -> Self {
+        Self(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
+    }
+
+    /// How many connections the admin listener may have.
+    pub(super) fn admin(self) -> usize {
+        self.0.map_or(ADMIN, |all| (all / 8).clamp(8, ADMIN))
+    }
+
+    /// These limits, lowered to what the descriptors allow: callers get at least half of what
+    /// there is, and upstreams, calls first, the rest.
+    #[must_use]
+    pub fn fit(self, limits: Limits) -> Limits {
+        let Some(all) = self.0 else { return limits };
+        let room = all.saturating_sub(OWN + self.admin());
+        let upstreams = limits.in_flight + limits.streams;
+        if limits.connections + upstreams <= room {
+            return limits;
+        }
+        let public = room.saturating_sub(upstreams).max(room / 2);
+        let connections = limits.connections.min(public).max(1);
+        let rest = room.saturating_sub(connections);
+        let calls = rest.saturating_sub(limits.streams).max(rest / 2);
+        let in_flight = limits.in_flight.min(calls).max(1);
+        let streams = limits.streams.min(rest.saturating_sub(in_flight)).max(1);
+        Limits { connections, in_flight, streams, ..limits }
+    }
+
+    /// What does not fit, in words and numbers; `None` where there is enough for what the
+    /// configuration asks for.
+    #[must_use]
+    pub fn shortage(self, limits: Limits) -> Option<String> {
+        let (all, fitted) = (self.0?, self.fit(limits));
+        let is_default = limits.connections == DEFAULT_CONNECTIONS;
+        let is_enough = is_default && fitted.connections >= DEFAULT_CONNECTIONS / 4;
+        if fitted.connections >= limits.connections || is_enough {
+            return None;
+        }
+        let needed = limits.connections + limits.in_flight + limits.streams + OWN + ADMIN;
+        Some(format!(
+            "limits.connections is {}, and {} fit into {all} file descriptors, with {} calls and \
+             {} streams; {needed} would do",
+            limits.connections, fitted.connections, fitted.in_flight, fitted.streams
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn limits(connections: usize, in_flight: usize, streams: usize) -> Limits {
+        let second = Duration::from_secs(1);
+        Limits {
+            request_body: 1,
+            listing: 1,
+            buffers: 1,
+            list_ttl: second,
+            json_depth: 8,
+            headers: 1,
+            connections,
+            in_flight,
+            streams,
+            head_timeout: second,
+            body_timeout: second,
+            write_timeout: second,
+        }
+    }
+
+    fn counts(limits: Limits) -> [usize; 3] {
+        [limits.connections, limits.in_flight, limits.streams]
+    }
+
+    #[test]
+    fn what_is_shared_out_never_exceeds_what_there_is() {
+        let wanted =
+            [(1, 1, 1), (20_000, 2_000, 10_000), (50, 1_000_000, 3), (1_000_000, 1, 1_000_000)];
+        for all in [150, 256, 1_024, 4_096, 20_000, 65_536, 1 << 20, usize::MAX] {
+            let descriptors = Descriptors(Some(all));
+            for (connections, in_flight, streams) in wanted {
+                let [c, i, s] = counts(descriptors.fit(limits(connections, in_flight, streams)));
+                let what = format!("{all}: {c} {i} {s}");
+                assert!(c <= connections && i <= in_flight && s <= streams, "{what}");
+                assert!(c >= 1 && i >= 1 && s >= 1, "{what}");
+                // One call and one stream there must be, however few there are.
+                assert!(c + i + s <= (all - OWN - descriptors.admin()).max(3), "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn limits_that_fit_stay_as_they_are() {
+        for (all, wanted) in [
+            (Some(1 << 20), [20_000, 2_000, 10_000]),
+            (None, [1_000_000; 3]),
+            (Some(1_024), [500, 100, 200]),
+        ] {
+            let asked = limits(wanted[0], wanted[1], wanted[2]);
+            assert_eq!(counts(Descriptors(all).fit(asked)), wanted);
+            assert_eq!(Descriptors(all).shortage(asked), None);
+        }
+    }
+
+    #[test]
+    fn calls_come_before_streams() {
+        let fitted = Descriptors(Some(20_000)).fit(limits(20_000, 2_000, 10_000));
+        assert_eq!(counts(fitted), [9_712, 2_000, 7_712]);
+    }
+
+    #[test]
+    fn a_shortage_is_told_with_its_numbers() {
+        let default = limits(DEFAULT_CONNECTIONS, 2_000, 10_000);
+        assert_eq!(Descriptors(Some(20_000)).shortage(default), None, "a bound and no demand");
+        let told = Descriptors(Some(1_024)).shortage(default).unwrap();
+        let numbers = "limits.connections is 20000, and 416 fit into 1024 file descriptors";
+        assert!(told.starts_with(numbers) && told.ends_with("32576 would do"), "{told}");
+        let asked = limits(30_000, 2_000, 10_000);
+        assert!(Descriptors(Some(32_768)).shortage(asked).is_some(), "somebody asked for them");
+    }
+}
