@@ -189,46 +189,35 @@ class GoodCaller:
         return f"{len(ordered)} of {total} calls served, p50 {p50:.1f} ms, p99 {p99:.1f} ms"
 
 
+def open_many(gateway, held, count, sent, port=None):
+    """Connections on which this is sent, and whose answers nobody reads."""
+    for _ in range(count):
+        with contextlib.suppress(OSError):
+            stream = gateway.connect(port)
+            held.append(stream)
+            stream.sendall(sent)
+
+
 def bodies(gateway, held):
     size = 4 << 20
-    for _ in range(200):
-        with contextlib.suppress(OSError):
-            stream = gateway.connect()
-            held.append(stream)
-            stream.sendall(gateway.head(size) + b"x" * (size - 1))
+    open_many(gateway, held, 200, gateway.head(size) + b"x" * (size - 1))
 
 
 def lists(gateway, held):
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
-    for _ in range(100):
-        with contextlib.suppress(OSError):
-            stream = gateway.connect()
-            held.append(stream)
-            stream.sendall(gateway.head(len(body)) + body)
+    open_many(gateway, held, 100, gateway.head(len(body)) + body)
 
 
 def admin_diff(gateway, held):
-    for _ in range(60):
-        with contextlib.suppress(OSError):
-            stream = gateway.connect(gateway.admin)
-            held.append(stream)
-            stream.sendall(b"GET /diff HTTP/1.1\r\nHost: a\r\n\r\n")
+    open_many(gateway, held, 60, b"GET /diff HTTP/1.1\r\nHost: a\r\n\r\n", gateway.admin)
 
 
 def admin_heads(gateway, held):
-    for _ in range(500):
-        with contextlib.suppress(OSError):
-            stream = gateway.connect(gateway.admin)
-            held.append(stream)
-            stream.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX: ")
+    open_many(gateway, held, 500, b"GET /metrics HTTP/1.1\r\nHost: a\r\nX: ", gateway.admin)
 
 
 def files(gateway, held):
-    for _ in range(600):
-        with contextlib.suppress(OSError):
-            stream = gateway.connect()
-            held.append(stream)
-            stream.sendall(b"POST /mcp HTTP/1.1\r\nHost: a\r\n")
+    open_many(gateway, held, 600, b"POST /mcp HTTP/1.1\r\nHost: a\r\n")
 
 
 ATTACKS = {
