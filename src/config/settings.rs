@@ -329,7 +329,9 @@ fn limits(mut table: Table<'_>) -> Limits {
         list_ttl: duration(&mut table, "list_ttl", 60),
         json_depth: table.integer("json_depth", 8..=128).unwrap_or(64),
         headers: size(&mut table, "headers", 32 << 10),
-        connections: table.integer("connections", 1..=1_000_000).unwrap_or(20_000),
+        connections: table
+            .integer("connections", 1..=1_000_000)
+            .unwrap_or(Limits::DEFAULT_CONNECTIONS),
         in_flight: table.integer("in_flight", 1..=1_000_000).unwrap_or(2_000),
         streams: table.integer("streams", 1..=1_000_000).unwrap_or(10_000),
         head_timeout: duration(&mut table, "head_timeout", 10),

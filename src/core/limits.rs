@@ -33,3 +33,9 @@ pub struct Limits {
     /// How long a client may leave an answer unread.
     pub write_timeout: Duration,
 }
+
+impl Limits {
+    /// [`Self::connections`] where the configuration says nothing. It is a bound against floods, and
+    /// no demand.
+    pub const DEFAULT_CONNECTIONS: usize = 20_000;
+}

@@ -14,10 +14,6 @@ const OWN: usize = 64;
 /// that have been displaced and have not gone yet, where many come in the same moment.
 const ADMIN: usize = 512;
 
-/// `limits.connections` where the file says nothing. It is a bound against floods and no demand:
-/// a quarter of it is enough for everybody who has not asked for more.
-const DEFAULT_CONNECTIONS: usize = 20_000;
-
 /// How many descriptors the process may have; absent where there is no limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Descriptors(Option<usize>);
@@ -84,8 +80,9 @@ impl Descriptors {
     #[must_use]
     pub fn shortage(self, limits: Limits) -> Option<String> {
         let (all, fitted) = (self.0?, self.fit(limits));
-        let is_default = limits.connections == DEFAULT_CONNECTIONS;
-        let is_enough = is_default && fitted.connections >= DEFAULT_CONNECTIONS / 4;
+        // A quarter of the default is enough for everybody who has not asked for more.
+        let is_default = limits.connections == Limits::DEFAULT_CONNECTIONS;
+        let is_enough = is_default && fitted.connections >= Limits::DEFAULT_CONNECTIONS / 4;
         if fitted.connections >= limits.connections || is_enough {
             return None;
         }
@@ -164,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_shortage_is_told_with_its_numbers() {
-        let default = limits(DEFAULT_CONNECTIONS, 2_000, 10_000);
+        let default = limits(Limits::DEFAULT_CONNECTIONS, 2_000, 10_000);
         assert_eq!(Descriptors(Some(20_000)).shortage(default), None, "a bound and no demand");
         let told = Descriptors(Some(1_024)).shortage(default).unwrap();
         let numbers = "limits.connections is 20000, and 416 fit into 1024 file descriptors";
