@@ -20,6 +20,7 @@ use percent_encoding::percent_decode_str;
 pub use self::door::Door;
 pub use self::status::{Held, LastReload, Status, TriedOut};
 use self::turn::{Busy, Turn};
+use crate::telemetry::audit::State;
 use crate::telemetry::metrics::{AdminRefusal, Metrics};
 
 /// Whether new calls are welcome.
@@ -55,6 +56,10 @@ pub struct Admin {
     /// What is amiss although new calls are welcome, a line each; shown at `/readyz` and
     /// `/status`.
     pub notes: Box<dyn Fn() -> String + Send + Sync>,
+    /// Why every call would be refused, where that is so; then `/readyz` says no.
+    pub obstacle: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    /// How audit records fare; shown at `/status`.
+    pub audit: Box<dyn Fn() -> Option<State> + Send + Sync>,
     /// What the file would change, as JSON; shown at `/diff`. It takes its time.
     pub diff: Told,
     /// Who has used what, as JSON; shown at `/used`. It takes its time.
@@ -146,7 +151,8 @@ impl Admin {
 
     /// For `/status`.
     fn page(&self) -> Vec<u8> {
-        self.status.json(self.is_ready(), (self.notes)().lines().map(str::to_owned).collect())
+        let notes = (self.notes)().lines().map(str::to_owned).collect();
+        self.status.json(self.is_ready(), notes, (self.audit)())
     }
 
     /// What takes no time.
@@ -154,7 +160,13 @@ impl Admin {
         match path {
             "/livez" => Answer::text(StatusCode::OK, "ok\n"),
             "/readyz" if self.is_ready() => {
-                Answer::text(StatusCode::OK, format!("ok\n{}", (self.notes)()))
+                let notes = (self.notes)();
+                match (self.obstacle)() {
+                    None => Answer::text(StatusCode::OK, format!("ok\n{notes}")),
+                    Some(why) => {
+                        Answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n{notes}"))
+                    }
+                }
             }
             "/readyz" => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
             "/token" => match name(query.unwrap_or_default()) {

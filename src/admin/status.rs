@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::telemetry::audit::State;
+
 /// What `/status` shows of the configuration. Holds no secret: names, times and places only.
 #[derive(Clone, Debug)]
 pub struct Status(Arc<Mutex<Page>>);
@@ -22,6 +24,8 @@ struct Page {
     config: Loaded,
     /// Rules whose refusals do not count yet.
     tried_out: Vec<TriedOut>,
+    /// How audit records fare.
+    audit: Option<State>,
 }
 
 /// A rule that is only tried out.
@@ -104,6 +108,7 @@ impl Status {
             notes: Vec::new(),
             config,
             tried_out,
+            audit: None,
         })))
     }
 
@@ -149,9 +154,9 @@ impl Status {
         show();
     }
 
-    /// As JSON.
-    pub(super) fn json(&self, ready: bool, notes: Vec<String>) -> Vec<u8> {
-        let page = Page { ready, notes, ..self.0.lock().clone() };
+    /// As JSON, with how audit records fare.
+    pub(super) fn json(&self, ready: bool, notes: Vec<String>, audit: Option<State>) -> Vec<u8> {
+        let page = Page { ready, notes, audit, ..self.0.lock().clone() };
         serde_json::to_vec_pretty(&page).unwrap_or_default()
     }
 }

@@ -38,9 +38,39 @@ impl Chain {
         self.prev = digest(lines.get(start..).unwrap_or_default());
         lines.push(b'\n');
     }
+
+    /// How far it goes.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { seq: self.seq, prev: self.prev.clone() }
+    }
+
+    /// Goes on from `mark`; what was put behind it is given up.
+    pub fn rewind(&mut self, mark: Mark) {
+        (self.seq, self.prev) = (mark.seq, mark.prev);
+    }
 }
 
-fn digest(line: &[u8]) -> String {
+/// How far a chain goes.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    seq: u64,
+    prev: String,
+}
+
+impl Mark {
+    /// Goes on over whole lines of the chain.
+    pub fn advance(&mut self, lines: &[u8]) {
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            self.seq += 1;
+            self.prev = digest(line);
+        }
+    }
+}
+
+/// The SHA-256 of a line without its end, in hexadecimal.
+#[must_use]
+pub fn digest(line: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     let digest = Sha256::digest(line);
     digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()

@@ -219,10 +219,7 @@ impl<'g> Exchange<'g> {
             config: &self.snapshot.revision,
         };
         let recorded = &self.snapshot.options.recorded;
-        match slot.or_else(|| self.gateway.audit.reserve(recorded)) {
-            Some(slot) => slot.write(&record),
-            None => self.gateway.metrics.audit_dropped.inc(),
-        }
+        self.gateway.audit.record(slot, &record, recorded);
     }
 
     fn count(&self, elapsed: Duration) {

@@ -180,7 +180,7 @@ async fn tell(
     if permit.is_endless() {
         place.keep_as_stream(context)?;
     }
-    let slot = context.gateway.audit.admit(&context.options().recorded);
+    let slot = context.gateway.audit.admit(&context.options().recorded, permit.is_endless());
     exchange.permit(slot.map_err(|NoRoom| Refusal::AuditUnavailable)?, &mut permit);
 
     let upstream = context.snapshot.upstreams.get(permit.upstream()).ok_or(Refusal::Internal)?;

@@ -23,8 +23,10 @@ mod tls;
 pub mod tools;
 mod watch;
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +40,7 @@ pub use error::StartError;
 use crate::admin::{Admin, Door, Readiness};
 use crate::config::{self, AuditTo, Config, LogFormat, Settings, Sources};
 use crate::gateway::{Gateway, Keys, Snapshot};
-use crate::telemetry::audit::{Audit, Note, OnFailure, Writer};
+use crate::telemetry::audit::{Audit, OnFailure, Writer};
 use crate::telemetry::log::{self, Dial};
 use crate::telemetry::metrics::Metrics;
 
@@ -61,15 +63,19 @@ pub fn run(config: Config, sources: Sources) -> Result<(), StartError> {
     for line in config.warnings.without_advice().to_string().lines() {
         tracing::warn!(event = "config.warning", "{line}");
     }
-    let (audit, writer) = start_audit(settings)?;
     let threads = match settings.threads {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     };
     let runtime = Runtime::new_no_steal(threads, "worker");
-    let served = runtime.get_handle().block_on(serve(config, sources, audit, dial));
+    // First of all, so that no signal finds its default action.
+    let signals = runtime.get_handle().block_on(async { Signals::new() });
+    let mut signals = signals.map_err(StartError::System)?;
+    let (audit, writer) = start_audit(settings)?;
+    let served = serve(config, sources, audit, dial, &mut signals);
+    let served = runtime.get_handle().block_on(served);
     runtime.shutdown_timeout(Duration::from_millis(500));
-    writer.wait();
+    stop::last_records(&writer, signals.is_graceful);
     served
 }
 
@@ -94,7 +100,9 @@ fn start_audit(settings: &Settings) -> Result<(Audit, Writer), StartError> {
         }
         AuditTo::Stdout => {
             let json = is_json(settings.log_format, io::stdout().is_terminal());
-            Audit::to_stream(io::stdout(), json, on_failure).map_err(StartError::System)
+            // Without a lock and a buffer that the end of the process would wait for.
+            let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(StartError::System)?;
+            Audit::to_stream(File::from(stdout), json, on_failure).map_err(StartError::System)
         }
     }
 }
@@ -104,9 +112,8 @@ async fn serve(
     sources: Sources,
     audit: Audit,
     dial: Dial,
+    signals: &mut Signals,
 ) -> Result<(), StartError> {
-    // First of all, so that no signal finds its default action.
-    let mut signals = Signals::new().map_err(StartError::System)?;
     let wishes = Wishes::new().map_err(StartError::System)?;
     let (settings, path) = (config.settings.clone(), config.path.clone());
     let descriptors = Descriptors::take(settings.limits);
@@ -136,7 +143,7 @@ async fn serve(
     let shown = shown::admin(&gateway, &metrics, &status, &readiness, &connections, diff);
     let bounded = monitoring(shown, descriptors, &metrics);
     admin.serve("admin", bounded, stopping_admin, &mut services);
-    gateway.audit().note(&Note::new("start", &revision));
+    gateway.audit().begin(&revision);
     readiness.ready();
     let (version, config) = (env!("CARGO_PKG_VERSION"), path.display());
     tracing::info!(event = "server.ready", version, %config);
@@ -161,7 +168,7 @@ async fn serve(
         Some(Err(error)) = services.join_next() => Err(StartError::Listener(error)),
     };
     if ended.is_ok() && signals.is_graceful {
-        stop::gracefully(&mut signals, shutdown, &readiness, &stop, &connections).await;
+        stop::gracefully(signals, shutdown, &readiness, &stop, &connections).await;
     }
     tracing::info!(event = "server.stopped", cut = connections.len());
     // The receivers may be gone already, and that is as good.

@@ -29,6 +29,14 @@ pub(super) fn admin(
         refresh: refresh(gateway, metrics),
         is_ours: is_ours(gateway),
         notes: notes(gateway, connections),
+        obstacle: {
+            let gateway = Arc::clone(gateway);
+            Box::new(move || gateway.audit().obstacle())
+        },
+        audit: {
+            let gateway = Arc::clone(gateway);
+            Box::new(move || gateway.audit().state())
+        },
         used: used(gateway),
         token: token(gateway),
         diff,
@@ -126,7 +134,7 @@ fn notes(gateway: &Arc<Gateway>, connections: &Arc<Room>) -> Box<dyn Fn() -> Str
     })
 }
 
-/// Tokens expire without a reload, and buffers fill.
+/// Tokens expire without a reload, buffers fill, and records fare as they do.
 fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Send + Sync> {
     let (gateway, metrics) = (Arc::clone(gateway), Arc::clone(metrics));
     Box::new(move || {
@@ -137,6 +145,9 @@ fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Sen
         metrics.show_limits(limits.in_flight, limits.streams);
         metrics.bounds.show_connections_limit("mcp", limits.connections);
         metrics.bounds.show_buffers(buffers.taken(), limits.buffers, buffers.refused());
+        if let Some(state) = gateway.audit().state() {
+            metrics.show_audit(&state);
+        }
     })
 }
 

@@ -20,6 +20,7 @@ use crate::core::method;
 use crate::core::outcome::Outcome;
 use crate::core::pin::{Change, Pins};
 use crate::core::token::{AuthFailure, Census, SPANS};
+use crate::telemetry::audit::{Cause, State};
 
 /// Label value for everything outside the closed sets.
 pub const OTHER: &str = "other";
@@ -66,8 +67,9 @@ pub struct Metrics {
     streams_closed: IntCounterVec,
     /// Requests sent again because a pooled connection was dead.
     pub retries: IntCounterVec,
-    /// Audit records that found no room.
-    pub audit_dropped: IntCounter,
+    audit_dropped: IntCounter,
+    audit_waiting: IntGauge,
+    audit_trouble: IntGaugeVec,
     limits: [IntGauge; 2],
     tokens: IntGaugeVec,
     tokens_expiring: IntGaugeVec,
@@ -126,8 +128,10 @@ impl Metrics {
             retries: make.counters(&RETRIES)?,
             audit_dropped: make.registered(IntCounter::new(
                 "audit_records_dropped_total",
-                "Records of refusals that found no room in the queue.",
+                "Audit records that are lost.",
             )?)?,
+            audit_waiting: make.gauge("audit_records_waiting", "Audit records not yet written.")?,
+            audit_trouble: make.gauges(&AUDIT_TROUBLE)?,
             limits: [
                 make.gauge("requests_in_flight_limit", "Limit from the configuration.")?,
                 make.gauge("streams_limit", "Limit from the configuration.")?,
@@ -255,6 +259,16 @@ impl Metrics {
     pub fn request_took(&self, upstream: &str, method: &str, time: Duration) {
         let labels = [upstream, method];
         self.request_duration.with_label_values(&labels).observe(time.as_secs_f64());
+    }
+
+    /// Shows how audit records fare.
+    pub fn show_audit(&self, state: &State) {
+        self.audit_dropped.inc_by(state.lost.saturating_sub(self.audit_dropped.get()));
+        self.audit_waiting.set(number(state.waiting));
+        for cause in Cause::ALL {
+            let is_it = state.trouble.as_ref().is_some_and(|trouble| trouble.cause == cause);
+            self.audit_trouble.with_label_values(&[cause.as_str()]).set(i64::from(is_it));
+        }
     }
 
     /// Counts a tool that is not, or no longer, what was approved.
@@ -426,6 +440,8 @@ const TOOL_CHANGES: Family = (
     "Times that a tool was found to differ from tools.lock, by how.",
     &["upstream", "change"],
 );
+const AUDIT_TROUBLE: Family =
+    ("audit_trouble", "1 where audit records cannot be written, by cause.", &["cause"]);
 const RELOADS: Family =
     ("config_reloads_total", "Reloads of the configuration, by result.", &["result"]);
 const JWKS_KEYS: Family = ("jwks_keys", "Usable keys of an issuer of JWTs.", &["issuer"]);

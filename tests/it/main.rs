@@ -13,6 +13,8 @@ mod support;
 
 mod assertion;
 mod audit;
+mod audit_flood;
+mod audit_trouble;
 mod authentication;
 mod bodies;
 mod buffers;

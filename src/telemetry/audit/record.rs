@@ -122,14 +122,34 @@ pub struct Note<'a> {
     kind: &'static str,
     version: &'static str,
     config: &'a str,
+    /// Of a start: the digest of the line before, where records go to a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follows: Option<&'a str>,
+    /// How many records are not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<u64>,
 }
 
 impl<'a> Note<'a> {
-    /// What happened (`start`, `reload`, `stop`), and the configuration that is in use.
+    /// What happened (`hold`, `reload`, `rotate`, `stop`), and the configuration that is in use.
     #[must_use]
     pub fn new(kind: &'static str, config: &'a str) -> Self {
-        let version = env!("CARGO_PKG_VERSION");
-        Self { v: 1, time: jiff::Timestamp::now(), kind, version, config }
+        let (version, time) = (env!("CARGO_PKG_VERSION"), jiff::Timestamp::now());
+        Self { v: 1, time, kind, version, config, follows: None, lost: None }
+    }
+
+    /// The beginning of a process, behind the line with the digest `follows`.
+    pub(super) fn start(config: &'a str, follows: Option<&'a str>) -> Self {
+        Self { follows, ..Self::new("start", config) }
+    }
+
+    /// So many records could not be written before this one.
+    pub(super) fn lost(count: u64) -> Self {
+        Self { lost: Some(count), ..Self::new("lost", "") }
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
@@ -139,11 +159,20 @@ pub fn shorten(text: &str) -> String {
     if text.len() <= MAX_TEXT { text.to_owned() } else { text.chars().take(MAX_TEXT).collect() }
 }
 
-fn to_milliseconds<S: Serializer>(time: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn to_milliseconds<S: Serializer>(
+    time: &jiff::Timestamp,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     to.collect_str(&format_args!("{time:.3}"))
 }
 
 impl Record<'_> {
+    /// Whether it cost its caller nothing: nobody known was calling, or the gateway had no place
+    /// for the record of a call.
+    pub(super) fn is_cheap(&self) -> bool {
+        self.user.is_none() || self.reason == "audit_unavailable"
+    }
+
     /// As JSON.
     pub(super) fn to_json(&self) -> String {
         let mut json = Vec::with_capacity(1536);

@@ -76,6 +76,8 @@ pub(crate) struct Setup {
     files: Vec<(&'static str, String)>,
     env: Vec<(&'static str, &'static str)>,
     descriptors: Option<usize>,
+    /// In place of a pipe whose lines are collected.
+    stdout: Option<Stdio>,
 }
 
 impl Setup {
@@ -99,7 +101,14 @@ impl Setup {
             files: vec![("session.key", format!("{SEAL_SECRET}\n"))],
             env: Vec::new(),
             descriptors: None,
+            stdout: None,
         }
+    }
+
+    /// Its standard output goes there, and is not collected.
+    pub(crate) fn stdout(mut self, to: impl Into<Stdio>) -> Self {
+        self.stdout = Some(to.into());
+        self
     }
 
     /// Under a limit on file descriptors, and half of it at first.
@@ -220,7 +229,7 @@ impl Setup {
         let fixed = format!("listen = [\"{}\"]\nthreads = 2", self.listen);
         let server = format!("[server]\n{fixed}\n{key}\n{}", self.server);
         let text = self.include.clone() + &server + &self.text();
-        Gateway::start(&text, &self.files, &self.env, self.descriptors)
+        Gateway::start(&text, &self.files, &self.env, self.descriptors, self.stdout)
     }
 }
 
@@ -281,6 +290,7 @@ impl Gateway {
         files: &[(&str, String)],
         env: &[(&str, &str)],
         descriptors: Option<usize>,
+        stdout: Option<Stdio>,
     ) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("gateway.toml");
@@ -306,11 +316,11 @@ impl Gateway {
             .arg(&path)
             .envs(env.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout.unwrap_or_else(Stdio::piped))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = Lines::collect(child.stdout.take().unwrap());
+        let stdout = child.stdout.take().map(Lines::collect).unwrap_or_default();
         let stderr = Lines::collect(child.stderr.take().unwrap());
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let text = Mutex::new(text.to_owned());
@@ -461,8 +471,12 @@ impl Gateway {
         self.signal("-TERM");
     }
 
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.pid();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 

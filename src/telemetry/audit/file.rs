@@ -1,0 +1,167 @@
+//! The file of records: always the one that has its name, with room ahead for records to come.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use super::sink::{ENDLESS, LEAST};
+use crate::core::chain::digest;
+
+/// How much room is kept ahead, in bytes, besides what is claimed.
+const AHEAD: u64 = 64 << 20;
+
+/// The room below which the disk is taken to be full, in bytes: calls that come at once need it.
+const LOW: u64 = 64 << 10;
+
+/// The longest last line whose digest is taken, in bytes: no record is as long.
+const MAX_LAST: u64 = 64 << 10;
+
+/// A file that grows at its end, with blocks set aside behind it, so that a disk which somebody
+/// else fills cannot take the room of a record whose call has been let through.
+pub(super) struct AuditFile {
+    path: PathBuf,
+    file: File,
+    end: u64,
+    /// Up to where there are blocks; `None` where the file system sets none aside.
+    reserved: Option<u64>,
+    /// Whether half a line stands at the end, and could not be taken back.
+    is_torn: bool,
+    /// The digest of the last line at the time of opening, in hexadecimal; empty where there was
+    /// none, `None` where it cannot be told.
+    pub(super) follows: Option<String>,
+}
+
+impl AuditFile {
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let mut file =
+            File::options().read(true).append(true).create(true).mode(0o600).open(&path)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        let (follows, is_torn) = last_line(&mut file, end)?;
+        Ok(Self { path, file, end, reserved: Some(end), is_torn, follows })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
+    /// Makes sure that this is the file with the name, and opens that one where it is not:
+    /// somebody has moved or removed it. Says whether another one was opened.
+    pub(super) fn keep(&mut self, reopen: bool) -> io::Result<bool> {
+        if !reopen && self.has_its_name()? {
+            return Ok(false);
+        }
+        let new = Self::open(self.path.clone())?;
+        std::mem::replace(self, new).close();
+        Ok(true)
+    }
+
+    fn has_its_name(&mut self) -> io::Result<bool> {
+        let own = self.file.metadata()?;
+        if own.is_file() && own.len() < self.end {
+            // Somebody has emptied it.
+            (self.end, self.reserved) = (own.len(), Some(own.len()));
+        }
+        match std::fs::metadata(&self.path) {
+            Ok(named) => Ok(named.ino() == own.ino() && named.dev() == own.dev()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes whole lines: how many bytes of them stand, and what stopped the rest.
+    pub(super) fn append(&mut self, text: &[u8]) -> (usize, io::Result<()>) {
+        if self.is_torn {
+            // What a process that died, or a failure, has left open ends before the next line.
+            if let Err(error) = self.file.write_all(b"\n") {
+                return (0, Err(error));
+            }
+            self.end += 1;
+            self.is_torn = false;
+        }
+        let (written, result) = super::sink::write_some(&mut self.file, text);
+        let whole = match &result {
+            Ok(()) => written,
+            // Half a line would be the end of every reader.
+            Err(_) => whole_lines(text.get(..written).unwrap_or_default()),
+        };
+        self.end += whole as u64;
+        if whole < written {
+            self.is_torn = self.file.set_len(self.end).is_err();
+            self.end += if self.is_torn { (written - whole) as u64 } else { 0 };
+        }
+        (whole, result)
+    }
+
+    /// How many bytes there is room for, besides `claimed` for sure, and what there is not more
+    /// for.
+    pub(super) fn room(&mut self, claimed: i64) -> (i64, io::Result<()>) {
+        let reserved = self.reserve(u64::try_from(claimed).unwrap_or(0));
+        // What the process may write at most, whatever the disk has.
+        let most = getrlimit(Resource::Fsize).current;
+        let (end, limit) = match (reserved, most) {
+            (Ok(end), most) if most.is_none_or(|most| end.is_some_and(|end| end <= most)) => {
+                (end, Ok(()))
+            }
+            (_, Some(most)) => (Some(most), Err(Errno::FBIG.into())),
+            (Ok(end), None) => (end, Ok(())),
+            (Err(end), None) => (Some(end), Err(Errno::NOSPC.into())),
+        };
+        let Some(end) = end else { return (ENDLESS, Ok(())) };
+        let room = end.saturating_sub(self.end);
+        (i64::try_from(room).unwrap_or(ENDLESS), if room < LOW { limit } else { Ok(()) })
+    }
+
+    /// Sets blocks aside. Up to where there are some, `None` where that cannot be said; as an
+    /// error where the disk has no more.
+    fn reserve(&mut self, claimed: u64) -> Result<Option<u64>, u64> {
+        let Some(reserved) = self.reserved else { return Ok(None) };
+        let mut reserved = reserved.max(self.end);
+        let mut wanted = AHEAD + claimed;
+        while reserved < self.end + AHEAD / 2 + claimed && wanted >= LEAST {
+            match fallocate(&self.file, FallocateFlags::KEEP_SIZE, reserved, wanted) {
+                Ok(()) => reserved += wanted,
+                Err(Errno::INTR) => {}
+                Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => wanted /= 2,
+                Err(_) => {
+                    self.reserved = None;
+                    return Ok(None);
+                }
+            }
+        }
+        self.reserved = Some(reserved);
+        if wanted < LEAST { Err(reserved) } else { Ok(Some(reserved)) }
+    }
+
+    /// Gives the blocks behind the end back.
+    pub(super) fn close(self) {
+        if let Ok(own) = self.file.metadata() {
+            let _ = self.file.set_len(own.len());
+        }
+    }
+}
+
+/// The bytes of the whole lines in front.
+pub(super) fn whole_lines(text: &[u8]) -> usize {
+    text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+}
+
+/// The digest of the last line, `None` where it is too long; and whether it has no end.
+fn last_line(file: &mut File, end: u64) -> io::Result<(Option<String>, bool)> {
+    if end == 0 {
+        return Ok((Some(String::new()), false));
+    }
+    let start = end.saturating_sub(MAX_LAST);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.take(MAX_LAST).read_to_end(&mut tail)?;
+    let is_torn = tail.last() != Some(&b'\n');
+    let last = tail.strip_suffix(b"\n").unwrap_or(&tail);
+    let before = whole_lines(last);
+    let is_known = before > 0 || start == 0;
+    Ok((is_known.then(|| digest(last.get(before..).unwrap_or_default())), is_torn))
+}
