@@ -1,6 +1,9 @@
 //! `doorward audit`: reads records.
 
+mod known;
 pub(super) mod read;
+mod table;
+mod verify;
 pub(super) mod when;
 
 use std::collections::BTreeMap;
@@ -9,13 +12,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use self::read::{Lines, Row};
+use self::known::Names;
+use self::read::{Lines, Row, cut};
+use self::table::Table;
 use self::when::Moment;
+use super::ConfigFile;
 use super::table::columns;
 use super::talk::{Complaint, Done, loaded, many, say, say_record, tell};
-use super::{ConfigFile, EXIT_NO};
 use crate::config::AuditTo;
-use crate::core::chain::Verifier;
 use crate::core::harmless::visible;
 
 const EXAMPLES: &str = "Examples:\n\
@@ -76,39 +80,58 @@ pub(super) struct Audit {
 
 impl Audit {
     pub(super) fn run(self) -> Done {
-        let files = files(&self.files, &self.config)?;
+        let files = files(&self.files, &self.config, "audit")?;
         if self.verify {
-            return verify(&files);
+            return verify::verify(&files);
         }
-        let mut shown = Vec::new();
-        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-        let mut denied = 0;
+        self.check()?;
+        let mut names = Names::default();
+        let mut table = (self.group.is_none() && !self.json && !self.follow).then(Table::new);
+        let mut groups = Groups::default();
+        let mut seen = Seen::default();
         for file in &files {
             let mut lines = Lines::open(file, self.follow)?;
             while let Some(line) = lines.next()? {
-                let Some(row) = Row::parse(&line).filter(|row| self.wants(row)) else {
+                let Some(row) = Row::parse(&line) else { continue };
+                names.note(&row);
+                if !self.wants(&row) {
                     continue;
-                };
-                denied += usize::from(row.is_denied());
-                match &self.group {
-                    Some(field) => Group::count(&mut groups, &row, field),
-                    None if self.json => say_record(&line)?,
+                }
+                seen.count(&row);
+                match (&self.group, &mut table) {
+                    (Some(field), _) => groups.count(&row, field),
+                    (None, Some(table)) => table.push(row.cells())?,
+                    (None, None) if self.json => say_record(&line)?,
                     // Somebody watches, and the width of a column cannot be known.
-                    None if self.follow => say(&(row.cells().join("  ") + "\n"))?,
-                    None => shown.push(row.cells()),
+                    (None, None) => say(&(row.cells().join("  ") + "\n"))?,
                 }
             }
         }
+        if seen.records + seen.sums == 0 {
+            self.check_names(&names)?;
+        }
         if self.group.is_some() {
-            say(&Group::table(&groups))?;
-        } else if !self.json {
-            let count = shown.len();
-            let head = Row::HEAD.map(str::to_owned).to_vec();
-            let lines: Vec<Vec<String>> = std::iter::once(head).chain(shown).collect();
-            say(&columns(&lines))?;
-            tell(&format!("{}, {denied} denied", many(count, "record")));
+            say(&groups.table())?;
+        }
+        if let Some(table) = table {
+            table.end()?;
+            tell(&seen.text());
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// A word that no record can have is a slip, and no answer.
+    fn check(&self) -> Result<(), Complaint> {
+        known::check("outcome", self.outcome.as_deref(), &known::outcomes())?;
+        known::check("reason", self.reason.as_deref(), &known::REASONS)?;
+        known::check("field", self.group.as_deref(), &known::FIELDS)
+    }
+
+    /// The same of what is named in the configuration, or once was.
+    fn check_names(&self, names: &Names) -> Result<(), Complaint> {
+        let of_tool = self.tool.as_deref().and_then(|tool| tool.split_once('/'));
+        let upstream = self.upstream.as_deref().or_else(|| Some(of_tool?.0));
+        names.check(&self.config.config, upstream, self.token.as_deref())
     }
 
     fn wants(&self, row: &Row) -> bool {
@@ -122,7 +145,7 @@ impl Audit {
             None => row.text("tool") == Some(wanted),
         };
         let at = row.moment();
-        row.text("kind") == Some("request")
+        (row.text("kind") == Some("request") || row.is_sum())
             && is(&self.user, "user")
             && is(&self.token, "token")
             && is(&self.upstream, "upstream")
@@ -135,75 +158,100 @@ impl Audit {
     }
 }
 
-/// The files to read.
-pub(super) fn files(named: &[PathBuf], config: &ConfigFile) -> Result<Vec<PathBuf>, Complaint> {
+/// What has been shown.
+#[derive(Default)]
+struct Seen {
+    records: usize,
+    denied: usize,
+    sums: usize,
+    summed: u64,
+}
+
+impl Seen {
+    fn count(&mut self, row: &Row) {
+        if row.is_sum() {
+            self.sums += 1;
+            self.summed += row.count();
+        } else {
+            self.records += 1;
+            self.denied += usize::from(row.is_denied());
+        }
+    }
+
+    fn text(&self) -> String {
+        let sums = match self.sums {
+            0 => String::new(),
+            sums => format!(", and {} more requests in {}", self.summed, many(sums, "sum")),
+        };
+        format!("{}, {} denied{sums}", many(self.records, "record"), self.denied)
+    }
+}
+
+/// The files that `verb` reads.
+pub(super) fn files(
+    named: &[PathBuf],
+    config: &ConfigFile,
+    verb: &str,
+) -> Result<Vec<PathBuf>, Complaint> {
     if !named.is_empty() {
         return Ok(named.to_vec());
     }
-    match loaded(&config.config)?.settings.audit.to {
+    let to = loaded(&config.config)?.settings.audit.to;
+    let place = visible(&config.config.display().to_string());
+    match to {
         AuditTo::File(path) => Ok(vec![path]),
-        AuditTo::Stdout | AuditTo::Off => Err(format!(
-            "{} writes no audit file; name one, or pipe records into: doorward audit -",
-            config.config.display()
+        AuditTo::Stdout => Err(format!(
+            "by {place} records go to standard output: name a file that they were kept in, or \
+             pipe them into: doorward {verb} -"
         )
         .into()),
-    }
-}
-
-fn verify(files: &[PathBuf]) -> Done {
-    let mut verifier = Verifier::default();
-    let (mut count, mut faults) = (0, 0);
-    for file in files {
-        let mut lines = Lines::open(file, false)?;
-        for number in 1.. {
-            let Some(line) = lines.next()? else { break };
-            count += 1;
-            if let Err(fault) = verifier.line(&line) {
-                faults += 1;
-                let place = visible(&file.display().to_string());
-                say(&format!("{place}:{number}: {}\n", visible(&fault)))?;
-            }
+        AuditTo::Off => {
+            Err(format!("by {place} nothing is recorded ([audit] to = \"off\")").into())
         }
     }
-    for (name, link) in verifier.instances() {
-        let end = if link.is_stopped {
-            "stopped"
-        } else {
-            "no end: it runs, or died, or the end is cut off"
-        };
-        say(&format!("{}: {} to {}, {end}\n", visible(name), link.first, link.last))?;
-    }
-    let verdict = match faults {
-        0 => "no gap, nothing changed".to_owned(),
-        faults => many(faults, "fault"),
-    };
-    say(&format!("{}, {verdict}\n", many(count, "record")))?;
-    Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) })
 }
 
-/// Records that have a value in common.
+/// How many values are told apart.
+const MAX_GROUPS: usize = 10_000;
+
+/// Length of a value as it is shown, in characters.
+const MAX_VALUE: usize = 100;
+
+/// Records by a value that they have in common.
+#[derive(Default)]
+struct Groups {
+    groups: BTreeMap<String, Group>,
+    /// What is beyond the values that are told apart.
+    others: Option<Group>,
+}
+
 struct Group {
-    count: usize,
+    count: u64,
     first: String,
     last: String,
 }
 
-impl Group {
-    fn count(groups: &mut BTreeMap<String, Self>, row: &Row, field: &str) {
-        let value = row.shown(field);
-        let time = row.shown("time");
-        let group = groups.entry(value);
-        let group =
-            group.or_insert_with(|| Self { count: 0, first: time.clone(), last: String::new() });
-        group.count += 1;
-        group.last = time;
+impl Groups {
+    fn count(&mut self, row: &Row, field: &str) {
+        let value = cut(row.shown(field), MAX_VALUE);
+        let first = if row.is_sum() { row.shown("first") } else { row.shown("time") };
+        let last = row.shown("time");
+        let is_known = self.groups.contains_key(&value) || self.groups.len() < MAX_GROUPS;
+        let new = || Group { count: 0, first, last: String::new() };
+        let group = match is_known {
+            true => self.groups.entry(value).or_insert_with(new),
+            false => self.others.get_or_insert_with(new),
+        };
+        group.count += row.count();
+        group.last = last;
     }
 
-    fn table(groups: &BTreeMap<String, Self>) -> String {
-        let mut rows: Vec<(&String, &Self)> = groups.iter().collect();
+    fn table(self) -> String {
+        let mut rows: Vec<(String, Group)> = self.groups.into_iter().collect();
         rows.sort_by_key(|(_, group)| std::cmp::Reverse(group.count));
-        let line = |(value, group): (&String, &Self)| {
-            vec![group.count.to_string(), value.clone(), group.first.clone(), group.last.clone()]
+        rows.extend(self.others.map(|others| ("other values".to_owned(), others)));
+        let line = |(value, group): (String, Group)| {
+            vec![group.count.to_string(), value, group.first, group.last]
         };
         let head = ["COUNT", "VALUE", "FIRST", "LAST"].map(str::to_owned).to_vec();
         columns(&std::iter::once(head).chain(rows.into_iter().map(line)).collect::<Vec<_>>())

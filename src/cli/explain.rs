@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::audit::files;
-use super::audit::read::{Lines, Row};
+use super::audit::read::{Lines, Row, cut};
 use super::caller::{self, Asked};
 use super::talk::{Complaint, Done, input, loaded, now, say, tell, written};
 use super::{ConfigFile, EXIT_NO, steps};
@@ -28,7 +28,7 @@ const EXAMPLES: &str = "Examples:\n\
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Explain {
-    /// The X-Request-Id of the answer, or its beginning
+    /// The X-Request-Id of the answer, or its beginning as `doorward audit` shows it
     #[arg(value_name = "REQUEST_ID")]
     id: String,
     /// Files with records, or -; the configuration's where none is named
@@ -46,21 +46,21 @@ impl Explain {
         if self.id.len() < MIN_ID {
             return Err(format!("{MIN_ID} characters of the id are needed at least").into());
         }
-        let Some(row) = self.find()? else {
-            tell(&format!("doorward: there is no record of the request {}", visible(&self.id)));
-            return Ok(ExitCode::from(EXIT_NO));
+        let found = self.find()?;
+        let [row] = &found.rows[..] else {
+            return self.not_one(&found);
         };
         let config = loaded(&self.config.config)?;
         let arguments = self.args.as_deref().map(input).transpose()?;
-        let arguments = arguments.or_else(|| recorded(&row));
+        let arguments = arguments.or_else(|| recorded(row));
         let mut out = String::new();
-        match replay(&config, &row, arguments.as_deref()) {
+        match replay(&config, row, arguments.as_deref()) {
             Ok(replayed) => {
-                out += &head(&row, Some(replayed.verdict()));
-                out += &replayed.text(&row);
+                out += &head(row, Some(replayed.verdict()));
+                out += &replayed.text(row);
             }
             Err(why) => {
-                out += &head(&row, None);
+                out += &head(row, None);
                 out += &format!("  {}\n", why.0);
             }
         }
@@ -68,20 +68,106 @@ impl Explain {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn find(&self) -> Result<Option<Row>, Complaint> {
-        for file in files(&self.files, &self.config)? {
+    fn find(&self) -> Result<Found, Complaint> {
+        let mut found = Found::default();
+        let made = made(&self.id);
+        for file in files(&self.files, &self.config, "explain REQUEST_ID")? {
             let mut lines = Lines::open(&file, false)?;
             while let Some(line) = lines.next()? {
                 // Most lines need no parsing.
-                let row = line.contains(&self.id).then(|| Row::parse(&line)).flatten();
-                let is_it =
-                    |row: &Row| row.text("request_id").is_some_and(|id| id.starts_with(&self.id));
-                if let Some(row) = row.filter(is_it) {
-                    return Ok(Some(row));
+                let is_sum = line.contains(r#""kind":"summed""#);
+                if !is_sum && !line.contains(&self.id) {
+                    continue;
+                }
+                let Some(row) = Row::parse(&line) else { continue };
+                let is_it = row.text("request_id").is_some_and(|id| id.starts_with(&self.id));
+                if is_it {
+                    found.count += 1;
+                    if found.rows.len() <= MAX_TOLD {
+                        found.rows.push(row);
+                    }
+                } else if row.is_sum() && made.is_some_and(|made| covers(&row, made)) {
+                    found.sums.push(row);
+                    found.sums.truncate(MAX_TOLD);
                 }
             }
         }
-        Ok(None)
+        Ok(found)
+    }
+
+    /// There is no such record, or more than one.
+    fn not_one(&self, found: &Found) -> Done {
+        let id = visible(&self.id);
+        if found.count > 1 {
+            let line = |row: &Row| {
+                let cells = ["request_id", "time", "user"].map(|field| cut(row.shown(field), 40));
+                format!("\n  {}  {}", cells.join("  "), row.what())
+            };
+            let told: String = found.rows.iter().take(MAX_TOLD).map(line).collect();
+            let more = found.count.saturating_sub(MAX_TOLD);
+            let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+            let count = found.count;
+            return Err(
+                format!("{count} requests begin with {id}; say more of it:{told}{more}").into()
+            );
+        }
+        let sum = |row: &Row| {
+            let [reason, from, upstream, first, last] =
+                ["reason", "client_ip", "upstream", "first", "last"].map(|field| row.shown(field));
+            let count = row.count();
+            format!("\n  {count} of {reason}, from {from}, upstream {upstream}: {first} to {last}")
+        };
+        let told: String = found.sums.iter().map(sum).collect();
+        tell(&match told.is_empty() {
+            false => format!(
+                "doorward: there is no record of the request {id}; when it was made, these were summed:{told}"
+            ),
+            true => format!("doorward: there is no record of the request {id}{}", hint(&self.id)),
+        });
+        Ok(ExitCode::from(EXIT_NO))
+    }
+}
+
+/// How many records and sums are told at most.
+const MAX_TOLD: usize = 10;
+
+/// What the files hold about a request.
+#[derive(Default)]
+struct Found {
+    rows: Vec<Row>,
+    /// How many there are.
+    count: usize,
+    /// Sums of requests of that moment.
+    sums: Vec<Row>,
+}
+
+/// When an id with this beginning was made, from and to, in milliseconds (RFC 9562 5.7).
+fn made(id: &str) -> Option<(i64, i64)> {
+    let digits: String = id.chars().filter(|c| *c != '-').take(12).collect();
+    let padded = |fill: char| {
+        let rest: String = std::iter::repeat_n(fill, 12 - digits.chars().count()).collect();
+        i64::from_str_radix(&format!("{digits}{rest}"), 16).ok()
+    };
+    Some((padded('0')?, padded('f')?))
+}
+
+/// Whether a sum is of the time of an id.
+fn covers(row: &Row, (from, to): (i64, i64)) -> bool {
+    let moment = |field| row.text(field)?.parse::<jiff::Timestamp>().ok();
+    let Some((first, last)) = moment("first").zip(moment("last")) else { return false };
+    first.as_millisecond() <= to && from <= last.as_millisecond()
+}
+
+/// Why there may be no record yet.
+fn hint(id: &str) -> &'static str {
+    /// Until a sum is written, with some to spare, in milliseconds.
+    const SOON: i64 = 90_000;
+    let age = made(id).map(|(_, to)| jiff::Timestamp::now().as_millisecond() - to);
+    match age {
+        Some(age) if age < SOON => {
+            "; requests without a token are summed, which is written once a minute"
+        }
+        _ => "",
     }
 }
 

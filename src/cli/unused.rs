@@ -81,7 +81,7 @@ impl Unused {
 
     fn recorded(&self) -> Result<Used, Complaint> {
         let mut used = Used::default();
-        for file in files(&self.files, &self.config)? {
+        for file in files(&self.files, &self.config, "unused")? {
             let mut lines = Lines::open(&file, false)?;
             while let Some(line) = lines.next()? {
                 if let Some(row) = Row::parse(&line) {

@@ -15,6 +15,7 @@ mod assertion;
 mod audit;
 mod audit_flood;
 mod audit_trouble;
+mod audit_verbs;
 mod authentication;
 mod bodies;
 mod buffers;

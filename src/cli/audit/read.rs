@@ -9,11 +9,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::cli::talk::Complaint;
+use crate::cli::talk::{Complaint, tell};
 use crate::core::harmless::visible;
 
 /// How often a file that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// The longest line in bytes; a record is far shorter. What is longer is told and left out.
+const MAX_LINE: usize = 256 << 10;
+
+/// How many lines that are too long are told one by one.
+const MAX_TOLD: usize = 10;
 
 /// The lines of a file, and with `follow` those that will be written.
 pub(in crate::cli) struct Lines {
@@ -22,8 +28,22 @@ pub(in crate::cli) struct Lines {
     /// The file that is read, to notice when another one has its name.
     file: Option<File>,
     follow: bool,
-    /// The beginning of a line whose end is not written yet.
+    /// The beginning of a line whose end is not read yet.
     begun: Vec<u8>,
+    /// Whether that line is too long, and what there is of it no longer kept.
+    is_long: bool,
+    /// How many lines were read.
+    number: usize,
+    /// How many of them were too long.
+    skipped: usize,
+}
+
+/// A line as it is.
+pub(in crate::cli) struct Line {
+    /// Its number in the file, from 1.
+    pub(in crate::cli) number: usize,
+    /// Without its end; `None` where it is too long.
+    pub(in crate::cli) bytes: Option<Vec<u8>>,
 }
 
 impl Lines {
@@ -37,24 +57,70 @@ impl Lines {
             let same = file.try_clone().map_err(complain)?;
             (Box::new(BufReader::new(file)), Some(same))
         };
-        Ok(Self { path: path.to_owned(), input, file, follow, begun: Vec::new() })
+        let path = path.to_owned();
+        let begun = Vec::new();
+        Ok(Self { path, input, file, follow, begun, is_long: false, number: 0, skipped: 0 })
     }
 
-    /// The next line, without its end; what is not UTF-8 is replaced.
+    /// The next line that is not too long, without its end; what is not UTF-8 is replaced.
     pub(in crate::cli) fn next(&mut self) -> Result<Option<String>, Complaint> {
+        while let Some(Line { number, bytes }) = self.next_line()? {
+            if let Some(bytes) = bytes {
+                return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+            }
+            self.skipped += 1;
+            if self.skipped <= MAX_TOLD {
+                let place = visible(&self.path.display().to_string());
+                tell(&format!("{place}:{number}: longer than {MAX_LINE} bytes, left out"));
+            }
+        }
+        if self.skipped > MAX_TOLD {
+            let place = visible(&self.path.display().to_string());
+            tell(&format!("{place}: {} lines in all are too long, left out", self.skipped));
+        }
+        Ok(None)
+    }
+
+    /// The next line.
+    pub(in crate::cli) fn next_line(&mut self) -> Result<Option<Line>, Complaint> {
         loop {
-            let read = self.input.read_until(b'\n', &mut self.begun);
-            read.map_err(|error| format!("{} cannot be read: {error}", self.path.display()))?;
-            let is_whole = self.begun.last() == Some(&b'\n');
-            if is_whole || (!self.follow && !self.begun.is_empty()) {
-                let line = std::mem::take(&mut self.begun);
-                return Ok(Some(String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned()));
+            let is_whole = self.read().map_err(|error| {
+                format!("{} cannot be read: {error}", visible(&self.path.display().to_string()))
+            })?;
+            let has_some = self.is_long || !self.begun.is_empty();
+            if is_whole || (!self.follow && has_some) {
+                self.number += 1;
+                let bytes = std::mem::take(&mut self.begun);
+                let bytes = (!std::mem::take(&mut self.is_long)).then_some(bytes);
+                return Ok(Some(Line { number: self.number, bytes }));
             }
             if !self.follow {
                 return Ok(None);
             }
             self.reopen_where_moved();
             std::thread::park_timeout(LOOK);
+        }
+    }
+
+    /// Reads up to the end of a line, or of what there is; says which.
+    fn read(&mut self) -> io::Result<bool> {
+        loop {
+            let buffer = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                buffer => buffer?,
+            };
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
+            self.is_long |= self.begun.len() + part.len() > MAX_LINE;
+            match self.is_long {
+                true => self.begun = Vec::new(),
+                false => self.begun.extend_from_slice(part),
+            }
+            let (read, is_over) = (part.len() + usize::from(end.is_some()), buffer.is_empty());
+            self.input.consume(read);
+            if end.is_some() || is_over {
+                return Ok(end.is_some());
+            }
         }
     }
 
@@ -84,7 +150,13 @@ const MAX_NAME: usize = 40;
 /// The same of what a request was about, whose upstream comes first.
 const MAX_WHAT: usize = 64;
 
-fn cut(text: String, most: usize) -> String {
+/// The same of why it was refused, or its arguments.
+const MAX_WHY: usize = 100;
+
+/// As much of a request id as tells it from those of the same millisecond.
+const ID: usize = 18;
+
+pub(in crate::cli) fn cut(text: String, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
@@ -92,8 +164,8 @@ fn cut(text: String, most: usize) -> String {
 }
 
 impl Row {
-    pub(in crate::cli) const HEAD: [&str; 8] =
-        ["TIME", "USER", "TOKEN", "FROM", "OUTCOME", "MS", "WHAT", "WHY OR ARGUMENTS"];
+    pub(in crate::cli) const HEAD: [&str; 9] =
+        ["TIME", "ID", "USER", "TOKEN", "FROM", "OUTCOME", "MS", "WHAT", "WHY OR ARGUMENTS"];
 
     /// `None` where the line is no record.
     pub(in crate::cli) fn parse(line: &str) -> Option<Self> {
@@ -136,8 +208,31 @@ impl Row {
         cut(what, MAX_WHAT)
     }
 
+    /// How many requests it is about.
+    pub(in crate::cli) fn count(&self) -> u64 {
+        let count = self.get("count").filter(|_| self.is_sum()).and_then(Value::as_u64);
+        count.unwrap_or(1)
+    }
+
+    /// Whether it tells of many requests.
+    pub(in crate::cli) fn is_sum(&self) -> bool {
+        self.text("kind") == Some("summed")
+    }
+
+    fn id(&self) -> String {
+        match self.is_sum() {
+            true => format!("{} more", self.count()),
+            false => visible(
+                &self.text("request_id").unwrap_or("-").chars().take(ID).collect::<String>(),
+            ),
+        }
+    }
+
     /// Why it was refused, or the arguments.
     fn why(&self) -> String {
+        if self.is_sum() {
+            return format!("{}, since {}", self.shown("reason"), self.shown("first"));
+        }
         if self.is_denied() {
             let enforced = self.get("enforced") != Some(&Value::Bool(false));
             let mark = if enforced { "" } else { " (only tried out)" };
@@ -162,6 +257,7 @@ impl Row {
             .map_or_else(String::new, |ms| format!("{ms:.1}"));
         let [user, token, from, outcome] =
             ["user", "token", "client_ip", "outcome"].map(|field| cut(self.shown(field), MAX_NAME));
-        vec![cut(time, MAX_NAME), user, token, from, outcome, ms, self.what(), self.why()]
+        let why = cut(self.why(), MAX_WHY);
+        vec![cut(time, MAX_NAME), self.id(), user, token, from, outcome, ms, self.what(), why]
     }
 }

@@ -1,0 +1,54 @@
+//! `doorward audit --verify`: are the records as they were written, and all there?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::read::{Line, Lines};
+use crate::cli::EXIT_NO;
+use crate::cli::talk::{Complaint, Done, many, say};
+use crate::core::chain::{Finding, Link, Verifier};
+use crate::core::harmless::visible;
+
+pub(super) fn verify(files: &[PathBuf]) -> Done {
+    let mut verifier = Verifier::default();
+    let (mut count, mut faults) = (0, 0);
+    let mut told = |found: Vec<Finding>| -> Result<(), Complaint> {
+        for Finding { place, text, is_fault } in found {
+            faults += usize::from(is_fault);
+            say(&format!("{place}: {}\n", visible(&text)))?;
+        }
+        Ok(())
+    };
+    for file in files {
+        let mut lines = Lines::open(file, false)?;
+        let name = visible(&file.display().to_string());
+        while let Some(Line { number, bytes }) = lines.next_line()? {
+            count += 1;
+            let place = format!("{name}:{number}");
+            told(match bytes {
+                Some(bytes) => verifier.line(&place, &bytes),
+                None => verifier.unread(&place, "is longer than any record"),
+            })?;
+        }
+    }
+    told(verifier.end().into_iter().collect())?;
+    for (name, link) in verifier.instances() {
+        let (first, last) = (link.first, link.last);
+        let beginning = if first > 1 { ", its beginning is not here" } else { "" };
+        say(&format!("{}: {first} to {last}{beginning}, {}\n", visible(name), end(link)))?;
+    }
+    let verdict = match faults {
+        0 => "no gap, nothing changed; what came behind the last line cannot be known".to_owned(),
+        faults => many(faults, "fault"),
+    };
+    say(&format!("{}, {verdict}\n", many(count, "record")))?;
+    Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) })
+}
+
+fn end(link: &Link) -> &'static str {
+    match (link.is_stopped, link.is_followed) {
+        (true, _) => "stopped",
+        (false, true) => "died, and the next start found its last record",
+        (false, false) => "no end: it runs, or died, or the end is cut off",
+    }
+}
