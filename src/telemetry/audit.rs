@@ -210,11 +210,12 @@ impl Audit {
     #[must_use]
     pub fn obstacle(&self) -> Option<String> {
         let queue = self.queue.as_ref().filter(|queue| queue.refuses_calls())?;
-        let (cause, error) = queue.health.trouble().map_or_else(
-            || (Cause::Stalled.as_str(), "too many wait".to_owned()),
-            |trouble| (trouble.cause.as_str(), trouble.error),
-        );
-        Some(format!("audit records cannot be written to {}: {cause}: {error}", queue.place))
+        let (cause, error) = queue.ailment(true)?;
+        Some(format!(
+            "audit records cannot be written to {}: {}: {error}",
+            queue.place,
+            cause.as_str()
+        ))
     }
 }
 

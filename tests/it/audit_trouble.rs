@@ -155,8 +155,9 @@ fn is_ready(gateway: &Gateway) -> bool {
 
 /// Calls until one is refused, as when the queue or what is set aside has to fill up first.
 fn call_until(gateway: &Gateway, status: u16) {
-    let mut client = gateway.connect();
     eventually(&format!("a call is answered with {status}"), || {
+        // No connection lives for more than 10,000 requests.
+        let mut client = gateway.connect();
         (0..200).any(|_| client.ask(&echo()).status == status)
     });
 }
@@ -203,16 +204,25 @@ fn trouble_refuses_calls_says_why_everywhere_and_is_over_with_its_cause() {
 fn a_night_of_trouble_is_two_lines_in_the_log() {
     let upstream = Upstream::good();
     let mut sink = Sink::new(Kind::Limit, "disk_full").unwrap();
-    let gateway = sink.start(&upstream, "deny");
+    let mut gateway = sink.start(&upstream, "deny");
     sink.spoil(&gateway);
-    for _ in 0..3 {
-        call_until(&gateway, 503);
+    call_until(&gateway, 503);
+    eventually("it is not ready", || !is_ready(&gateway));
+    for _ in 0..100 {
+        assert_eq!(gateway.ask(&echo()).status, 503);
     }
     eventually("it is told", || !gateway.events("audit.write_failed").is_empty());
     sink.mend(&gateway);
     call_until(&gateway, 200);
     eventually("it is over", || !gateway.events("audit.written_again").is_empty());
     assert_eq!(gateway.events("audit.write_failed").len(), 1);
+    gateway.terminate();
+    assert_eq!(gateway.exit_code(), Some(0));
+    let text = std::fs::read_to_string(sink.file()).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let refused = records.filter(|record| record["reason"] == "audit_unavailable");
+    let counts = refused.map(|record| record["count"].as_u64().unwrap_or(1));
+    assert!(counts.sum::<u64>() >= 100, "they are in the records, too: {text}");
 }
 
 #[test]
@@ -246,8 +256,8 @@ fn count_makes_every_call_and_counts_every_record_that_is_lost() {
         let gateway = sink.start(&upstream, "count");
         sink.spoil(&gateway);
         // A full pipe has to fill first, and after it the queue.
-        let mut client = gateway.connect();
         eventually(&format!("{cause}: what is lost is counted"), || {
+            let mut client = gateway.connect();
             for _ in 0..500 {
                 assert_eq!(client.ask(&echo()).status, 200);
             }
@@ -258,7 +268,7 @@ fn count_makes_every_call_and_counts_every_record_that_is_lost() {
         sink.mend(&gateway);
         eventually("it is over", || trouble(&gateway).is_null());
         let lost = gateway.metric("doorward_audit_records_dropped_total");
-        assert_eq!(client.ask(&echo()).status, 200);
+        assert_eq!(gateway.ask(&echo()).status, 200);
         eventually("nothing more is lost", || trouble(&gateway).is_null());
         assert!((gateway.metric("doorward_audit_records_dropped_total") - lost).abs() < 0.5);
         if sink.reader.is_none() && sink.file().is_file() {

@@ -153,6 +153,9 @@ const MAX_WHAT: usize = 64;
 /// The same of why it was refused, or its arguments.
 const MAX_WHY: usize = 100;
 
+/// The same of a moment or an outcome, which have their own forms.
+const MAX_WORD: usize = 20;
+
 /// As much of a request id as tells it from those of the same millisecond.
 const ID: usize = 18;
 
@@ -220,11 +223,10 @@ impl Row {
     }
 
     fn id(&self) -> String {
-        match self.is_sum() {
-            true => format!("{} more", self.count()),
-            false => visible(
-                &self.text("request_id").unwrap_or("-").chars().take(ID).collect::<String>(),
-            ),
+        match (self.is_sum(), self.text("request_id")) {
+            (true, _) => format!("{} more", self.count()),
+            (false, Some(id)) => visible(id).chars().take(ID).collect(),
+            (false, None) => "-".to_owned(),
         }
     }
 
@@ -255,9 +257,10 @@ impl Row {
             .get("duration_ms")
             .and_then(Value::as_f64)
             .map_or_else(String::new, |ms| format!("{ms:.1}"));
-        let [user, token, from, outcome] =
-            ["user", "token", "client_ip", "outcome"].map(|field| cut(self.shown(field), MAX_NAME));
+        let [user, token, from] =
+            ["user", "token", "client_ip"].map(|field| cut(self.shown(field), MAX_NAME));
+        let outcome = cut(self.shown("outcome"), MAX_WORD);
         let why = cut(self.why(), MAX_WHY);
-        vec![cut(time, MAX_NAME), self.id(), user, token, from, outcome, ms, self.what(), why]
+        vec![cut(time, MAX_WORD), self.id(), user, token, from, outcome, ms, self.what(), why]
     }
 }

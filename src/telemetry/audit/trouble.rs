@@ -158,7 +158,7 @@ impl Queue {
     }
 
     /// What is amiss at this moment; `refused` says whether anybody was refused of late.
-    fn ailment(&self, refused: bool) -> Option<(Cause, String)> {
+    pub(super) fn ailment(&self, refused: bool) -> Option<(Cause, String)> {
         let failure = self.health.failure.lock().clone();
         let stuck = || {
             let time = self.health.stuck()?.as_secs();
