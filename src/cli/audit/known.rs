@@ -11,7 +11,7 @@ use crate::core::outcome::Outcome;
 
 /// How many names of records are kept, and how many are told.
 const MAX_NAMES: usize = 1000;
-const MAX_TOLD: usize = 50;
+const MAX_TOLD: usize = 100;
 
 /// The fields of records.
 pub(super) const FIELDS: [&str; 32] = [
@@ -50,7 +50,7 @@ pub(super) const FIELDS: [&str; 32] = [
 ];
 
 /// The reasons of requests. A test compares them with those that the code has.
-pub(super) const REASONS: [&str; 50] = [
+pub(super) const REASONS: [&str; 51] = [
     "allowed",
     "argument",
     "audit_unavailable",
@@ -63,6 +63,7 @@ pub(super) const REASONS: [&str; 50] = [
     "body_broken",
     "body_timeout",
     "body_too_large",
+    "buffers_full",
     "content_type",
     "deny_rule",
     "encoded",
@@ -114,13 +115,18 @@ pub(super) fn check(what: &str, value: Option<&str>, known: &[&str]) -> Result<(
 }
 
 fn none_of<'k>(what: &str, value: &str, known: impl Iterator<Item = &'k str>) -> Complaint {
-    let known: Vec<&str> = known.take(MAX_TOLD).collect();
+    let known: Vec<&str> = known.collect();
     let close = |name: &&&str| strsim::damerau_levenshtein(name, value) <= 2;
     let meant = known.iter().find(close);
     let meant = meant.map_or_else(String::new, |name| format!("; did you mean {}?", visible(name)));
-    let known = visible(&known.join(", "));
+    let told = known.get(..MAX_TOLD).unwrap_or(&known);
+    let more = match known.len() - told.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let told = visible(&told.join(", "));
     let value = visible(&value.chars().take(64).collect::<String>());
-    Complaint(format!("no record can have the {what} `{value}`{meant}\nthere are: {known}"))
+    Complaint(format!("no record can have the {what} `{value}`{meant}\nthere are: {told}{more}"))
 }
 
 /// Names of the configuration that records have shown.
