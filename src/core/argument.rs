@@ -15,7 +15,7 @@ mod written;
 
 use std::fmt;
 
-pub use self::declared::Declared;
+pub use self::declared::{Declared, Undeclared};
 pub use self::glob::GlobTest;
 pub use self::test::{BadTest, Literal, Test};
 pub use self::url::UrlTest;
@@ -95,6 +95,11 @@ impl Pointer {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The names on the way.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().map(|segment| segment.name.as_str())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Patterns of the configuration: `upstream/name`, and `upstream/uri` for resources.
 
+mod overlap;
+
 use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -72,6 +74,15 @@ impl Half {
             .map_err(|e| BadPattern::Glob(e.kind().to_string()))
     }
 
+    fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(name), half) | (half, Self::Literal(name)) => half.matches(name),
+            (Self::Glob(one), Self::Glob(other)) => {
+                overlap::overlap(one.glob().glob(), other.glob().glob())
+            }
+        }
+    }
+
     fn matches(&self, name: &str) -> bool {
         match self {
             Self::Literal(literal) => literal == name,
@@ -98,6 +109,34 @@ pub(super) enum Compared<'c> {
     Name(&'c str),
     /// A resource, or a template of some.
     Resource(&'c Resource),
+}
+
+/// True where some server may take one URI for what both patterns cover, as far as that cannot be
+/// ruled out.
+fn meet(one: &UriPattern, other: &UriPattern) -> bool {
+    let takes = |pattern: &UriPattern, uri| pattern.denies(&Resource::new(uri));
+    match (one.literal(), other.literal()) {
+        (Some(a), Some(b)) => takes(one, b) || takes(other, a),
+        (Some(uri), None) => takes(other, uri),
+        (None, Some(uri)) => takes(one, uri),
+        (None, None) => {
+            let bare = |pattern: &UriPattern| {
+                // Some servers drop what stands behind a question mark.
+                let text = pattern.as_str().to_lowercase();
+                text.split(['?', '#']).next().unwrap_or_default().to_owned()
+            };
+            let (one, other) = (bare(one), bare(other));
+            let is_spelled = |text: &str| text.contains("://") && !text.contains(['%', '\\']);
+            if is_spelled(&one) && is_spelled(&other) {
+                return overlap::overlap(&one, &other);
+            }
+            let scheme = |text: &str| match text.split_once(':') {
+                Some((scheme, _)) => scheme.to_owned(),
+                None => "*".to_owned(),
+            };
+            overlap::overlap(&scheme(&one), &scheme(&other))
+        }
+    }
 }
 
 /// Names beyond this set are for a pattern to reach only literally, so that no glob can be made
@@ -154,6 +193,17 @@ impl Pattern {
     #[must_use]
     pub fn rule(&self) -> Option<&Rule> {
         self.rule.as_ref()
+    }
+
+    /// True where both are about something in common, as far as that cannot be ruled out.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        self.upstream.meets(&other.upstream)
+            && match (&self.subject, &other.subject) {
+                (Subject::Name(one), Subject::Name(other)) => one.meets(other),
+                (Subject::Uri(one), Subject::Uri(other)) => meet(one, other),
+                _ => false,
+            }
     }
 
     /// True where `other` names exactly one thing, and this pattern gives that, too.

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use super::{Pointer, hint};
+
 /// Number of references and alternatives that are followed, one behind the other.
 const MAX_DEPTH: usize = 16;
 
@@ -12,6 +14,19 @@ pub struct Declared<'s> {
     /// The schema that references point into.
     root: Option<&'s Value>,
     here: Option<&'s Value>,
+}
+
+/// A name that a schema does not declare.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Undeclared {
+    /// The name.
+    pub name: String,
+    /// A name that is declared in its place, which readers may take for it.
+    pub respelled: Option<String>,
+    /// Whether no other names are taken than those that are declared.
+    pub is_closed: bool,
+    /// The names that are declared there.
+    pub known: Vec<String>,
 }
 
 impl<'s> Declared<'s> {
@@ -40,6 +55,62 @@ impl<'s> Declared<'s> {
                 .get("properties")
                 .and_then(Value::as_object)
                 .is_some_and(|p| p.contains_key(name))
+        })
+    }
+
+    /// What a schema lacks on the way of `pointer`; `None` where all of it is declared, or where
+    /// nothing is said about what there is.
+    #[must_use]
+    pub fn lacks(self, pointer: &Pointer) -> Option<Undeclared> {
+        let mut here = self;
+        for name in pointer.names() {
+            if here.declares(name) {
+                here = here.at(name);
+                continue;
+            }
+            let known = here.names();
+            let is_closed = here.is_closed();
+            if known.is_empty() && !is_closed {
+                return None;
+            }
+            let respelled = known.iter().find(|known| hint(known) == hint(name));
+            return Some(Undeclared {
+                name: name.to_owned(),
+                respelled: respelled.map(|name| (*name).to_owned()),
+                is_closed,
+                known: known.into_iter().map(str::to_owned).collect(),
+            });
+        }
+        None
+    }
+
+    fn declares(self, name: &str) -> bool {
+        self.has(name)
+            || self.at(name).here.is_some()
+            || self.parts().any(|schema| {
+                // What is said by patterns, or by rules that hold sometimes, is not followed.
+                ["patternProperties", "if", "dependentSchemas", "prefixItems", "propertyNames"]
+                    .iter()
+                    .any(|keyword| schema.contains_key(*keyword))
+            })
+    }
+
+    fn parts(self) -> impl Iterator<Item = &'s Map<String, Value>> {
+        self.here.into_iter().flat_map(move |schema| self.alternatives(schema, MAX_DEPTH))
+    }
+
+    /// The names that an object is declared to have.
+    fn names(self) -> Vec<&'s str> {
+        let properties = self.parts().filter_map(|schema| schema.get("properties")?.as_object());
+        properties.flat_map(|names| names.keys().map(String::as_str)).collect()
+    }
+
+    /// True where an object is declared to have no other names.
+    fn is_closed(self) -> bool {
+        self.parts().any(|schema| {
+            ["additionalProperties", "unevaluatedProperties"]
+                .iter()
+                .any(|keyword| schema.get(*keyword) == Some(&Value::Bool(false)))
         })
     }
 

@@ -32,7 +32,9 @@ impl GlobTest {
         matches!(self, Self::Url(..))
     }
 
-    pub(super) fn text(&self) -> &str {
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
         match self {
             Self::Path(glob) => glob.glob().glob(),
             Self::Url(pattern) => pattern.as_str(),
