@@ -1,6 +1,5 @@
 //! `doorward check`
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -9,9 +8,8 @@ use super::lock::Asking;
 use super::talk::{Complaint, Done, many, now, say, say_json};
 use super::{ConfigFile, EXIT_CONFIG, complain};
 use crate::config::{self, Code, Config, Findings, Severity};
-use crate::core::access::Tools;
 use crate::core::token::UnixSeconds;
-use crate::server::Descriptors;
+use crate::server::{self, Descriptors, StartError};
 
 /// Tokens whose end is nearer than this are worth a word, in days.
 const SOON: i64 = 14;
@@ -77,7 +75,9 @@ impl Check {
                     (config.settings.upstreams.len(), config.policy.tokens().len());
                 let (upstreams, tokens) = (many(upstreams, "upstream"), many(tokens, "token"));
                 let good = format!("{}: good, {upstreams}, {tokens}\n", path.display());
-                (config.warnings, Some(good))
+                let findings = proven(config);
+                let is_good = !findings.has_errors();
+                (findings, is_good.then_some(good))
             }
             Err(findings) => (findings, None),
         };
@@ -97,14 +97,7 @@ impl Check {
     fn online(&self, config: Config) -> (Result<Config, Findings>, Option<Complaint>) {
         let path = &self.config.config;
         match self.asking.ask(config, &[]) {
-            Ok(told) => {
-                let names = |(upstream, tools): (&String, &BTreeMap<String, _>)| {
-                    let pairs = tools.keys().map(|tool| (upstream.clone(), tool.clone()));
-                    pairs.collect::<Vec<_>>()
-                };
-                let tools: Tools = told.iter().flat_map(names).collect();
-                (config::load_knowing(path, &tools), None)
-            }
+            Ok(told) => (config::load_knowing(path, &told), None),
             Err(complaint) => (config::load(path), Some(complaint)),
         }
     }
@@ -117,10 +110,39 @@ impl Check {
                 if !findings.findings().is_empty() {
                     complain(findings);
                 }
+                let known = findings.known();
+                if !known.is_empty() {
+                    let each = known.iter().map(|(code, count)| match count {
+                        1 => (*code).to_owned(),
+                        count => format!("{code} ({count} times)"),
+                    });
+                    say(&format!("accepted: {}\n", each.collect::<Vec<_>>().join(", ")))?;
+                }
                 say(good.unwrap_or_default())
             }
         }
     }
+}
+
+/// What there is to say of a configuration whose text is good, once all that `run` builds has been
+/// built.
+fn proven(mut config: Config) -> Findings {
+    let mut findings = std::mem::take(&mut config.warnings);
+    let places = config.places.clone();
+    let (listen, admin) = (config.settings.listen.clone(), config.settings.admin_listen);
+    for fault in server::prove(config) {
+        let key = match &fault {
+            StartError::Bind(address, _) if listen.contains(address) => "server.listen",
+            StartError::Bind(address, _) if *address == admin => "admin.listen",
+            StartError::Audit(..) => "audit.file",
+            _ => "",
+        };
+        let span = places.get(key).cloned().unwrap_or(0..0);
+        let (message, help) = (fault.to_string(), "doorward run would not start here".to_owned());
+        findings.add_at(span, Severity::Error, Code::Machine, message, help);
+    }
+    findings.tell_idle();
+    findings
 }
 
 fn explain(code: &str) -> Done {

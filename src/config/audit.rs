@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::code::Code;
 use super::files::Files;
-use super::read::Table;
+use super::read::{At, Table};
 use crate::core::argument::shown::Wanted;
+use crate::core::harmless::visible;
 
 /// What becomes of audit records.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -78,8 +79,9 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
 }
 
 fn arguments(table: &mut Table<'_>) -> Wanted {
-    let mut redact: Vec<String> =
-        table.strings("redact").iter().map(|word| word.value.to_lowercase()).collect();
+    let words = table.strings("redact");
+    check_words(table, &words);
+    let mut redact: Vec<String> = words.iter().map(|word| word.value.to_lowercase()).collect();
     if table.value("redact").is_none() {
         redact = REDACTED.map(str::to_owned).to_vec();
     }
@@ -90,4 +92,27 @@ fn arguments(table: &mut Table<'_>) -> Wanted {
         _ => Err("must be \"none\", \"keys\" or \"full\"".to_owned()),
     });
     wanted.map_or(Wanted::Keys, |at| at.value)
+}
+
+/// Warns of words that hide nothing, because no name has them in it, or none is recorded.
+fn check_words(table: &mut Table<'_>, words: &[At<&str>]) {
+    let is_full = table.string("arguments").is_some_and(|at| at.value == "full");
+    if let Some(value) = table.value("redact").filter(|_| !is_full && !words.is_empty()) {
+        let is_default = words.iter().map(|word| word.value).eq(REDACTED);
+        if !is_default {
+            let message = "`redact` means nothing without arguments = \"full\"".to_owned();
+            let help = "other records hold no values of arguments";
+            table.report().warning(Code::Useless, value.span(), message, help);
+        }
+    }
+    let odd = ['*', '/', '^', '$', ' ', '.', '[', '(', '|'];
+    for word in words.iter().filter(|word| word.value.contains(odd)) {
+        let message = format!("`{}` is looked for in names as it stands", visible(word.value));
+        let help = "write a part of the name, like \"password\"";
+        table.report().warning(Code::Unmatched, word.span.clone(), message, help);
+    }
+    for word in words.iter().filter(|word| word.value.is_empty()) {
+        let message = "an empty word is in every name: nothing would be recorded".to_owned();
+        table.report().error(Code::BadValue, word.span.clone(), message, "remove it");
+    }
 }

@@ -86,6 +86,18 @@ codes! {
         "Anybody can have a token of this issuer that names us in aud: it issues them to every user,\n\
          repository or job that there is. What roles gives, it gives to all of them. Give rights by\n\
          roles_map, over a claim that names what is yours.";
+    Unusable, "DW0020", "a certificate or key that cannot be used",
+        "The file is there, and what would use it refuses it: certificate and key that do not belong\n\
+         together, a kind of key that is not served, something in the place of an authority. Whoever\n\
+         starts with it does not start.";
+    Machine, "DW0021", "something that this machine does not let us do",
+        "doorward run would not start here, as whoever runs check: an address that is not of this\n\
+         machine, a port that needs more rights, a folder for records that is not there or may not be\n\
+         written to, roots for certificates that are not installed.";
+    Void, "DW0022", "a restriction that restricts nothing",
+        "What a rule restricts does not exist: its role grants a tool of nearly the same name and not this\n\
+         one, or the approved schema of the tool takes no such argument, or one that is spelled in another\n\
+         way. It would look like a protection and be none.";
     NoTokens, "DW0101", "nobody can call",
         "There are neither tokens nor issuers, so every call will be refused.";
     AdminExposed, "DW0102", "metrics for everybody",
@@ -117,6 +129,17 @@ codes! {
     LooseAudience, "DW0112", "an audience that is not ours alone",
         "Where audience is the id of a client or the issuer itself, tokens pass that were made to tell\n\
          that client who logged in (ID tokens), and not to call us.";
+    Nothing, "DW0113", "a restriction or a grant that meets nothing",
+        "It is legal, and as the file stands it changes nothing: what it denies or restricts is granted\n\
+         to nobody, an argument is not in the approved schema, or the same is allowed by another way\n\
+         without it. A mistyped name looks like this.";
+    Certificate, "DW0114", "a certificate that is over, or soon is",
+        "Outside the dates that stand in it, everybody who looks at it refuses it. The start is not\n\
+         refused for that: who does not look goes on.";
+    Placeholder, "DW0115", "a text that looks like a place for another",
+        "doorward puts nothing into texts of its configuration: ${NAME}, {{ name }}, <name> and\n\
+         CHANGE_ME are taken as they stand. Secrets come from files and variables by the keys that end\n\
+         in _file and _env.";
     Loose, "DW0116", "a condition that holds for less, or for more, than it seems",
         "Servers read values in many ways: -1 as all, large numbers wrapped, words in any case or by\n\
          their number, texts parsed as JSON. What may be read as something that is not permitted is\n\
@@ -127,6 +150,18 @@ codes! {
          monitoring, and lets in as many connections as fit. Here, where check runs, these are fewer\n\
          than limits.connections: raise the limit (ulimit -Hn, LimitNOFILE= of systemd, --ulimit\n\
          nofile of containers), or lower limits.connections.";
+    Unmatched, "DW0120", "a pattern that cannot match what it seems to",
+        "Patterns are globs and no regular expressions: * is any text, and . ^ $ | ( ) are themselves.\n\
+         A glob reaches names of letters, digits, \"_\", \".\" and \"-\" only; in a URI * stays within\n\
+         its part, and ** crosses slashes.";
+    NoPath, "DW0121", "an upstream without a path",
+        "Nearly every MCP server answers under a path, mostly /mcp, and with 404 elsewhere.";
+    Over, "DW0122", "something whose time is over",
+        "A token that has expired lets nobody in, and a trial that has ended is a rule in force. If that\n\
+         is meant, remove the entry, or say `revoked` to be told of its use.";
+    NotAccepted, "DW0123", "an acceptance of what is not there",
+        "[check] accept says that a warning is known, and there is no such warning. Remove it, so that it\n\
+         does not hide one that comes later.";
 }
 
 impl Code {
@@ -134,6 +169,25 @@ impl Code {
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// True where a finding with it is a warning.
+    #[must_use]
+    pub fn is_warning(self) -> bool {
+        self.as_str() >= "DW0100"
+    }
+
+    /// True where it depends on the time, or on what is asked, whether there is a finding.
+    #[must_use]
+    pub fn comes_and_goes(self) -> bool {
+        matches!(
+            self,
+            Self::ExpiresSoon
+                | Self::Certificate
+                | Self::NoSuchTool
+                | Self::Over
+                | Self::FewDescriptors
+        )
     }
 
     /// Whether it is for `check` alone, and no word in the log at every start.
@@ -150,6 +204,12 @@ impl Code {
                 | Self::LooseAudience
                 | Self::Loose
                 | Self::FewDescriptors
+                | Self::Nothing
+                | Self::Placeholder
+                | Self::Unmatched
+                | Self::NoPath
+                | Self::Over
+                | Self::NotAccepted
         )
     }
 }

@@ -6,15 +6,22 @@ use toml::de::{DeArray, DeValue};
 use super::code::Code;
 use super::policy::Reader;
 use super::read::{At, Table};
-use super::values;
+use super::restrictions::{self, Whose};
+use super::values::{self, date};
 use crate::core::argument::{BadTest, Condition, Literal, Pointer, Shadow, Test, UrlTest, When};
 use crate::core::decimal::Decimal;
+use crate::core::pattern::Pattern;
+use crate::core::permission::Patterns;
 
 /// Longest `message` in characters.
 const MAX_MESSAGE: usize = 1000;
 
 /// `[[roles.NAME.when]]`: what must hold for calls that the role allows.
-pub(super) fn of_role(role: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<When> {
+pub(super) fn of_role(
+    role: &mut Table<'_>,
+    reader: &mut Reader<'_>,
+    allow: &Patterns,
+) -> Vec<When> {
     let mut whens = Vec::new();
     for mut table in role.tables("when") {
         let texts = table.strings("tools");
@@ -27,7 +34,7 @@ pub(super) fn of_role(role: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<When
                 "add tools = [\"upstream/tool\"]",
             );
         }
-        let tools = reader.tools(&table, "tools", texts);
+        let tools = reader.tools(&table, "tools", texts, Whose::Role(allow));
         whens.push(when(table, tools, reader));
     }
     whens
@@ -42,27 +49,24 @@ pub(super) fn of_tools(file: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<Whe
             continue;
         }
         let table = file.within("tools", &name, value);
-        let tools = reader.tools(&table, "tools", vec![name]);
+        let tools = reader.tools(&table, "tools", vec![name], Whose::Everybody);
         whens.push(when(table, tools, reader));
     }
     whens
 }
 
-fn when(
-    mut table: Table<'_>,
-    tools: Vec<crate::core::pattern::Pattern>,
-    reader: &mut Reader<'_>,
-) -> When {
+fn when(mut table: Table<'_>, tools: Vec<Pattern>, reader: &mut Reader<'_>) -> When {
     let mut conditions = Vec::new();
+    let before = table.report().errors();
     for (name, value) in table.entries("arguments") {
         if !value.get_ref().is_table() {
             table.wrong_kind(name.value, value, "a table like { in = [\"low\", \"normal\"] }");
             continue;
         }
         let inner = table.within("arguments", &name, value);
-        conditions.extend(condition(&name, inner, reader));
+        conditions.extend(condition(&name, inner, &tools, reader));
     }
-    if conditions.is_empty() {
+    if conditions.is_empty() && table.report().errors() == before {
         let message = "there are no conditions in `arguments`".to_owned();
         let help = "add arguments.\"/name\" = { in = [\"a\", \"b\"] }";
         table.report().error(Code::Condition, table.span(), message, help);
@@ -77,23 +81,20 @@ fn when(
     When { tools, conditions, message: message.map(|at| at.value), shadow, rule }
 }
 
-fn condition(name: &At<&str>, mut table: Table<'_>, reader: &mut Reader<'_>) -> Option<Condition> {
+fn condition(
+    name: &At<&str>,
+    mut table: Table<'_>,
+    tools: &[Pattern],
+    reader: &mut Reader<'_>,
+) -> Option<Condition> {
     let pointer =
         table.check("arguments", At { value: name.value, span: name.span.clone() }, |text| {
             let wanted = || "must name a value by a JSON pointer, like \"/priority\"".to_owned();
             Pointer::parse(text).ok_or_else(wanted)
         });
-    let tests = tests(&mut table);
+    let before = table.report().errors();
+    let tests = asked(&mut table);
     let is_optional = table.flag("optional");
-    if tests.is_empty() {
-        let message = format!("nothing is asked of `{}`", name.value);
-        table.report().error(
-            Code::Condition,
-            name.span.clone(),
-            message,
-            "add one of equals, in, max, …",
-        );
-    }
     if tests.contains(&Test::Absent) && (tests.len() > 1 || is_optional) {
         let message = "`absent` says all, and leaves nothing to ask".to_owned();
         table.report().error(
@@ -105,13 +106,24 @@ fn condition(name: &At<&str>, mut table: Table<'_>, reader: &mut Reader<'_>) -> 
     }
     check_ranges(&tests, name, &table);
     warn_of_loose(&tests, name, &table);
+    if let Some(pointer) = &pointer {
+        let may_lack = is_optional || tests.contains(&Test::Absent);
+        let (report, schemas) = (table.report(), reader.schemas(tools));
+        restrictions::check_argument(report, name, &pointer.value, &schemas, may_lack);
+    }
     let shadow = reader.shadow(&mut table);
-    let rule = table.rule();
+    let (rule, report) = (table.rule(), table.report());
     table.finish();
+    // What was meant to ask something and could not be read has been told.
+    if tests.is_empty() && report.errors() == before {
+        let message = format!("nothing is asked of `{}`", name.value);
+        let help = "add one of equals, in, max, …";
+        report.error(Code::Condition, name.span.clone(), message, help);
+    }
     Some(Condition { pointer: pointer?.value, tests, is_optional, shadow, rule })
 }
 
-fn tests(table: &mut Table<'_>) -> Vec<Test> {
+fn asked(table: &mut Table<'_>) -> Vec<Test> {
     let mut tests = Vec::new();
     if table.flag("absent") {
         tests.push(Test::Absent);
@@ -219,6 +231,12 @@ fn warn_of_loose(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
     }
     for test in tests {
         match test {
+            Test::Glob(_) | Test::Regex { .. } if asks_nothing(test) => table.report().warning(
+                Code::Nothing,
+                name.span.clone(),
+                "every text fulfils this: it asks only that there is one".to_owned(),
+                "say which texts may be",
+            ),
             Test::NotIn(words) if words.iter().any(|w| matches!(w, Literal::Text(_))) => warn(
                 "`not_in` guesses what servers take for these words".to_owned(),
                 "write `in` with the words that may be",
@@ -234,6 +252,17 @@ fn warn_of_loose(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
             }
             _ => {}
         }
+    }
+}
+
+/// True for a glob or an expression that every text fulfils.
+fn asks_nothing(test: &Test) -> bool {
+    match test {
+        Test::Glob(glob) => ["*", "**"].contains(&glob.text()),
+        Test::Regex { text, .. } => {
+            [".*", ".+", "^.*$", "^.*", ".*$", "(?s).*", "(?s:.*)"].contains(&text.as_str())
+        }
+        _ => false,
     }
 }
 
@@ -291,6 +320,13 @@ impl Reader<'_> {
         match (is_shadow, until, mode) {
             (true, Some(until), _) => {
                 let shadow = Shadow { until };
+                if until <= self.now {
+                    let span = table.value("until").map_or_else(|| table.span(), |at| at.span());
+                    let message =
+                        format!("the trial is over since {}: the rule is in force", date(until));
+                    let help = "remove `mode` and `until`, or choose a later end";
+                    table.report().warning(Code::Over, span, message, help);
+                }
                 self.shadows.push((table.rule(), shadow));
                 Some(shadow)
             }

@@ -1,11 +1,13 @@
 //! What is wrong with a configuration, and how it is shown.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use super::accept::Accepted;
 use super::code::Code;
 use crate::core::harmless::visible;
 
@@ -62,11 +64,15 @@ pub(super) struct Source {
 }
 
 /// All findings about a configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// The configuration itself, then what it includes.
     sources: Vec<Source>,
     findings: Vec<Finding>,
+    /// Warnings that the configuration accepts.
+    accepted: Vec<Accepted>,
+    /// Those of them that there would be, in the order of their codes.
+    known: Vec<Code>,
 }
 
 impl Findings {
@@ -76,10 +82,30 @@ impl Findings {
         findings.iter_mut().for_each(Finding::show);
         sources.iter_mut().for_each(|source| source.path = visible(&source.path));
         if findings.is_empty() {
-            // The texts of a good configuration are of no more use, and may be long.
-            sources.iter_mut().for_each(|source| source.text.clear());
+            // The texts of files with tokens are of no more use, and may be long.
+            sources.iter_mut().skip(1).for_each(|source| source.text.clear());
         }
-        Self { sources, findings }
+        Self { sources, findings, ..Self::default() }
+    }
+
+    /// The same of a configuration that accepts these warnings, and these there would be.
+    pub(super) fn accepting(self, accepted: Vec<Accepted>, known: Vec<Code>) -> Self {
+        Self { accepted, known, ..self }
+    }
+
+    /// The codes of the warnings that the configuration accepts, each once, with how many there
+    /// would be.
+    #[must_use]
+    pub fn known(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        self.known.iter().for_each(|code| *counts.entry(code.as_str()).or_default() += 1);
+        counts
+    }
+
+    /// Warns of what the configuration accepts and there is not, once all findings are known.
+    pub fn tell_idle(&mut self) {
+        self.findings.extend(self.accepted.iter().filter_map(Accepted::idle));
+        self.findings.sort_by_key(|finding| (finding.file, finding.span.start));
     }
 
     pub(super) fn unreadable(path: &str, reason: &str) -> Self {
@@ -110,16 +136,34 @@ impl Findings {
     /// The findings without those that are advice only; see [`Code::is_advice`].
     #[must_use]
     pub fn without_advice(&self) -> Self {
-        let mut findings = self.findings.clone();
-        findings.retain(|finding| !finding.code.is_advice());
-        Self { sources: self.sources.clone(), findings }
+        let mut other = self.clone();
+        other.findings.retain(|finding| !finding.code.is_advice());
+        other
     }
 
-    /// Adds a finding about the configuration as a whole.
+    /// Adds a finding about the configuration as a whole, unless it is accepted.
     pub fn add(&mut self, severity: Severity, code: Code, message: String, help: String) {
-        let mut finding = Finding { severity, code, file: 0, span: 0..0, message, help };
+        self.add_at(0..0, severity, code, message, help);
+    }
+
+    /// Adds a finding about this place of the configuration, unless it is accepted.
+    pub fn add_at(
+        &mut self,
+        span: Range<usize>,
+        severity: Severity,
+        code: Code,
+        message: String,
+        help: String,
+    ) {
+        let mut finding = Finding { severity, code, file: 0, span, message, help };
         finding.show();
-        self.findings.push(finding);
+        match self.accepted.iter_mut().find(|one| one.covers(&finding, "")) {
+            Some(one) => {
+                one.meet();
+                self.known.push(code);
+            }
+            None => self.findings.push(finding),
+        }
     }
 
     /// How many errors and warnings there are.
@@ -146,7 +190,11 @@ impl Findings {
         };
         let (errors, warnings) = self.counts();
         let findings: Vec<Value> = self.findings.iter().map(finding).collect();
-        json!({"errors": errors, "warnings": warnings, "findings": findings})
+        let mut told = json!({"errors": errors, "warnings": warnings, "findings": findings});
+        if let Some(told) = told.as_object_mut().filter(|_| !self.known.is_empty()) {
+            told.insert("accepted".to_owned(), json!(self.known()));
+        }
+        told
     }
 
     /// The findings as commands that GitHub Actions shows beside the lines of a change.

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::code::Code;
 use super::policy::Decides;
 use super::read::{At, Table, did_you_mean};
-use super::values;
+use super::values::{self, date};
 use crate::core::harmless::visible;
 use crate::core::permission::{Target, TargetKind};
 use crate::core::policy::Route;
@@ -32,11 +32,12 @@ const KEYS: [(&str, TargetKind, bool); 6] = [
     ("deny_resources", TargetKind::Resource, false),
 ];
 
-/// Runs every `[[expect]]` at the moment `now`. Only a policy without errors means what it says.
-pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds) {
-    let is_whole = !file.report().has_errors();
+/// Runs every `[[expect]]` at the moment `now`. Only a policy without errors means what it says;
+/// where it `is_partial`, because a file could not be read, who is not in it may be in that file.
+pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds, is_partial: bool) {
+    let is_whole = !file.report().has_errors() && !is_partial;
     for mut table in file.tables("expect") {
-        let caller = caller(&mut table, decides);
+        let caller = caller(&mut table, decides, now, is_partial);
         let arguments = arguments(&mut table);
         let mut count = 0;
         for (key, kind, is_allowed) in KEYS {
@@ -108,13 +109,6 @@ fn check(
     table.report().error(Code::Expectation, text.span, message, help);
 }
 
-/// A moment for people; a date where it is the beginning of a day in UTC.
-fn date(moment: UnixSeconds) -> String {
-    let text = jiff::Timestamp::from_second(moment)
-        .map_or_else(|_| "the end".to_owned(), |m| m.to_string());
-    text.strip_suffix("T00:00:00Z").map(str::to_owned).unwrap_or(text)
-}
-
 /// Message and help. `until` is when what is only tried out begins to refuse.
 fn failure(
     what: impl Display,
@@ -150,7 +144,12 @@ fn failure(
 }
 
 /// Who is meant: a token, or somebody with roles or with claims.
-fn caller(table: &mut Table<'_>, decides: &Decides) -> Option<Caller> {
+fn caller(
+    table: &mut Table<'_>,
+    decides: &Decides,
+    now: UnixSeconds,
+    is_partial: bool,
+) -> Option<Caller> {
     let token = table.string("token");
     let issuer = table.string("issuer");
     let claims = table.value("claims");
@@ -168,6 +167,14 @@ fn caller(table: &mut Table<'_>, decides: &Decides) -> Option<Caller> {
     }
     if let Some(name) = token {
         let listed = decides.policy.tokens().list().find(|listed| listed.name == name.value);
+        if listed.as_ref().is_some_and(|listed| listed.failure(now).is_some()) {
+            let message = format!("token `{}` is over, and nothing is allowed to it", name.value);
+            let help = "what is expected here is about nobody; name another token, or roles = […]";
+            table.report().warning(Code::Over, name.span.clone(), message, help);
+        }
+        if listed.is_none() && is_partial {
+            return None;
+        }
         return known(table, &name, "token", listed.as_ref().map(Caller::of_token), || {
             decides.policy.tokens().list().map(|listed| listed.name.to_owned()).collect()
         });

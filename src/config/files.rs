@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::core::principal::Digest;
+use crate::core::token::UnixSeconds;
 
 /// Longest file in bytes that is read; a hundred thousand tokens need a fifth of it.
 const MAX_FILE: u64 = 128 << 20;
@@ -17,6 +18,8 @@ const MAX_FILE: u64 = 128 << 20;
 #[derive(Debug)]
 pub(super) struct Files {
     base: PathBuf,
+    /// When the reading began.
+    now: UnixSeconds,
     /// A text that is to be read in the place of this file's.
     instead: Option<(PathBuf, String)>,
     sources: RefCell<Sources>,
@@ -27,13 +30,19 @@ impl Files {
     pub(super) fn new(base: &Path) -> Self {
         let base = base.to_owned();
         let sources = Sources { base: base.clone(), ..Sources::default() };
-        Self { base, instead: None, sources: RefCell::new(sources) }
+        let now = jiff::Timestamp::now().as_second();
+        Self { base, now, instead: None, sources: RefCell::new(sources) }
     }
 
     /// Reads `text` where `path` is to be read.
     pub(super) fn instead(mut self, path: &Path, text: &str) -> Self {
         self.instead = Some((path.to_owned(), text.to_owned()));
         self
+    }
+
+    /// The moment of the reading: the same for everything that is read.
+    pub(super) fn now(&self) -> UnixSeconds {
+        self.now
     }
 
     pub(super) fn path(&self, text: &str) -> PathBuf {

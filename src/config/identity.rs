@@ -5,7 +5,7 @@ use http::HeaderName;
 use super::code::Code;
 use super::files::Files;
 use super::read::{At, Table};
-use super::values;
+use super::values::{self, Durations};
 use crate::core::assertion::AssertionKey;
 
 /// Headers that upstreams get, and callers can never set.
@@ -90,8 +90,6 @@ fn assertion_key(
 
 /// Long enough for clocks that differ, short enough to be worth little to whoever finds one.
 fn lifetime(text: &str) -> Result<i64, String> {
-    match values::duration(text)?.as_secs() {
-        seconds @ 1..=600 => Ok(seconds.cast_signed()),
-        _ => Err("must be from \"1s\" to \"10m\"".to_owned()),
-    }
+    let lifetime = Durations("1s", "10m").read(text)?;
+    Ok(i64::try_from(lifetime.as_secs()).unwrap_or(1))
 }

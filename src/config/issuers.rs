@@ -12,7 +12,9 @@ use super::code::Code;
 use super::files::Files;
 use super::policy::Reader;
 use super::read::{At, Table};
-use super::{outside, providers, tls, values};
+use super::restrictions::Whose;
+use super::values::{self, Durations};
+use super::{outside, providers, tls};
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::keys::KeySet;
 use crate::core::permission::{Patterns, Role};
@@ -130,7 +132,9 @@ fn issuer(
     let keys = keys(&mut table, files);
     let algorithms = algorithms(&mut table);
     let leeway = table.parsed("leeway", leeway).map_or(30, |at| at.value);
-    let max_lifetime = table.parsed("max_lifetime", values::duration).map(|at| seconds(at.value));
+    let max_lifetime = table
+        .parsed("max_lifetime", |text| Durations("1s", "366d").read(text))
+        .map(|at| seconds(at.value));
     let user_claim = table.string("user_claim").map_or("sub", |at| at.value).to_owned();
     let organization = organization(&mut table);
     let roles = reader.roles(&mut table, "roles");
@@ -206,13 +210,13 @@ fn keys(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
     });
     let ca_file = table.string("ca_file").and_then(|text| {
         let name = text.value;
-        tls::certificates(table, "ca_file", text, files)?;
+        tls::certificates(table, "ca_file", text, files, tls::Purpose::ServerRoots)?;
         let digest = Sha256::digest(files.read(name).ok()?).into();
         Some((files.path(name), digest))
     });
-    let refresh = table.parsed("refresh", values::duration);
+    let refresh = table.parsed("refresh", |text| Durations("10ms", "24h").read(text));
     let refresh = refresh.map_or(Duration::from_secs(10 * 60), |at| at.value);
-    let max_stale = table.parsed("max_stale", values::duration);
+    let max_stale = table.parsed("max_stale", |text| Durations("10ms", "366d").read(text));
     let max_stale = max_stale.map_or(Duration::from_secs(24 * 60 * 60), |at| at.value);
     if table.value("jwks_url").is_some() == table.value("jwks_file").is_some() {
         let message = "an issuer needs either `jwks_url` or `jwks_file`".to_owned();
@@ -268,13 +272,7 @@ fn algorithms(table: &mut Table<'_>) -> Vec<Algorithm> {
 }
 
 fn leeway(text: &str) -> Result<i64, String> {
-    match text {
-        "0s" => Ok(0),
-        text => match seconds(values::duration(text)?) {
-            leeway @ 0..=60 => Ok(leeway),
-            _ => Err("must be at most \"60s\"".to_owned()),
-        },
-    }
+    Durations("0s", "60s").read(text).map(seconds)
 }
 
 /// Said by a claim, or the same for everybody: exactly one of the two.
@@ -324,7 +322,7 @@ fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Ve
             }
             None => {
                 let texts = table.texts("scopes", value);
-                let tools = reader.tools(table, "scopes", texts);
+                let tools = reader.tools(table, "scopes", texts, Whose::Scope);
                 let allow = Patterns { tools, ..Patterns::default() };
                 vec![Arc::new(Role { allow, ..Role::named(&role) })]
             }

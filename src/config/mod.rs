@@ -5,9 +5,12 @@
 //! the result. It reads the clock once for each file, to tell what a trial lets pass today, and
 //! whether a public token is over.
 
+mod accept;
 mod audit;
+mod clash;
 mod code;
 mod conditions;
+mod doubts;
 mod error;
 mod expect;
 mod files;
@@ -15,16 +18,20 @@ mod identity;
 mod issuers;
 mod lock;
 mod outside;
+mod place;
 mod policy;
 mod providers;
 mod read;
+mod restrictions;
 mod settings;
+mod syntax;
 mod tls;
 mod upstreams;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,6 +59,7 @@ pub use values::Hidden;
 use crate::core::access::Tools;
 use crate::core::argument::Shadow;
 use crate::core::permission::Role;
+use crate::core::pin::Definition;
 use crate::core::policy::Policy;
 use crate::core::rule::Rule;
 
@@ -75,6 +83,9 @@ pub struct Config {
     pub shadows: Vec<(Rule, Shadow)>,
     /// What is legal and perhaps not meant.
     pub warnings: Findings,
+    /// The places of keys by their names, as far as they are written: those that a machine may
+    /// refuse.
+    pub places: BTreeMap<&'static str, Range<usize>>,
     /// The path it was read from.
     pub path: PathBuf,
     /// The files that hold tokens: this one, and those that it includes.
@@ -98,7 +109,7 @@ struct Outside<'o> {
     /// Whether the file of approved tools is left unread.
     unlocked: bool,
     /// The tools that upstreams have.
-    tools: Option<&'o Tools>,
+    tools: Option<&'o Approved>,
 }
 
 /// Reads and checks the file at `path` and everything that it names, for a process that already
@@ -139,7 +150,7 @@ pub fn load_unlocked(path: &Path) -> Result<Config, Findings> {
 ///
 /// # Errors
 /// [`Findings`] with every fault.
-pub fn load_knowing(path: &Path, tools: &Tools) -> Result<Config, Findings> {
+pub fn load_knowing(path: &Path, tools: &Approved) -> Result<Config, Findings> {
     let outside = Outside { tools: Some(tools), ..Outside::default() };
     read_with(path, &Files::new(folder(path)), outside)
 }
@@ -174,92 +185,124 @@ fn parse_with(
 ) -> Result<Config, Findings> {
     let main = Source { path: path.display().to_string(), text };
     let report = Report::on(0, &main);
-    let Some(root) = parse_toml(&main.text, &report) else {
+    let Some(root) = syntax::parse(&main.text, &report) else {
         let findings = report.into_findings();
         return Err(Findings::new(vec![main], findings));
     };
     let mut file = Table::root(root.get_ref(), &report);
-    let included = included(&mut file, files);
+    let included = syntax::included(path, &mut file, files);
     let reports: Vec<Report> =
         included.iter().zip(1..).map(|(source, file)| Report::on(file, source)).collect();
     let parsed: Vec<_> = included
         .iter()
         .zip(&reports)
-        .filter_map(|(source, report)| Some((parse_toml(&source.text, report)?, report)))
+        .filter_map(|(source, report)| Some((syntax::parse(&source.text, report)?, report)))
         .collect();
-    let mut tables: Vec<_> =
+    let is_partial = report.has_errors() || parsed.len() < included.len();
+    let tables: Vec<_> =
         parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
-    let settings = settings::read(&mut file, files);
-    let exposed = settings.exposure(outside.bound);
-    let now = jiff::Timestamp::now().as_second();
-    let locked = lock::read(&mut file, &settings, files, outside.unlocked);
-    let known = outside.tools.or(locked.tools.as_ref());
-    let exposed = exposed.as_deref();
-    let pins = &locked.pins;
-    let given = policy::Given { settings: &settings, exposed, now, files, pins, known };
-    let mut decides = policy::read(&mut file, &mut tables, &given);
-    decides.named_tools.extend(locked.tools.unwrap_or_default());
-    expect::read(&mut file, &decides, now);
-    file.finish();
-    tables.into_iter().for_each(Table::finish);
-    drop(parsed);
+    let parts = parts(file, tables, files, outside, is_partial);
+    doubts::check_placeholders(&report, root.get_ref());
+    for (root, report) in &parsed {
+        doubts::check_placeholders(report, root.get_ref());
+    }
 
-    let mut findings = report.into_findings();
-    findings.extend(reports.into_iter().flat_map(Report::into_findings));
+    let roots: Vec<_> = std::iter::once((0, root.get_ref()))
+        .chain(parsed.iter().map(|(root, report)| (report.file(), root.get_ref())))
+        .collect();
+    let places = places(root.get_ref());
+    let mut findings = report.findings();
+    findings.extend(reports.iter().flat_map(Report::findings));
+    let divided = accept::divide(findings, parts.accepted, &roots);
+    drop(parsed);
     drop(root);
     let sources: Vec<Source> = std::iter::once(main).chain(included).collect();
     let holding = sources.iter().map(|source| PathBuf::from(&source.path)).collect();
-    let findings = Findings::new(sources, findings);
+    let findings =
+        Findings::new(sources, divided.others).accepting(divided.accepted, divided.known);
     if findings.has_errors() {
         return Err(findings);
     }
+    let Parts { settings, decides, lock_file, .. } = parts;
     Ok(Config {
         settings,
         policy: decides.policy,
         issuers: decides.issuers,
         named_tools: decides.named_tools,
-        lock_file: locked.file,
+        lock_file,
         roles: decides.roles,
         shadows: decides.shadows,
         warnings: findings,
+        places,
         path: path.to_owned(),
         files: holding,
     })
 }
 
-fn parse_toml<'t>(text: &'t str, report: &Report) -> Option<toml::Spanned<DeTable<'t>>> {
-    let (root, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
-        report.error(Code::Syntax, error.span().unwrap_or(0..0), error.message().to_owned(), "");
-    }
-    syntax.is_empty().then_some(root)
+/// What the tables of all files say.
+struct Parts {
+    settings: Settings,
+    decides: policy::Decides,
+    accepted: Vec<accept::Accepted>,
+    lock_file: Option<PathBuf>,
 }
 
-/// The files that `include` names, each once.
-fn included(file: &mut Table<'_>, files: &Files) -> Vec<Source> {
-    let mut found: Vec<Source> = Vec::new();
-    for pattern in file.strings("include") {
-        let span = pattern.span.clone();
-        let expanded = file.check("include", pattern, |text| files.expand(text));
-        for path in expanded.into_iter().flat_map(|at| at.value) {
-            let name = files::shown(&path);
-            match files.source_text(&path) {
-                Ok(_) if found.iter().any(|source| source.path == name) => {}
-                Ok(text) => found.push(Source { path: name, text }),
-                Err(reason) => {
-                    let message = format!("`include` names {name}, which cannot be read: {reason}");
-                    file.report().error(Code::Unreadable, span.clone(), message, "");
-                }
-            }
-        }
-    }
-    found
+/// Reads every table; `tables` are the included files, of which all are there unless the whole
+/// `is_partial`.
+fn parts<'t>(
+    mut file: Table<'t>,
+    mut tables: Vec<Table<'t>>,
+    files: &Files,
+    outside: Outside<'_>,
+    is_partial: bool,
+) -> Parts {
+    let accepted = accept::read(&mut file);
+    let settings = settings::read(&mut file, files);
+    let exposed = settings.exposure(outside.bound);
+    let locked = lock::read(&mut file, &settings, files, outside.unlocked);
+    let now = files.now();
+    let told = outside.tools.map(names);
+    let given = policy::Given {
+        settings: &settings,
+        exposed: exposed.as_deref(),
+        now,
+        files,
+        pins: &locked.pins,
+        known: told.as_ref().or(locked.tools.as_ref()),
+        told: outside.tools,
+        is_partial,
+    };
+    let mut decides = policy::read(&mut file, &mut tables, &given);
+    decides.named_tools.extend(locked.tools.unwrap_or_default());
+    expect::read(&mut file, &decides, now, is_partial);
+    doubts::check_issuers(&mut file, &decides);
+    file.finish();
+    tables.into_iter().for_each(Table::finish);
+    Parts { settings, decides, accepted, lock_file: locked.file }
+}
+
+/// The names of tools, with those of their upstreams.
+fn names(told: &Approved) -> Tools {
+    let of = |(upstream, tools): (&String, &BTreeMap<String, Definition>)| {
+        tools.keys().map(|tool| (upstream.clone(), tool.clone())).collect::<Vec<_>>()
+    };
+    told.iter().flat_map(of).collect()
+}
+
+/// Where the keys stand whose values a machine may refuse.
+fn places(root: &DeTable<'_>) -> BTreeMap<&'static str, Range<usize>> {
+    let keys = ["server.listen", "admin.listen", "audit.file"];
+    let place =
+        |key: &'static str| Some((key, place::span_of(root, &key.split('.').collect::<Vec<_>>())?));
+    keys.into_iter().filter_map(place).collect()
 }
 
 #[cfg(test)]
 mod outside_tests;
 #[cfg(test)]
 mod providers_tests;
+#[cfg(test)]
+mod ranges_tests;
 #[cfg(test)]
 mod refused_tests;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Roles, tokens and routes: the part of the file that decides.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,17 +8,20 @@ use sha2::{Digest as _, Sha256};
 
 use super::code::Code;
 use super::conditions;
+use super::doubts;
 use super::files::Files;
 use super::issuers::{self, IssuerSpec};
+use super::lock::Approved;
 use super::read::{At, Table, did_you_mean};
+use super::restrictions::{self, Restriction, Whose};
 use super::settings::Settings;
 use super::upstreams::UpstreamSpec;
 use super::values;
 use crate::core::access::Tools;
-use crate::core::argument::{Shadow, When};
+use crate::core::argument::{Declared, Shadow, When};
 use crate::core::pattern::{BadPattern, Pattern};
-use crate::core::permission::{Grants, Patterns, Role};
-use crate::core::pin::Pins;
+use crate::core::permission::{Grants, Patterns, Role, TargetKind};
+use crate::core::pin::{Definition, Pins};
 use crate::core::policy::{Policy, Route, Trust};
 use crate::core::principal::{Digest, OrganizationId, UserId};
 use crate::core::protected::Protected;
@@ -30,6 +33,9 @@ const DEMO_DIGESTS: [&str; 2] = [
     "295db0545046da79fb81ee057c7054213df2e3dc2a9a83e5e13e65398596d3e2",
     "86fd2b78a9678bda55c414ff587735227aad560954a787f4e57c5086e4ee33e2",
 ];
+
+/// The first few are enough to be reminded.
+const NAMED: usize = 5;
 
 type Parse = fn(&str) -> Result<Pattern, BadPattern>;
 
@@ -55,6 +61,10 @@ pub(super) struct Given<'g> {
     pub(super) pins: &'g BTreeMap<String, Arc<Pins>>,
     /// The tools that upstreams have, where that is known.
     pub(super) known: Option<&'g Tools>,
+    /// The definitions that upstreams say they have, where they were asked.
+    pub(super) told: Option<&'g Approved>,
+    /// True where a file with tokens could not be read.
+    pub(super) is_partial: bool,
 }
 
 /// Reads `[tools."upstream/tool"]`, `[roles.NAME]` and `[tokens.NAME]`, these from the included
@@ -64,7 +74,7 @@ pub(super) fn read<'t>(
     included: &mut [Table<'t>],
     given: &Given<'_>,
 ) -> Decides {
-    let Given { settings, exposed, now, files, pins, known } = *given;
+    let Given { settings, exposed, now, files, pins, known, told, is_partial } = *given;
     let mut reader = Reader {
         files,
         known,
@@ -76,6 +86,9 @@ pub(super) fn read<'t>(
         digests: HashMap::new(),
         certificates: HashMap::new(),
         shadows: Vec::new(),
+        restrictions: Vec::new(),
+        ways: BTreeSet::new(),
+        definitions: definitions(pins, told),
         endless: 0,
         asks_for_certificates: settings.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
     };
@@ -84,27 +97,18 @@ pub(super) fn read<'t>(
         let role = reader.role(name.value, table);
         reader.roles.insert(name.value.to_owned(), Arc::new(role));
     }
-    let mut specs = Vec::new();
-    let mut names = HashSet::new();
     let mut tables = file.named_tables("tokens");
     tables.extend(included.iter_mut().flat_map(|source| source.named_tables("tokens")));
-    for (name, table) in tables {
-        if !names.insert(name.value.to_owned()) {
-            let message = format!("token `{}` is in another file, too", name.value);
-            table.report().error(
-                Code::Duplicate,
-                name.span.clone(),
-                message,
-                "give it another name",
-            );
-        }
-        specs.extend(reader.token(&name, table));
-    }
+    let has_tokens = !tables.is_empty();
+    let specs = reader.tokens(tables);
     let has_url = settings.public_url.is_some();
     let issuers = issuers::read(file, &mut reader, has_url, &specs, files);
-    if names.is_empty() && file.value("issuers").is_none() {
+    if !has_tokens && file.value("issuers").is_none() && !is_partial {
         let message = "there are no tokens: every call will be refused".to_owned();
         file.report().warning(Code::NoTokens, 0..0, message, "add [tokens.NAME]");
+    }
+    if !is_partial {
+        restrictions::check(file, &reader, &specs, &issuers);
     }
     let facts: Arc<[When]> = facts.into();
     let routes = settings.upstreams.iter().map(|upstream| {
@@ -123,6 +127,24 @@ pub(super) fn read<'t>(
     let policy = policy.trusting(trust(settings, &issuers));
     let Reader { named_tools, roles, shadows, .. } = reader;
     Decides { policy, named_tools, issuers, roles, shadows }
+}
+
+/// The tools whose schemas are known, with the names of their upstreams: those that upstreams say
+/// they have, else those that were approved.
+fn definitions<'g>(
+    pins: &'g BTreeMap<String, Arc<Pins>>,
+    told: Option<&'g Approved>,
+) -> Vec<(&'g str, &'g str, &'g Definition)> {
+    let told = told.into_iter().flatten().flat_map(|(upstream, tools)| {
+        tools.iter().map(|(tool, definition)| (upstream.as_str(), tool.as_str(), definition))
+    });
+    let mut all: Vec<_> = told.collect();
+    if all.is_empty() {
+        all.extend(pins.iter().flat_map(|(upstream, pins)| {
+            pins.tools().map(|(tool, definition)| (upstream.as_str(), tool, definition))
+        }));
+    }
+    all
 }
 
 /// What proofs of identity are checked with.
@@ -156,8 +178,13 @@ pub(super) struct Reader<'s> {
     upstreams: Vec<&'s str>,
     /// The reason for which somebody else than this machine may come, if somebody may.
     exposed: Option<&'s str>,
-    now: UnixSeconds,
-    roles: BTreeMap<String, Arc<Role>>,
+    pub(super) now: UnixSeconds,
+    pub(super) roles: BTreeMap<String, Arc<Role>>,
+    /// Patterns that restrict everybody, so far.
+    pub(super) restrictions: Vec<Restriction>,
+    /// Ways round conditions that have been told.
+    ways: BTreeSet<String>,
+    definitions: Vec<(&'s str, &'s str, &'s Definition)>,
     named_tools: Tools,
     /// Digest and name of every token so far.
     digests: HashMap<Digest, String>,
@@ -174,7 +201,7 @@ impl Reader<'_> {
     fn role(&mut self, name: &str, mut table: Table<'_>) -> Role {
         let allow = self.patterns(&mut table, &["tools", "prompts", "resources"]);
         let deny = self.patterns(&mut table, &["deny", "deny_prompts", "deny_resources"]);
-        let when = conditions::of_role(&mut table, self);
+        let when = conditions::of_role(&mut table, self, &allow);
         let shadow = self.shadow(&mut table);
         let rule = Some(table.rule());
         table.finish();
@@ -192,6 +219,16 @@ impl Reader<'_> {
             let is_of_tools = key == "tools" || key == "deny";
             let patterns = texts.into_iter().filter_map(|text| {
                 let pattern = self.pattern(table, key, text.clone(), parse)?;
+                let kind = match key {
+                    "deny" => Some(TargetKind::Tool),
+                    "deny_prompts" => Some(TargetKind::Prompt),
+                    "deny_resources" => Some(TargetKind::Resource),
+                    _ => None,
+                };
+                if let Some(kind) = kind {
+                    let restriction = Restriction::new(text.span.clone(), kind, &pattern);
+                    self.restrictions.push(restriction);
+                }
                 if is_of_tools {
                     self.warn_of_nothing(table, text, &pattern);
                 }
@@ -214,12 +251,36 @@ impl Reader<'_> {
         table: &Table<'_>,
         key: &str,
         texts: Vec<At<&str>>,
+        whose: Whose<'_>,
     ) -> Vec<Pattern> {
-        let parsed = texts.into_iter();
-        let patterns: Vec<_> =
-            parsed.filter_map(|text| self.pattern(table, key, text, Pattern::of_names)).collect();
+        let mut patterns = Vec::new();
+        for text in texts {
+            let Some(pattern) = self.pattern(table, key, text.clone(), Pattern::of_names) else {
+                continue;
+            };
+            match whose {
+                Whose::Role(allow) => restrictions::check_granted(table, &text, &pattern, allow),
+                Whose::Everybody => {
+                    let kind = TargetKind::Tool;
+                    self.restrictions.push(Restriction::new(text.span.clone(), kind, &pattern));
+                }
+                Whose::Scope => {}
+            }
+            self.warn_of_nothing(table, text, &pattern);
+            patterns.push(pattern);
+        }
         self.note_tools(&patterns);
         patterns
+    }
+
+    /// The schemas of the arguments of tools that these patterns are about, as far as they are
+    /// known.
+    pub(super) fn schemas(&self, patterns: &[Pattern]) -> Vec<Declared<'_>> {
+        let covered = self.definitions.iter().filter(|(upstream, tool, _)| {
+            patterns.iter().any(|pattern| pattern.covers(upstream, tool))
+        });
+        let schemas = covered.filter_map(|(_, _, known)| known.members().get("inputSchema"));
+        schemas.map(Declared::new).collect()
     }
 
     /// A grant of a tool that is not there looks right and does nothing.
@@ -269,11 +330,13 @@ impl Reader<'_> {
                 return None;
             }
         };
-        if !self.upstreams.iter().any(|u| pattern.covers_upstream(u)) {
+        // Where none could be read, that has been said.
+        if !self.upstreams.is_empty() && !self.upstreams.iter().any(|u| pattern.covers_upstream(u))
+        {
             let upstream = text.value.split('/').next().unwrap_or_default();
             table.report().error(
                 Code::Unknown,
-                text.span,
+                text.span.clone(),
                 format!("`{}` names no upstream of this file", text.value),
                 format!(
                     "{}defined here: {}",
@@ -282,7 +345,40 @@ impl Reader<'_> {
                 ),
             );
         }
+        self.doubt(table, key, &text);
         Some(pattern.at(rule))
+    }
+
+    fn doubt(&self, table: &Table<'_>, key: &str, text: &At<&str>) {
+        let (_, name) = text.value.split_once('/').unwrap_or_default();
+        // The names of prompts are texts for people.
+        match key {
+            "prompts" | "deny_prompts" => {}
+            "resources" | "deny_resources" => doubts::check_uri_pattern(table.report(), text),
+            // A literal name that is known is what it is.
+            _ if self.definitions.iter().any(|(_, tool, _)| *tool == name) => {}
+            key => doubts::check_name_pattern(table.report(), text, key != "deny"),
+        }
+    }
+
+    /// The entries of the token tables of all files.
+    fn tokens(&mut self, tables: Vec<(At<&str>, Table<'_>)>) -> Vec<TokenSpec> {
+        let (mut specs, mut over) = (Vec::new(), 0);
+        let mut names = HashSet::new();
+        for (name, table) in tables {
+            let report = table.report();
+            if !names.insert(name.value.to_owned()) {
+                let message = format!("token `{}` is in another file, too", name.value);
+                let help = "give it another name";
+                report.error(Code::Duplicate, name.span.clone(), message, help);
+            }
+            let spec = self.token(&name, table);
+            if let Some(spec) = spec.as_ref().filter(|_| over < NAMED) {
+                over += usize::from(doubts::check_over(report, &name, spec, self.now));
+            }
+            specs.extend(spec);
+        }
+        specs
     }
 
     fn token(&mut self, name: &At<&str>, mut table: Table<'_>) -> Option<TokenSpec> {
@@ -302,6 +398,7 @@ impl Reader<'_> {
             table.check("organization", text, parse)
         });
         let grants = self.grants(&mut table);
+        restrictions::check_ways(table.report(), name, &grants, &mut self.ways);
         let expires = expires(&mut table);
         let revoked = moment(&mut table, "revoked");
         let is_demo = digest.as_ref().is_some_and(|digest| is_demo(&digest.value));
@@ -329,9 +426,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The first few are enough to be reminded.
     fn warn_of_endless(&mut self, name: &At<&str>, table: &Table<'_>) {
-        const NAMED: usize = 5;
         self.endless += 1;
         if self.endless <= NAMED {
             let more = if self.endless == NAMED { "; there may be more like it" } else { "" };
@@ -389,7 +484,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn check_upstream(&self, table: &Table<'_>, name: &At<&str>) {
-        if !self.upstreams.contains(&name.value) {
+        if !self.upstreams.is_empty() && !self.upstreams.contains(&name.value) {
             table.report().error(
                 Code::Unknown,
                 name.span.clone(),

@@ -40,9 +40,18 @@ impl Report {
         Self { file, path: source.path.clone(), lines, findings: RefCell::default() }
     }
 
+    /// Its number; see [`Finding::file`].
+    pub(super) fn file(&self) -> usize {
+        self.file
+    }
+
+    /// The line of the byte `at`, from 1.
+    pub(super) fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|start| *start <= at) + 1
+    }
+
     fn rule(&self, name: String, span: &Range<usize>) -> Rule {
-        let line = self.lines.partition_point(|start| *start <= span.start) + 1;
-        Rule::new(name, &self.path, line)
+        Rule::new(name, &self.path, self.line(span.start))
     }
 
     pub(super) fn error(
@@ -75,6 +84,17 @@ impl Report {
         self.findings.borrow().iter().any(|finding| finding.severity == Severity::Error)
     }
 
+    /// How many errors there are, so far.
+    pub(super) fn errors(&self) -> usize {
+        let findings = self.findings.borrow();
+        findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    /// The findings so far.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.findings.borrow().clone()
+    }
+
     pub(super) fn into_findings(self) -> Vec<Finding> {
         self.findings.into_inner()
     }
@@ -87,12 +107,21 @@ pub(super) struct Table<'t> {
     span: Range<usize>,
     table: Option<&'t DeTable<'t>>,
     known: Vec<&'static str>,
+    /// Keys that are needed and not there.
+    missing: Vec<&'static str>,
     report: &'t Report,
 }
 
 impl<'t> Table<'t> {
     pub(super) fn root(table: &'t DeTable<'t>, report: &'t Report) -> Self {
-        Self { name: String::new(), span: 0..0, table: Some(table), known: Vec::new(), report }
+        Self {
+            name: String::new(),
+            span: 0..0,
+            table: Some(table),
+            known: Vec::new(),
+            missing: Vec::new(),
+            report,
+        }
     }
 
     pub(super) fn report(&self) -> &'t Report {
@@ -143,12 +172,7 @@ impl<'t> Table<'t> {
     /// Like [`Self::string`]; its absence is an error.
     pub(super) fn required_string(&mut self, key: &'static str) -> Option<At<&'t str>> {
         if self.table.is_some_and(|t| !t.contains_key(key)) {
-            self.report.error(
-                Code::Missing,
-                self.span(),
-                format!("`{key}` is missing in [{}]", self.name),
-                format!("add `{key} = \"…\"`"),
-            );
+            self.missing.push(key);
         }
         self.string(key)
     }
@@ -274,6 +298,7 @@ impl<'t> Table<'t> {
                 span: item.span(),
                 table: item.get_ref().as_table(),
                 known: Vec::new(),
+                missing: Vec::new(),
                 report: self.report,
             });
         }
@@ -292,7 +317,7 @@ impl<'t> Table<'t> {
                 (value.get_ref().as_table(), value.span())
             }
         };
-        Self { name, span, table, known: Vec::new(), report: self.report }
+        Self { name, span, table, known: Vec::new(), missing: Vec::new(), report: self.report }
     }
 
     /// The entries of a table whose keys can be anything, in the order of the file.
@@ -321,6 +346,7 @@ impl<'t> Table<'t> {
             span: name.span.clone(),
             table: value.get_ref().as_table(),
             known: Vec::new(),
+            missing: Vec::new(),
             report: self.report,
         }
     }
@@ -353,6 +379,7 @@ impl<'t> Table<'t> {
                 span: at.span.clone(),
                 table: Some(table),
                 known: Vec::new(),
+                missing: Vec::new(),
                 report: self.report,
             };
             found.push((at, child));
@@ -366,8 +393,22 @@ impl<'t> Table<'t> {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
-    /// Reports every key that no getter asked for.
+    /// Reports every key that no getter asked for, and those that are missing, unless one of the
+    /// former is meant to be it.
     pub(super) fn finish(self) {
+        let keys = self.table.into_iter().flatten().map(|(key, _)| key.get_ref().as_ref());
+        let unknown: Vec<&str> = keys.filter(|key: &&str| !self.known.contains(key)).collect();
+        let is_mistyped = |key: &str| {
+            unknown.iter().any(|name| did_you_mean(name, &self.known).contains(&format!("`{key}`")))
+        };
+        for key in self.missing.iter().filter(|key| !is_mistyped(key)) {
+            self.report.error(
+                Code::Missing,
+                self.span.clone(),
+                format!("`{key}` is missing in [{}]", self.name),
+                format!("add `{key} = \"…\"`"),
+            );
+        }
         for (key, _) in self.table.into_iter().flatten() {
             let name: &str = key.get_ref().as_ref();
             if self.known.contains(&name) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::audit::{self, AuditSpec};
+use super::clash;
 use super::code::Code;
 use super::files::Files;
 use super::identity::{self, Assertion, Identity};
@@ -13,7 +14,7 @@ use super::outside::{self, Authority};
 use super::read::{At, Table};
 use super::tls::{self, Tls};
 use super::upstreams::{self, UpstreamSpec};
-use super::values;
+use super::values::{self, Durations, Sizes};
 use crate::core::limits::Limits;
 use crate::core::seal::{MIN_SECRET, SealKey};
 
@@ -157,7 +158,9 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     }
     server.finish();
 
-    let admin_listen = admin(file.table("admin"));
+    let admin = admin(file.table("admin"));
+    clash::check(file.report(), &listen, &admin);
+    let admin_listen = admin.value;
     let identity = identity::read(file.table("identity"), files);
     let upstreams = upstreams::read(file, files);
     check_credentials(file, &upstreams, &identity);
@@ -257,23 +260,37 @@ fn check_reachable(server: &Table<'_>, listen: &[At<SocketAddr>]) {
 
 fn shutdown(mut table: Table<'_>) -> Shutdown {
     let read = Shutdown {
-        lame_duck: duration(&mut table, "lame_duck", 5),
-        drain: duration(&mut table, "drain", 60),
+        lame_duck: duration(&mut table, "lame_duck", 5, Durations("0s", "24h")),
+        drain: duration(&mut table, "drain", 60, Durations("0s", "24h")),
     };
     table.finish();
     read
 }
 
-pub(super) fn duration(table: &mut Table<'_>, key: &'static str, default_seconds: u64) -> Duration {
+pub(super) fn duration(
+    table: &mut Table<'_>,
+    key: &'static str,
+    default_seconds: u64,
+    range: Durations,
+) -> Duration {
     let default = Duration::from_secs(default_seconds);
-    table.parsed(key, values::duration).map_or(default, |at| at.value)
+    table.parsed(key, |text| range.read(text)).map_or(default, |at| at.value)
 }
 
 fn size(table: &mut Table<'_>, key: &'static str, default: usize) -> usize {
     table.parsed(key, values::size).map_or(default, |at| at.value)
 }
 
-fn admin(mut table: Table<'_>) -> SocketAddr {
+/// Longest time for a part of an exchange, where a client or an upstream is waited for.
+const WAIT: Durations = Durations("1ms", "24h");
+
+/// The head of a request is held whole, for every connection.
+const HEADERS: Sizes = Sizes("1KiB", "1MiB");
+
+/// What all callers' bodies may take of the memory of the machine.
+const BUFFERS: Sizes = Sizes("1KiB", "1024GiB");
+
+fn admin(mut table: Table<'_>) -> At<SocketAddr> {
     let listen = table.parsed("listen", values::address);
     if let Some(at) = listen.as_ref().filter(|at| !at.value.ip().is_loopback()) {
         table.report().warning(
@@ -283,8 +300,9 @@ fn admin(mut table: Table<'_>) -> SocketAddr {
             "let only the monitoring in",
         );
     }
+    let span = table.span();
     table.finish();
-    listen.map_or(DEFAULT_ADMIN, |at| at.value)
+    listen.unwrap_or(At { value: DEFAULT_ADMIN, span })
 }
 
 /// A credential in the place of an identity would be everybody's.
@@ -306,7 +324,7 @@ fn check_credentials(file: &Table<'_>, upstreams: &[UpstreamSpec], identity: &Id
 
 /// Bytes that are held at once, in all; never less than the longest body or list.
 fn buffers(table: &mut Table<'_>, longest: usize) -> usize {
-    let said = table.parsed("buffers", values::size);
+    let said = table.parsed("buffers", |text| BUFFERS.read(text));
     if let Some(at) = said.as_ref().filter(|at| at.value < longest) {
         table.report().error(
             Code::Conflict,
@@ -326,17 +344,17 @@ fn limits(mut table: Table<'_>) -> Limits {
         request_body,
         listing,
         buffers: buffers(&mut table, request_body.max(listing)),
-        list_ttl: duration(&mut table, "list_ttl", 60),
+        list_ttl: duration(&mut table, "list_ttl", 60, Durations("0s", "24h")),
         json_depth: table.integer("json_depth", 8..=128).unwrap_or(64),
-        headers: size(&mut table, "headers", 32 << 10),
+        headers: table.parsed("headers", |text| HEADERS.read(text)).map_or(32 << 10, |at| at.value),
         connections: table
             .integer("connections", 1..=1_000_000)
             .unwrap_or(Limits::DEFAULT_CONNECTIONS),
         in_flight: table.integer("in_flight", 1..=1_000_000).unwrap_or(2_000),
         streams: table.integer("streams", 1..=1_000_000).unwrap_or(10_000),
-        head_timeout: duration(&mut table, "head_timeout", 10),
-        body_timeout: duration(&mut table, "body_timeout", 30),
-        write_timeout: duration(&mut table, "write_timeout", 60),
+        head_timeout: duration(&mut table, "head_timeout", 10, WAIT),
+        body_timeout: duration(&mut table, "body_timeout", 30, WAIT),
+        write_timeout: duration(&mut table, "write_timeout", 60, WAIT),
     };
     table.finish();
     limits

@@ -142,6 +142,7 @@ fn the_schema_knows_the_same_keys_as_the_reader() {
         ("[limits]", "/properties/limits"),
         ("[lock]", "/properties/lock"),
         ("[reload]", "/properties/reload"),
+        ("[check]", "/properties/check"),
         ("[log]", "/properties/log"),
         ("[audit]", "/properties/audit"),
     ] {

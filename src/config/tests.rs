@@ -216,7 +216,7 @@ fn an_issuer_that_could_be_somebody_else_is_refused() {
         ("organization =", "algorithms = [\"HS256\"]\norganization =", "RS256"),
         ("organization =", "algorithms = [\"none\"]\norganization =", "RS256"),
         ("organization =", "algorithms = []\norganization =", "is empty"),
-        ("organization =", "leeway = \"61s\"\norganization =", "at most \"60s\""),
+        ("organization =", "leeway = \"61s\"\norganization =", "from \"0s\" to \"60s\""),
         ("organization =", "roles = [\"x\"]\norganization =", "role `x` does not exist"),
         ("organization =", "roles_map = { a = \"x\" }\norganization =", "role `x` does not"),
         ("organization =", "roles_map = { a = 7 }\norganization =", "a table of strings"),
@@ -393,7 +393,7 @@ fn a_condition_that_makes_no_sense_is_an_error_with_its_line() {
 fn a_condition_that_there_is_a_better_one_for_is_advised_on() {
     let advice = |condition: &str| {
         let text = format!("[tools.\"t/echo\"]\narguments.\"/a\" = {condition}");
-        let token = token("").replace("\"never\"", "2999-01-01");
+        let token = token("tools = [\"t/echo\"]\n").replace("\"never\"", "2999-01-01");
         let config = read(&format!("{UPSTREAM}{token}{text}")).unwrap();
         assert_eq!(
             config.warnings.without_advice().to_string(),

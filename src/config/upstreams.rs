@@ -11,7 +11,8 @@ use super::code::Code;
 use super::files::Files;
 use super::read::Table;
 use super::settings::duration;
-use super::{tls, values};
+use super::tls::{self, Purpose};
+use super::values::{self, Durations};
 use crate::core::policy::Tasks;
 use crate::core::principal::Digest;
 
@@ -96,13 +97,13 @@ fn upstream(name: &str, mut table: Table<'_>, files: &Files) -> UpstreamSpec {
     let target = target(name, &mut table);
     let credential = credential(&mut table, &target, files);
     let mut tls = Sha256::new();
-    let ca_file = pem(&mut table, "ca_file", files, &mut tls);
-    let cert = pem(&mut table, "client_cert_file", files, &mut tls);
-    let key = pem(&mut table, "client_key_file", files, &mut tls);
-    if cert.is_some() != key.is_some() {
+    let ca_file = ca_file(&mut table, files, &mut tls);
+    let client_cert = client_cert(&mut table, files, &mut tls);
+    if table.value("client_cert_file").is_some() != table.value("client_key_file").is_some() {
         let message = "`client_cert_file` and `client_key_file` belong together".to_owned();
         table.report().error(Code::Conflict, table.span(), message, "add the other one");
     }
+    warn_of_no_tls(&mut table, &target);
     let spec = UpstreamSpec {
         span: table.span(),
         name: name.to_owned(),
@@ -110,13 +111,15 @@ fn upstream(name: &str, mut table: Table<'_>, files: &Files) -> UpstreamSpec {
         target,
         credential,
         ca_file,
-        client_cert: cert.zip(key),
+        client_cert,
         tls_digest: tls.finalize().into(),
-        connect_timeout: duration(&mut table, "connect_timeout", 2),
-        call_timeout: duration(&mut table, "call_timeout", 60),
-        stream_idle: duration(&mut table, "stream_idle", 10 * 60),
-        stream_max: duration(&mut table, "stream_max", 24 * 60 * 60),
-        stream_keep_alive: table.parsed("stream_keep_alive", values::duration).map(|at| at.value),
+        connect_timeout: duration(&mut table, "connect_timeout", 2, Durations("1ms", "10m")),
+        call_timeout: duration(&mut table, "call_timeout", 60, Durations("1ms", "24h")),
+        stream_idle: duration(&mut table, "stream_idle", 10 * 60, Durations("1ms", "30d")),
+        stream_max: duration(&mut table, "stream_max", 24 * 60 * 60, Durations("1ms", "366d")),
+        stream_keep_alive: table
+            .parsed("stream_keep_alive", |text| Durations("1ms", "24h").read(text))
+            .map(|at| at.value),
         tasks: tasks(&mut table),
     };
     table.finish();
@@ -149,29 +152,64 @@ fn target(name: &str, table: &mut Table<'_>) -> Target {
             "add url = \"http://host:port/mcp\"",
         );
     }
+    if let Some(at) = url.as_ref().filter(|at| matches!(at.value.path(), "" | "/")) {
+        let message = "`url` has no path, and nearly every MCP server answers at one".to_owned();
+        let text = at.value.to_string();
+        let help = format!("perhaps {}/mcp", text.trim_end_matches('/'));
+        table.report().warning(Code::NoPath, at.span.clone(), message, help);
+    }
     url.map(|at| Target::Url(at.value))
         .or_else(|| builtin.map(|at| at.value))
         .unwrap_or(Target::BuiltinTickets)
 }
 
-/// A PEM file of an upstream's TLS; its content goes into `digest`.
-fn pem(
-    table: &mut Table<'_>,
-    key: &'static str,
-    files: &Files,
-    digest: &mut Sha256,
-) -> Option<PathBuf> {
-    let text = table.string(key)?;
-    let name = text.value;
-    if key == "client_key_file" {
-        tls::key(table, key, text, files)?;
-    } else {
-        tls::certificates(table, key, text, files)?;
-    }
+/// Remembers in `digest` what a file of an upstream's TLS holds.
+fn note(digest: &mut Sha256, key: &str, name: &str, files: &Files) {
     // Where one file ends and the next begins is part of it.
     digest.update(key);
     digest.update(Sha256::digest(files.read(name).unwrap_or_default()));
+}
+
+fn ca_file(table: &mut Table<'_>, files: &Files, digest: &mut Sha256) -> Option<PathBuf> {
+    let text = table.string("ca_file")?;
+    let name = text.value;
+    tls::certificates(table, "ca_file", text, files, Purpose::ServerRoots)?;
+    note(digest, "ca_file", name, files);
     Some(files.path(name))
+}
+
+/// Our own certificate and its key, where they belong together.
+fn client_cert(
+    table: &mut Table<'_>,
+    files: &Files,
+    digest: &mut Sha256,
+) -> Option<(PathBuf, PathBuf)> {
+    const KEYS: [&str; 2] = ["client_cert_file", "client_key_file"];
+    let (cert, key) = (table.string(KEYS[0]), table.string(KEYS[1]));
+    let chain =
+        cert.clone().and_then(|text| tls::certificates(table, KEYS[0], text, files, Purpose::Own));
+    let secret = key.clone().and_then(|text| tls::key(table, KEYS[1], text, files));
+    let (cert, key) = cert.zip(key)?;
+    tls::check_pair(table, KEYS, key.span, &chain?, &secret?);
+    for (name, text) in KEYS.iter().zip([cert.value, key.value]) {
+        note(digest, name, text, files);
+    }
+    Some((files.path(cert.value), files.path(key.value)))
+}
+
+/// What is asked of a certificate means nothing where there is none.
+fn warn_of_no_tls(table: &mut Table<'_>, target: &Target) {
+    let Target::Url(url) = target else { return };
+    if url.scheme_str() == Some("https") {
+        return;
+    }
+    for key in ["ca_file", "client_cert_file"] {
+        if let Some(value) = table.value(key) {
+            let message = format!("`{key}` means nothing: `url` begins with http://");
+            let help = "write https:// in `url`, or leave the file out";
+            table.report().warning(Code::Useless, value.span(), message, help);
+        }
+    }
 }
 
 /// `credential = { bearer_file | bearer_env }`, or `{ header, file | env }`.

@@ -12,25 +12,60 @@ use crate::core::headers;
 use crate::core::principal::Digest;
 use crate::core::token::UnixSeconds;
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wanted = "must be a duration with its unit, like \"500ms\", \"5s\", \"10m\" or \"24h\"";
-    match humantime::parse_duration(text) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        Ok(_) => Err("must be longer than nothing".to_owned()),
-        Err(_) => Err(wanted.to_owned()),
+/// The least and the most that a duration may be, as they are written.
+#[derive(Clone, Copy)]
+pub(super) struct Durations(pub(super) &'static str, pub(super) &'static str);
+
+impl Durations {
+    /// A duration with its unit, within the range.
+    pub(super) fn read(self, text: &str) -> Result<Duration, String> {
+        let Self(least, most) = self;
+        let end = |text| humantime::parse_duration(text).unwrap_or_default();
+        let outside = || format!("must be from \"{least}\" to \"{most}\"");
+        match humantime::parse_duration(text) {
+            Ok(duration) if (end(least)..=end(most)).contains(&duration) => Ok(duration),
+            Ok(_) | Err(humantime::DurationError::NumberOverflow) => Err(outside()),
+            Err(_) => Err(format!(
+                "must be a duration with its unit, like \"500ms\", \"5s\", \"10m\" or \"24h\", from \"{least}\" to \"{most}\""
+            )),
+        }
     }
 }
 
-pub(super) fn size(text: &str) -> Result<usize, String> {
+/// The least and the most that a size may be, as they are written.
+#[derive(Clone, Copy)]
+pub(super) struct Sizes(pub(super) &'static str, pub(super) &'static str);
+
+impl Sizes {
+    /// A size with its unit in bytes, within the range.
+    pub(super) fn read(self, text: &str) -> Result<usize, String> {
+        let Self(least, most) = self;
+        let end = |text| bytes(text).flatten().unwrap_or_default();
+        match bytes(text) {
+            Some(Some(size)) if (end(least)..=end(most)).contains(&size) => Ok(size),
+            Some(_) => Err(format!("must be from {least} to {most}")),
+            None => Err(format!(
+                "must be a size with its unit, like \"64KiB\" or \"4MiB\", from {least} to {most}"
+            )),
+        }
+    }
+}
+
+/// A whole number with its unit; within, nothing where it is more than can be counted.
+fn bytes(text: &str) -> Option<Option<usize>> {
     const UNITS: [(&str, usize); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    let wanted = || "must be a size with its unit, like \"64KiB\" or \"4MiB\"".to_owned();
-    let (number, unit) = UNITS
-        .iter()
-        .find_map(|(unit, bytes)| text.strip_suffix(unit).map(|number| (number, bytes)))
-        .ok_or_else(wanted)?;
-    let number: usize = number.trim_end().parse().map_err(|_| wanted())?;
-    let bytes = number.checked_mul(*unit).filter(|b| (1..=1 << 30).contains(b));
-    bytes.ok_or_else(|| "must be from 1KiB to 1GiB".to_owned())
+    let found = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)));
+    let (number, unit) = found?;
+    let number = number.trim_end();
+    if number.is_empty() || !number.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    Some(number.parse::<usize>().ok().and_then(|number| number.checked_mul(*unit)))
+}
+
+/// A size for what has no reason for another range.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    Sizes("1KiB", "1GiB").read(text)
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -171,4 +206,11 @@ pub(super) fn number(value: &toml::de::DeValue<'_>) -> Option<(Decimal, String)>
         (None, None) => return None,
     };
     Some((Decimal::parse(&text)?, text))
+}
+
+/// A moment for people; a date where it is the beginning of a day in UTC.
+pub(super) fn date(moment: UnixSeconds) -> String {
+    let text = jiff::Timestamp::from_second(moment)
+        .map_or_else(|_| "the end".to_owned(), |m| m.to_string());
+    text.strip_suffix("T00:00:00Z").map(str::to_owned).unwrap_or(text)
 }

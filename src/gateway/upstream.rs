@@ -206,8 +206,13 @@ impl Upstream {
     }
 }
 
-/// `None` where pingora cannot load a file, which makes it panic.
+/// `None` where pingora cannot load a file, which makes it panic. Of a system without roots we know
+/// before; the files of the configuration were tried when it was read, and have changed since.
 fn connector(is_tls: bool, options: &UpstreamOptions) -> Option<Connector> {
+    if is_tls && options.tls.ca_file.is_none() && rustls_native_certs::load_native_certs().is_err()
+    {
+        return None;
+    }
     let mut settings = ConnectorOptions::new(POOL_SIZE);
     // Without TLS there is nothing to trust, and a system without roots is as good as any.
     settings.ca_file =

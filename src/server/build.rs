@@ -59,8 +59,11 @@ impl Builder {
             let options = upstream_options(spec, &self.builtin)?;
             let before = before.and_then(|snapshot| snapshot.upstreams.get(&spec.name));
             let upstream = Upstream::new(options, before.map(|upstream| &**upstream));
-            let upstream =
-                upstream.ok_or_else(|| StartError::Roots(format!("upstream `{}`", spec.name)))?;
+            let whose = || format!("upstream `{}`", spec.name);
+            let upstream = upstream.ok_or_else(|| match spec.ca_file.is_some() {
+                true => StartError::Files(whose()),
+                false => StartError::Roots(whose()),
+            })?;
             upstreams.insert(spec.name.clone(), Arc::new(upstream));
         }
         let seal = self.seal(settings)?;
@@ -128,7 +131,7 @@ impl Builder {
             let keys = match known.filter(|keys| *keys.source() == source) {
                 Some(keys) => Arc::clone(keys),
                 None => Keys::new(Arc::clone(name), source, Arc::clone(&self.metrics))
-                    .ok_or_else(|| StartError::Roots(format!("issuer `{name}`")))?,
+                    .ok_or_else(|| unfetchable(spec))?,
             };
             all.insert(name.to_string(), keys);
         }
@@ -149,6 +152,15 @@ impl Builder {
         let made = SealKey::new(&secret);
         let seal = made.ok_or_else(|| StartError::Internal("no session key".to_owned()))?;
         Ok(self.own_seal.insert(seal).clone())
+    }
+}
+
+/// Why the keys of an issuer cannot be fetched.
+fn unfetchable(spec: &IssuerSpec) -> StartError {
+    let whose = format!("issuer `{}`", spec.issuer.name);
+    match spec.keys {
+        IssuerKeys::Url { ca_file: Some(_), .. } => StartError::Files(whose),
+        _ => StartError::Roots(whose),
     }
 }
 

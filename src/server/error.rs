@@ -15,6 +15,9 @@ pub enum StartError {
     Bind(SocketAddr, io::Error),
     /// The built-in upstream does not start.
     Builtin(io::Error),
+    /// A certificate or key of this upstream or issuer has changed since the configuration was
+    /// read.
+    Files(String),
     /// A listener ended by itself.
     Listener(JoinError),
     /// The roots for the certificate of this upstream or issuer cannot be loaded.
@@ -42,8 +45,14 @@ impl fmt::Display for StartError {
                     "{address} is in use by another process; stop it, or choose another address in the configuration"
                 )
             }
+            Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                write!(f, "cannot listen on {address}: it is no address of this machine")
+            }
             Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Builtin(error) => write!(f, "the built-in ticket server does not start: {error}"),
+            Self::Files(whose) => {
+                write!(f, "the certificates of {whose} have just changed and cannot be used")
+            }
             Self::Internal(what) => write!(f, "cannot start: {what}"),
             Self::Listener(error) => write!(f, "a listener has ended: {error}"),
             Self::Roots(whose) => write!(

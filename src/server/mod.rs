@@ -16,6 +16,7 @@ mod descriptors;
 mod error;
 mod listen;
 mod ours;
+mod prove;
 mod reload;
 mod shown;
 mod stop;
@@ -36,6 +37,7 @@ use tokio::task::JoinSet;
 
 pub use descriptors::Descriptors;
 pub use error::StartError;
+pub use prove::prove;
 
 use crate::admin::{Admin, Door, Readiness};
 use crate::config::{self, AuditTo, Config, LogFormat, Settings, Sources};

@@ -70,7 +70,7 @@ fn a_broken_file_is_refused_with_the_place_of_its_fault() {
         ("tools = [\"t/echo\"]", "resources = [\"t/docs://{id}\"]", "write * for it"),
         ("tools = [\"t/echo\"]", "deny_resources = [\"docs\"]", "names no upstream"),
         ("path = \"/mcp\"", "path = \"/mcp\"\ntasks = \"on\"", "\"off\" or \"sealed\""),
-        ("path = \"/mcp\"", "path = \"/mcp\"\nstream_keep_alive = \"0s\"", "longer than nothing"),
+        ("path = \"/mcp\"", "path = \"/mcp\"\nstream_keep_alive = \"0s\"", "must be from \"1ms\""),
         ("[server]", "[server]\nsession_key_file = \"none.key\"", "cannot be read"),
         ("[server]", "[server]\nsession_key_file = \"short.key\"", "at least 32 bytes"),
         ("roles = [\"reader\"]", "roles = [\"raeder\"]", "did you mean `reader`?"),
@@ -92,7 +92,7 @@ fn a_broken_file_is_refused_with_the_place_of_its_fault() {
         (
             "[roles.reader]",
             "[limits]\nhead_timeout = \"0s\"\n[roles.reader]",
-            "longer than nothing",
+            "must be from \"1ms\" to \"24h\"",
         ),
         ("[roles.reader]", "[identity]\nuser_header = \"Host\"\n[roles.reader]", "its own meaning"),
         ("[roles.reader]", "[roles.reader", "gateway.toml"),
@@ -117,7 +117,8 @@ fn all_faults_are_reported_at_once_with_line_and_column() {
     for place in ["gateway.toml:7:8", "gateway.toml:14:1", "gateway.toml:15:10"] {
         assert!(said.contains(place), "{place} is not in\n{said}");
     }
-    assert!(said.contains("4 errors"), "{said}");
+    // That `organization` is missing is the same fault as the other key in its place.
+    assert!(said.contains("3 errors"), "{said}");
 }
 
 #[test]

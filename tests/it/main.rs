@@ -18,6 +18,7 @@ mod audit_trouble;
 mod audit_verbs;
 mod authentication;
 mod bodies;
+mod broken;
 mod buffers;
 mod calls;
 mod commands;

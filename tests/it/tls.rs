@@ -128,7 +128,7 @@ fn another_certificate_is_shown_without_a_restart_and_one_without_its_key_is_not
 }
 
 #[test]
-fn a_key_of_another_certificate_is_one_sentence_and_exit_3() {
+fn a_key_of_another_certificate_has_its_place_in_check_and_in_run() {
     let folder = TempDir::new().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("tls.crt", &self_signed().cert);
@@ -139,12 +139,16 @@ fn a_key_of_another_certificate_is_one_sentence_and_exit_3() {
          key_file = \"tls.key\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
          [upstreams.t]\npath = \"/mcp\"\nurl = \"http://127.0.0.1:1/mcp\"\n",
     );
-    let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    let config = folder.path().join("gateway.toml");
-    let output = doorward.args(["run", "--config"]).arg(config).output().unwrap();
-    assert_eq!(output.status.code(), Some(3));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("doorward: the TLS certificate or key cannot be used"), "{said}");
+    for verb in ["check", "run"] {
+        let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        let config = folder.path().join("gateway.toml");
+        let output = doorward.args([verb, "--config"]).arg(config).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{verb}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("they do not belong together"), "{verb}: {said}");
+        assert!(said.contains("gateway.toml:5:12"), "{verb}: {said}");
+        assert!(!said.contains("panicked"), "{verb}: {said}");
+    }
 }
 
 #[test]
@@ -158,11 +162,15 @@ fn a_system_without_roots_serves_plain_upstreams_and_says_what_https_lacks() {
     let text = "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n\
                 [upstreams.t]\npath = \"/mcp\"\nurl = \"https://localhost:1/mcp\"\n";
     std::fs::write(&config, text).unwrap();
-    let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    let output = doorward.args(["run", "--config"]).arg(config).envs(no_roots).output().unwrap();
-    assert_eq!(output.status.code(), Some(3));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("doorward: the roots for the certificate of upstream `t`"), "{said}");
+    for (verb, code) in [("check", 2), ("run", 3)] {
+        let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        let output =
+            doorward.args([verb, "--config"]).arg(&config).envs(no_roots).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{verb}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("the roots for the certificate of upstream `t`"), "{verb}: {said}");
+        assert!(!said.contains("panicked"), "{verb}: {said}");
+    }
 }
 
 /// The upstream is a gateway behind TLS, which knows no token of the first: its 401 shows that
