@@ -47,15 +47,6 @@ fn seek_value<'t>(
 /// The place of the value to which these keys lead.
 pub(super) fn span_of(root: &DeTable<'_>, keys: &[&str]) -> Option<Range<usize>> {
     let (last, way) = keys.split_last()?;
-    Some(table_at(root, way)?.get(*last)?.span())
-}
-
-/// The place of the last of these keys.
-pub(super) fn key_of(root: &DeTable<'_>, keys: &[&str]) -> Option<Range<usize>> {
-    let (last, way) = keys.split_last()?;
-    Some(table_at(root, way)?.get_key_value(*last)?.0.span())
-}
-
-fn table_at<'t>(root: &'t DeTable<'t>, way: &[&str]) -> Option<&'t DeTable<'t>> {
-    way.iter().try_fold(root, |table, key| table.get(*key)?.get_ref().as_table())
+    let table = way.iter().try_fold(root, |table, key| table.get(*key)?.get_ref().as_table())?;
+    Some(table.get(*last)?.span())
 }

@@ -8,7 +8,6 @@ use toml::de::{DeTable, DeValue};
 use super::code::Code;
 use super::error::Source;
 use super::files::{self, Files};
-use super::place;
 use super::read::{Report, Table};
 
 /// The table of a text. Only the first fault is told in full: those behind it are mostly its
@@ -36,15 +35,24 @@ pub(super) fn parse<'t>(text: &'t str, report: &Report) -> Option<Spanned<DeTabl
 fn first_of(root: &DeTable<'_>, text: &str, at: usize) -> Option<usize> {
     let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
     let line = text.get(start..)?.lines().next()?.trim();
-    if line.starts_with('[') {
-        let keys = line.trim_matches(['[', ']']).split('.');
-        let keys: Vec<&str> = keys.map(|key| key.trim().trim_matches(['"', '\''])).collect();
-        return place::key_of(root, &keys).map(|span| span.start).filter(|first| *first < at);
+    if let Some(keys) = header(line) {
+        let mut from = 0;
+        let before = text.get(..start)?.split_inclusive('\n').find(|line| {
+            from += line.len();
+            header(line.trim()).as_ref() == Some(&keys)
+        });
+        return before.map(|line| from - line.len());
     }
     let name = text.get(at..)?.split(['=', '.', ' ', '\t', '\n']).next()?.trim_matches(['"', '\'']);
     let mut found = None;
     nearest(root, name, at, &mut found);
     found
+}
+
+/// The keys of a line that begins a table.
+fn header(line: &str) -> Option<Vec<&str>> {
+    let keys = line.strip_prefix('[')?.trim_start_matches('[').split(']').next()?.split('.');
+    Some(keys.map(|key| key.trim().trim_matches(['"', '\''])).collect())
 }
 
 /// The last key `name` before byte `at` that does not stand within a value.

@@ -45,6 +45,7 @@ mod reload;
 mod rmcp;
 mod rmcp_tasks;
 mod sessions;
+mod settings;
 mod shown;
 mod streams;
 mod targets;

@@ -223,6 +223,11 @@ impl Setup {
         .join("\n")
     }
 
+    /// Starts a gateway with exactly this configuration.
+    pub(crate) fn verbatim(text: &str) -> Gateway {
+        Gateway::start(text, &[], &[])
+    }
+
     pub(crate) fn start(self) -> Gateway {
         let has_key = self.files.iter().any(|(name, _)| *name == "session.key");
         let key = if has_key { "session_key_file = \"session.key\"" } else { "" };
