@@ -1,10 +1,15 @@
 //! What is legal, and looks as if something else was meant.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
+use super::files::Files;
 use super::policy::Decides;
 use super::read::{At, Report, Table};
+use super::tls;
 use super::values::date;
 use crate::core::harmless::visible;
 use crate::core::token::{TokenSpec, UnixSeconds};
@@ -214,7 +219,7 @@ pub(super) fn check_over(
 }
 
 /// Warns of settings of issuers that give nothing to anybody.
-pub(super) fn check_issuers(file: &mut Table<'_>, decides: &Decides) {
+pub(super) fn check_issuers(file: &mut Table<'_>, decides: &Decides, files: &Files) {
     if file.report().has_errors() {
         return;
     }
@@ -225,6 +230,9 @@ pub(super) fn check_issuers(file: &mut Table<'_>, decides: &Decides) {
             continue;
         };
         let mut table = file.within("issuers", &name, value);
+        if let Some(at) = table.string("jwks_file") {
+            check_keys(report, &at, files);
+        }
         let mut warn = |key: &'static str, message: &str, help: &str| {
             let span = table.value(key).map_or_else(|| name.span.clone(), |value| value.span());
             report.warning(Code::Nothing, span, message.to_owned(), help);
@@ -265,5 +273,33 @@ pub(super) fn check_issuers(file: &mut Table<'_>, decides: &Decides) {
                 );
             }
         }
+    }
+}
+
+/// Warns of keys in a file whose end is near or over: by `exp`, which some providers write into
+/// keys, or by the certificate that is with them (`x5c`, RFC 7517 4.7).
+fn check_keys(report: &Report, at: &At<&str>, files: &Files) {
+    const SOON: UnixSeconds = 14 * 86_400;
+    let set = files.read(at.value).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let set: Value = set.unwrap_or_default();
+    let keys = set.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let end = |key: &Value| {
+        let certificate = key.pointer("/x5c/0").and_then(Value::as_str);
+        let certificate = certificate.and_then(|text| STANDARD.decode(text).ok());
+        let dates = certificate.and_then(|certificate| tls::dates(&certificate));
+        let said = key.get("exp").and_then(Value::as_i64);
+        said.into_iter().chain(dates.map(|(_, end)| end)).min()
+    };
+    let ends: Vec<UnixSeconds> = keys.iter().filter_map(end).collect();
+    let near = ends.iter().filter(|end| **end <= files.now() + SOON).count();
+    if let Some(first) = ends.iter().min().filter(|_| near > 0) {
+        let word = if *first <= files.now() { "was good" } else { "is good" };
+        let message = format!(
+            "{near} of {} keys in `jwks_file` will not last: the first {word} until {}",
+            keys.len(),
+            date(*first)
+        );
+        let help = "put the issuer's keys of now there, or write jwks_url";
+        report.warning(Code::Certificate, at.span.clone(), message, help);
     }
 }

@@ -275,7 +275,7 @@ fn parts<'t>(
     let mut decides = policy::read(&mut file, &mut tables, &given);
     decides.named_tools.extend(locked.tools.unwrap_or_default());
     expect::read(&mut file, &decides, now, is_partial);
-    doubts::check_issuers(&mut file, &decides);
+    doubts::check_issuers(&mut file, &decides, files);
     file.finish();
     tables.into_iter().for_each(Table::finish);
     Parts { settings, decides, accepted, lock_file: locked.file }

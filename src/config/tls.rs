@@ -176,7 +176,7 @@ pub(super) fn check_pair(
 }
 
 /// From when, and until when, a certificate is good.
-fn dates(certificate: &[u8]) -> Option<(UnixSeconds, UnixSeconds)> {
+pub(super) fn dates(certificate: &[u8]) -> Option<(UnixSeconds, UnixSeconds)> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let validity = certificate.validity();
     Some((validity.not_before.timestamp(), validity.not_after.timestamp()))

@@ -333,6 +333,18 @@ const VOID: &[Case] = &[
         "DW0113",
         "tikets",
     ),
+    (
+        "[admin]",
+        "public_url = \"http://x\"\n[issuers.i]\nissuer = \"https://i\"\njwks_file = \"over.json\"\norganization = \"o\"\n[admin]",
+        "DW0114",
+        "over.json",
+    ),
+    (
+        "[admin]",
+        "public_url = \"http://x\"\n[issuers.i]\nissuer = \"https://i\"\njwks_file = \"x5c.json\"\norganization = \"o\"\n[admin]",
+        "DW0114",
+        "x5c.json",
+    ),
     (EXPIRES, "expires = 2020-01-01", "DW0122", "[tokens.a]"),
     (
         EXPIRES,
@@ -416,7 +428,8 @@ fn files() -> Vec<(&'static str, String)> {
         params.not_after = date_time_ymd(to, 1, 1);
         params.self_signed(key).unwrap().pem()
     };
-    let good = valid(2020, 2900, &a);
+    let (good, old) = (valid(2020, 2900, &a), valid(2000, 2020, &a));
+    let body = |pem: &str| pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
     let openssl = |arguments: &[&str]| {
         let made = Command::new("openssl").args(arguments).output().unwrap();
         String::from_utf8(made.stdout).unwrap()
@@ -431,13 +444,15 @@ fn files() -> Vec<(&'static str, String)> {
         ("a.key", a.serialize_pem()),
         ("b.key", b.serialize_pem()),
         ("both.pem", good + &a.serialize_pem()),
-        ("old.crt", valid(2000, 2020, &a)),
+        ("old.crt", old.clone()),
         ("future.crt", valid(2800, 2900, &a)),
         ("odd.crt", odd.to_owned()),
         ("p521.key", p521),
         ("sealed.key", sealed),
         ("empty", String::new()),
         ("keys.json", jwk.to_owned()),
+        ("over.json", jwk.replace("\"kty\"", "\"exp\":1600000000,\"kty\"")),
+        ("x5c.json", jwk.replace("\"kty\"", &format!("\"x5c\":[\"{}\"],\"kty\"", body(&old)))),
         ("closed.lock", lock("\"additionalProperties\": false,")),
         ("open.lock", lock("")),
     ]

@@ -325,6 +325,17 @@ fn check_online_knows_what_no_upstream_has() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("DW0109") && told.contains("`t/later` matches no tool"), "{told}");
     assert!(!told.contains("`t/echo` matches"), "{told}");
+    // So is an argument that the tool does not have.
+    let rule = "[tools.\"t/echo\"]\narguments.\"/idd\" = { max_length = 1, optional = true }\n";
+    assert!(gateway.edit("[log]", &format!("{rule}[log]")));
+    let (code, told) = gateway.command(&["check", "--online"]);
+    assert!(code == Some(0) && told.contains("`/idd` is not in the schema"), "{told}");
+    assert!(told.contains("did you mean `id`?"), "{told}");
+    assert!(!gateway.command(&["check"]).1.contains("/idd"), "it is known by asking alone");
+    assert!(gateway.edit(rule, &rule.replace("/idd", "/ID")));
+    let (code, told) = gateway.command(&["check", "--online"]);
+    assert!(code == Some(2) && told.contains("DW0022"), "another spelling: {told}");
+    assert!(gateway.edit(&rule.replace("/idd", "/ID"), ""));
     // With a lock it is known without asking.
     assert_eq!(gateway.command(&["lock"]).0, Some(0));
     assert!(gateway.edit("[log]", "[lock]\nfile = \"tools.lock\"\n[log]"));
