@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::audit::AuditTo;
 use super::code::Code;
 use super::files::Files;
 use super::policy::Decides;
@@ -82,7 +83,9 @@ fn placeholder(text: &str) -> Option<&str> {
     }
     let folded = text.to_ascii_lowercase();
     let is_standin = STANDINS.contains(&folded.as_str())
-        || ["change_me", "changeme", "replace_me"].iter().any(|word| folded.contains(word));
+        || ["change_me", "changeme", "replace_me", "replace_with", "replace-with", "placeholder"]
+            .iter()
+            .any(|word| folded.contains(word));
     is_standin.then_some(text)
 }
 
@@ -112,6 +115,11 @@ pub(super) fn check_name_pattern(report: &Report, text: &At<&str>, allows: bool)
             format!("`{}` ends in \"/\", and names of tools do not", text.value),
             "remove it".to_owned(),
         );
+    } else if !glob && name.contains(ODD) {
+        warn(
+            format!("`{}` names one tool, as it stands", visible(text.value)),
+            "patterns are globs: * is any text, {a,b} one of several".to_owned(),
+        );
     } else if glob
         && allows
         && let Some(odd) = odd(name)
@@ -122,6 +130,9 @@ pub(super) fn check_name_pattern(report: &Report, text: &At<&str>, allows: bool)
         );
     }
 }
+
+/// Characters that hardly any name of a tool has, and a pattern in another syntax has.
+const ODD: [char; 11] = ['%', '$', '^', '(', '|', '+', '#', ';', ',', '<', '='];
 
 /// What is written in a regular expression and means nothing in a glob.
 fn habit(name: &str) -> Option<&'static str> {
@@ -216,6 +227,18 @@ pub(super) fn check_over(
     let help = "remove it, or add `revoked` to be told of its use";
     report.warning(Code::Over, name.span.clone(), message, help);
     true
+}
+
+/// Reports a file of records that is part of the configuration: they would be written into it.
+pub(super) fn check_records(file: &mut Table<'_>, to: &AuditTo, files: &Files) {
+    if let AuditTo::File(path) = to
+        && files.has_read(path)
+        && let Some(at) = file.table("audit").string("file")
+    {
+        let message = "`file` is a file that the configuration is read from".to_owned();
+        let help = "records would be written to its end; name another";
+        file.report().error(Code::Conflict, at.span, message, help);
+    }
 }
 
 /// Warns of settings of issuers that give nothing to anybody.

@@ -93,6 +93,11 @@ fn check(
     };
     let rehearse = |at| expected.rehearse(route, caller, name, at);
     let (now, in_the_end) = (rehearse(expected.now), rehearse(IN_THE_END));
+    if !now.passes() && now.rule.is_none() && expected.kind == TargetKind::Tool {
+        warn_of_misspelt(table, &text, decides, expected, |other| {
+            expected.rehearse(route, caller, other, expected.now).passes()
+        });
+    }
     // It is about what happens: now, and for what must pass also once all trials are over, or
     // the file that is good today would be refused one day.
     let is_trial = match (expected.is_allowed, now.passes(), in_the_end.passes()) {
@@ -107,6 +112,27 @@ fn check(
     let what = visible(text.value);
     let (message, help) = failure(what, caller, &now, expected.is_allowed, until.as_deref());
     table.report().error(Code::Expectation, text.span, message, help);
+}
+
+/// A name that is denied because nothing has it says nothing of the one that was meant.
+fn warn_of_misspelt(
+    table: &Table<'_>,
+    text: &At<&str>,
+    decides: &Decides,
+    expected: &Expected<'_>,
+    passes: impl Fn(&str) -> bool,
+) {
+    let (upstream, name) = text.value.split_once('/').unwrap_or((text.value, ""));
+    if expected.is_allowed || decides.named_tools.iter().any(|(u, t)| u == upstream && t == name) {
+        return;
+    }
+    let of = decides.named_tools.iter().filter(|(known, _)| known == upstream);
+    let names: Vec<&str> = of.map(|(_, tool)| tool.as_str()).filter(|tool| passes(tool)).collect();
+    let near = did_you_mean(name, &names);
+    if !near.is_empty() {
+        let message = format!("`{}` is denied, as everything is that nobody names", text.value);
+        table.report().warning(Code::Nothing, text.span.clone(), message, near);
+    }
 }
 
 /// Message and help. `until` is when what is only tried out begins to refuse.

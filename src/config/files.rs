@@ -88,6 +88,13 @@ impl Files {
         Ok(found)
     }
 
+    /// True for a file that has been read by now.
+    pub(super) fn has_read(&self, path: &Path) -> bool {
+        let real = |path: &Path| path.canonicalize().ok();
+        let wanted = real(path);
+        wanted.is_some() && self.sources.borrow().files.keys().any(|path| real(path) == wanted)
+    }
+
     pub(super) fn into_sources(self) -> Sources {
         self.sources.into_inner()
     }

@@ -276,6 +276,7 @@ fn parts<'t>(
     decides.named_tools.extend(locked.tools.unwrap_or_default());
     expect::read(&mut file, &decides, now, is_partial);
     doubts::check_issuers(&mut file, &decides, files);
+    doubts::check_records(&mut file, &settings.audit.to, files);
     file.finish();
     tables.into_iter().for_each(Table::finish);
     Parts { settings, decides, accepted, lock_file: locked.file }

@@ -203,6 +203,14 @@ impl Reader<'_> {
         let deny = self.patterns(&mut table, &["deny", "deny_prompts", "deny_resources"]);
         let when = conditions::of_role(&mut table, self, &allow);
         let shadow = self.shadow(&mut table);
+        let is_bare = |all: &Patterns| {
+            all.tools.is_empty() && all.prompts.is_empty() && all.resources.is_empty()
+        };
+        if shadow.is_some() && is_bare(&allow) && is_bare(&deny) {
+            let message = "nothing is tried out: the role names no upstream".to_owned();
+            let help = "say by its patterns what it is about";
+            table.report().warning(Code::Nothing, table.span(), message, help);
+        }
         let rule = Some(table.rule());
         table.finish();
         Role { name: name.to_owned(), allow, deny, when, shadow, rule }

@@ -180,6 +180,13 @@ const BUILT: &[Case] = &[
         "DW0020",
         "ca_file",
     ),
+    ("", "[audit]\nto = \"file\"\nfile = \"gateway.toml\"", "DW0013", "file = \"gateway.toml\""),
+    (
+        "",
+        "[audit]\nto = \"file\"\nfile = \"./open.lock\"\n[lock]\nfile = \"open.lock\"",
+        "DW0013",
+        "./open.lock",
+    ),
 ];
 
 /// Rules that restrict less than they say.
@@ -359,6 +366,13 @@ const VOID: &[Case] = &[
         "DW0122",
         "until",
     ),
+    ("", "[[expect]]\ntoken = \"a\"\ndeny = [\"t/ecoh\"]", "DW0113", "ecoh"),
+    (
+        "",
+        "[roles.trial]\nmode = \"shadow\"\nuntil = 2999-01-01\n[[expect]]\nroles = [\"trial\"]\ndeny = [\"t/x\"]",
+        "DW0113",
+        "[roles.trial]",
+    ),
 ];
 
 /// Texts that mean something else elsewhere.
@@ -390,6 +404,9 @@ const MEANT: &[Case] = &[
     (RESOURCES, "resources = [\"t/*\"]", "DW0120", "t/*"),
     (RESOURCES, "resources = [\"t/^docs://.*\"]", "DW0120", "^docs"),
     (RESOURCES, "resources = [\"t/DOCS://a/*\"]", "DW0120", "DOCS"),
+    (TOOLS, "tools = [\"t/get_%\"]", "DW0120", "get_%"),
+    (TOOLS, "tools = [\"t/get_a,t/get_b\"]", "DW0120", "get_a,"),
+    ("organization = \"acme\"", "organization = \"replace-with-yours\"", "DW0115", "replace-with"),
 ];
 
 /// Syntax, causes before their consequences, ranges, and acceptances.
