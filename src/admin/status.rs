@@ -54,6 +54,8 @@ struct Loaded {
     held: Option<Held>,
     /// The revision of one that is or was held: what it takes away is in force.
     narrowed_by: Option<String>,
+    /// Tokens that are ended by a file that was refused.
+    ended_by_refused: Vec<String>,
 }
 
 /// A configuration that gives somebody more than before, and is not taken without a word; what it
@@ -98,6 +100,7 @@ impl Status {
             last_reload: None,
             held: None,
             narrowed_by: None,
+            ended_by_refused: Vec::new(),
         };
         let version = env!("CARGO_PKG_VERSION");
         Self(Arc::new(Mutex::new(Page {
@@ -127,6 +130,7 @@ impl Status {
         page.config.reloads += 1;
         page.config.held = None;
         page.config.narrowed_by = None;
+        page.config.ended_by_refused.clear();
         let time = Timestamp::now();
         page.config.last_reload =
             Some(LastReload { time, successful: true, errors: Vec::new(), changes });
@@ -136,9 +140,13 @@ impl Status {
         show();
     }
 
-    /// Another configuration was not taken; `show` as above.
-    pub fn refused(&self, reload: LastReload, show: impl FnOnce()) {
+    /// Another configuration was not taken, but for the tokens that it ends; `show` as above.
+    pub fn refused(&self, reload: LastReload, ended: Vec<String>, show: impl FnOnce()) {
         let mut page = self.0.lock();
+        let known = &mut page.config.ended_by_refused;
+        known.extend(ended);
+        known.sort();
+        known.dedup();
         page.config.reloads += 1;
         page.config.held = None;
         page.config.last_reload = Some(reload);
@@ -175,7 +183,7 @@ mod tests {
             told += 1;
         };
         status.loaded("2".to_owned(), Vec::new(), Vec::new(), Vec::new(), &mut tell);
-        status.refused(LastReload::refused(Vec::new()), &mut tell);
+        status.refused(LastReload::refused(Vec::new()), Vec::new(), &mut tell);
         status.held(Held { revision: "3".to_owned(), changes: Vec::new() }, &mut tell);
         assert_eq!(told, 3);
     }

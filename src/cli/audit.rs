@@ -18,7 +18,7 @@ use self::table::Table;
 use self::when::Moment;
 use super::ConfigFile;
 use super::table::columns;
-use super::talk::{Complaint, Done, loaded, many, say, say_record, tell};
+use super::talk::{Complaint, Done, audit_to, many, say, say_record, tell};
 use crate::config::AuditTo;
 use crate::core::harmless::visible;
 
@@ -196,7 +196,7 @@ pub(super) fn files(
     if !named.is_empty() {
         return Ok(named.to_vec());
     }
-    let to = loaded(&config.config)?.settings.audit.to;
+    let to = audit_to(&config.config)?;
     let place = visible(&config.config.display().to_string());
     match to {
         AuditTo::File(path) => Ok(vec![path]),

@@ -50,7 +50,12 @@ impl Explain {
         let [row] = &found.rows[..] else {
             return self.not_one(&found);
         };
-        let config = loaded(&self.config.config)?;
+        let Ok(config) = loaded(&self.config.config) else {
+            // The record is good whatever the file is.
+            let why = "the configuration has errors: what would be decided today is not known";
+            say(&format!("{}  {why}\n", head(&row, None)))?;
+            return Ok(ExitCode::SUCCESS);
+        };
         let arguments = self.args.as_deref().map(input).transpose()?;
         let arguments = arguments.or_else(|| recorded(row));
         let mut out = String::new();

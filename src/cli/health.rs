@@ -2,27 +2,20 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::ExitCode;
 
-use super::status::{PATIENCE, reachable};
+use super::status::{self, PATIENCE};
 use super::talk::{say, tell};
-use super::{EXIT_CONFIG, EXIT_NO, complain};
-use crate::config;
+use super::{ConfigFile, EXIT_CONFIG, EXIT_NO};
 
-pub(super) fn health(path: &Path) -> ExitCode {
-    let admin = match config::load(path) {
-        Ok(config) => config.settings.admin_listen,
-        Err(findings) => {
-            complain(&findings);
-            return ExitCode::from(EXIT_CONFIG);
-        }
-    };
+pub(super) fn health(config: &ConfigFile) -> ExitCode {
+    // A mistake in the saved file makes nobody ill who runs with the one of before.
+    let admin = status::admin(config);
     if admin.port() == 0 {
         tell("doorward: [admin] listen has port 0, so nobody knows where to ask");
         return ExitCode::from(EXIT_CONFIG);
     }
-    match ask(reachable(admin)) {
+    match ask(admin) {
         Ok(200) => {
             // The exit code says it, too.
             let _ = say("ready\n");

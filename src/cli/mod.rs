@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
         Verb::Check(check) => check.run(),
         Verb::Diff(diff) => diff.run(),
         Verb::Explain(explain) => explain.run(),
-        Verb::Health(file) => Ok(health::health(&file.config)),
+        Verb::Health(file) => Ok(health::health(&file)),
         Verb::Lock(lock) => lock.run(),
         Verb::Reload(reload) => reload.run(),
         Verb::Run(file) => Ok(run::run(&file.config)),

@@ -1,5 +1,6 @@
 //! `doorward reload`: takes the file now, and says what came of it.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,8 @@ pub(super) struct Reload {
 
 impl Reload {
     pub(super) fn run(self) -> Done {
-        let before = status::get(&self.config, "/status")?;
+        let admin = status::admin(&self.config);
+        let before = status::get_at(admin, "/status")?;
         if self.ack && at(&before, "/config/held").is_null() {
             tell("doorward: nothing is held");
             return Ok(ExitCode::from(EXIT_NO));
@@ -45,24 +47,24 @@ impl Reload {
                 pid.as_raw_nonzero()
             )
         })?;
-        let after = self.answered(&before)?;
+        let after = answered(admin, &before)?;
         report(&after)
     }
+}
 
-    /// The status after another reload than the latest of before.
-    fn answered(&self, before: &Value) -> Result<Value, Complaint> {
-        let began = Instant::now();
-        let count = |status: &Value| at(status, "/config/reloads").as_u64();
-        loop {
-            let now = status::get(&self.config, "/status")?;
-            if count(&now) != count(before) {
-                return Ok(now);
-            }
-            if began.elapsed() > PATIENCE {
-                return Err("the gateway has not reloaded; see its log".to_owned().into());
-            }
-            std::thread::park_timeout(LOOK);
+/// The status after another reload than the latest of before.
+fn answered(admin: SocketAddr, before: &Value) -> Result<Value, Complaint> {
+    let began = Instant::now();
+    let count = |status: &Value| at(status, "/config/reloads").as_u64();
+    loop {
+        let now = status::get_at(admin, "/status")?;
+        if count(&now) != count(before) {
+            return Ok(now);
         }
+        if began.elapsed() > PATIENCE {
+            return Err("the gateway has not reloaded; see its log".to_owned().into());
+        }
+        std::thread::park_timeout(LOOK);
     }
 }
 
@@ -96,6 +98,11 @@ fn report(status: &Value) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     tell(lines(found("/last_reload/errors")).trim_end());
+    let ended = lines(found("/ended_by_refused"));
+    if !ended.is_empty() {
+        let ended = ended.trim_end().replace('\n', ", ");
+        tell(&format!("ended all the same, as a refused file says: {ended}"));
+    }
     tell(&format!("doorward: refused; {revision} stays in use"));
     Ok(ExitCode::from(EXIT_CONFIG))
 }

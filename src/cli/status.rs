@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ConfigFile;
-use super::talk::{Complaint, loaded};
+use super::talk::{Complaint, tell};
+use crate::config;
+use crate::core::harmless::visible;
 
 /// For each step of a question; supervisors give up after a few seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -18,13 +20,36 @@ const WORK: Duration = Duration::from_secs(30);
 /// Longest answer that is read, in bytes.
 const MAX_ANSWER: u64 = 64 << 20;
 
+/// Where the gateway that runs with a configuration answers. Whatever else is wrong with the file:
+/// the gateway runs with one that was good.
+pub(super) fn admin(config: &ConfigFile) -> SocketAddr {
+    let admin = config.admin.unwrap_or_else(|| match config::load(&config.config) {
+        Ok(config) => config.settings.admin_listen,
+        Err(_) => guessed(config),
+    });
+    reachable(admin)
+}
+
+/// Says that the file has errors, and what is asked all the same.
+fn guessed(config: &ConfigFile) -> SocketAddr {
+    let partial = config::partial(&config.config);
+    let admin = partial.admin_listen;
+    let why = match partial.admin_is_known {
+        true => "as admin.listen says",
+        false => "the default, as admin.listen cannot be read; --admin names another",
+    };
+    let path = visible(&config.config.display().to_string());
+    tell(&format!("doorward: {path} has errors, see: doorward check; asking {admin}, {why}"));
+    admin
+}
+
 /// The answer to a GET, which is JSON.
 pub(super) fn get(config: &ConfigFile, path: &str) -> Result<Value, Complaint> {
-    let admin = match config.admin {
-        Some(admin) => admin,
-        None => loaded(&config.config)?.settings.admin_listen,
-    };
-    let admin = reachable(admin);
+    get_at(admin(config), path)
+}
+
+/// The answer to a GET of this address, which is JSON.
+pub(super) fn get_at(admin: SocketAddr, path: &str) -> Result<Value, Complaint> {
     let failed = |error: io::Error| {
         Complaint(format!(
             "{admin} does not answer ({error}); is the gateway running? --admin names another"

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::complain;
-use crate::config::{self, Config, Reading};
+use crate::config::{self, AuditTo, Config, Reading};
 use crate::core::harmless::{coloured, harmless, lines, visible};
 use crate::core::token::UnixSeconds;
 
@@ -104,6 +104,18 @@ pub(super) fn loaded_with_revision(path: &Path) -> Result<(Config, String), Comp
         Complaint(String::new())
     })?;
     Ok((config, sources.revision()))
+}
+
+/// Where records go. Other errors of the file are said and in nobody's way.
+pub(super) fn audit_to(path: &Path) -> Result<AuditTo, Complaint> {
+    let findings = match config::load(path) {
+        Ok(config) => return Ok(config.settings.audit.to),
+        Err(findings) => findings,
+    };
+    complain(&findings);
+    config::partial(path).audit.ok_or_else(|| {
+        Complaint("where records go cannot be read: name the file with them".to_owned())
+    })
 }
 
 /// The longest argument of a verb that is read from elsewhere.

@@ -18,6 +18,7 @@ mod identity;
 mod issuers;
 mod lock;
 mod outside;
+mod partial;
 mod place;
 mod policy;
 mod providers;
@@ -50,6 +51,7 @@ pub use lock::{
     Approved, BadLock, DEFAULT_FILE as DEFAULT_LOCK, parse as parse_lock, text as lock_text,
 };
 pub use outside::{Authority, default_port};
+pub use partial::{Partial, PartialEntry, partial, with_revoked};
 pub use read::did_you_mean;
 pub use settings::{LogFormat, Settings, Shutdown, Widening};
 pub use tls::Tls;

@@ -133,7 +133,7 @@ pub enum LogFormat {
 }
 
 const DEFAULT_LISTEN: SocketAddr = loopback(8080);
-const DEFAULT_ADMIN: SocketAddr = loopback(9901);
+pub(super) const DEFAULT_ADMIN: SocketAddr = loopback(9901);
 
 /// Bytes that are held at once, in all.
 const DEFAULT_BUFFERS: usize = 256 << 20;

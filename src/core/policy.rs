@@ -110,6 +110,32 @@ impl Policy {
         }
     }
 
+    /// This policy, with these entries of the token table revoked from these moments on.
+    #[must_use]
+    pub fn ending(&self, ends: &BTreeMap<String, UnixSeconds>) -> Self {
+        Self {
+            routes: self.routes.clone(),
+            tokens: Arc::new(self.tokens.ending(ends)),
+            max_depth: self.max_depth,
+            trust: self.trust.clone(),
+            held: self.held.clone(),
+        }
+    }
+
+    /// The entries of `ends` that open something at present, and would do so for longer.
+    #[must_use]
+    pub fn outlasting(
+        &self,
+        ends: &BTreeMap<String, UnixSeconds>,
+    ) -> BTreeMap<String, UnixSeconds> {
+        let open = self.tokens.list().filter_map(|listed| {
+            let at = *ends.get(listed.name)?;
+            let lasts = listed.revoked.is_none_or(|revoked| at < revoked);
+            lasts.then(|| (listed.name.to_owned(), at))
+        });
+        open.collect()
+    }
+
     /// The policy that waits, where one [bounds](Self::bounded_by) this.
     #[must_use]
     pub fn held(&self) -> Option<&Self> {

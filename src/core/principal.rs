@@ -137,6 +137,12 @@ impl Principal {
         Self { user, organization, proof, grants, expires, bound: None }
     }
 
+    /// The same caller, until another moment.
+    pub(super) fn until(&self, expires: Option<UnixSeconds>) -> Self {
+        let (user, organization) = (self.user.clone(), self.organization.clone());
+        Self::new(user, organization, self.proof.clone(), Arc::clone(&self.grants), expires)
+    }
+
     /// The caller of `self` who may do only what `held`, the same proof by another policy, may do
     /// as well. Who it is, `self` says.
     #[must_use]

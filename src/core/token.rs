@@ -8,7 +8,7 @@
 mod census;
 mod failure;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -45,7 +45,7 @@ pub struct TokenSpec {
     pub revoked: Option<UnixSeconds>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     principal: Arc<Principal>,
     expires: Option<UnixSeconds>,
@@ -73,6 +73,14 @@ impl Entry {
                 Ok(Arc::clone(&self.principal))
             }
         }
+    }
+
+    /// The same entry, revoked from `at` on.
+    fn ended(&self, at: UnixSeconds) -> Self {
+        let revoked = Some(self.revoked.map_or(at, |before| before.min(at)));
+        let until = [self.expires, revoked].into_iter().flatten().min();
+        let principal = Arc::new(self.principal.until(until));
+        Self { principal, revoked, ..self.clone() }
     }
 
     /// Why it is not valid at the moment `now`.
@@ -111,8 +119,10 @@ impl<'t> Listed<'t> {
     }
 }
 
-/// A token that is both counts as revoked: its use is worth a look.
-fn failure(
+/// Why an entry with these ends is not valid at the moment `now`. One that is both counts as
+/// revoked: its use is worth a look.
+#[must_use]
+pub fn failure(
     revoked: Option<UnixSeconds>,
     expires: Option<UnixSeconds>,
     now: UnixSeconds,
@@ -206,6 +216,23 @@ impl TokenTable {
         let missing = taken_out.chain(earlier).filter(|(d, _)| !self.entries.contains_key(d));
         self.removed = missing.take(MAX_REMOVED).collect();
         self
+    }
+
+    /// This table, with these entries revoked from these moments on.
+    #[must_use]
+    pub fn ending(&self, ends: &BTreeMap<String, UnixSeconds>) -> Self {
+        let end = |entry: &Entry| {
+            let at = entry.principal.token_name().and_then(|name| ends.get(name));
+            at.map_or_else(|| entry.clone(), |at| entry.ended(*at))
+        };
+        let entries = self.entries.iter().map(|(digest, entry)| (*digest, end(entry)));
+        let certificates = self.certificates.iter();
+        Self {
+            len: self.len,
+            entries: entries.collect(),
+            certificates: certificates.map(|(name, entry)| (name.clone(), end(entry))).collect(),
+            removed: self.removed.clone(),
+        }
     }
 
     fn find(&self, digest: &Digest) -> Option<&Entry> {

@@ -28,7 +28,7 @@ mod stream;
 mod upstream;
 mod walk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -46,6 +46,7 @@ use crate::core::assertion::Asserter;
 use crate::core::limits::Limits;
 use crate::core::policy::Policy;
 use crate::core::seal::SealKey;
+use crate::core::token::UnixSeconds;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::used::Used;
@@ -96,6 +97,30 @@ impl Snapshot {
     #[must_use]
     pub fn taken(self: &Arc<Self>) -> &Arc<Self> {
         self.held.as_ref().map_or(self, |held| &held.taken)
+    }
+
+    /// This one with other entries of the token table, by a file that is refused: those that it
+    /// ends, from these moments on.
+    #[must_use]
+    pub fn ending(&self, ends: &BTreeMap<String, UnixSeconds>, refused: &str) -> Self {
+        let Self { revision, policy, named_tools, upstreams, keys, documents, options, held } =
+            self;
+        // However many are refused one after another.
+        let taken = revision.split('+').next().unwrap_or_default();
+        Self {
+            revision: format!("{taken}+{refused}").into(),
+            policy: policy.ending(ends),
+            named_tools: named_tools.clone(),
+            upstreams: upstreams.clone(),
+            keys: keys.clone(),
+            documents: documents.clone(),
+            options: options.clone(),
+            held: held.as_ref().map(|held| Held {
+                taken: Arc::new(held.taken.ending(ends, refused)),
+                revision: held.revision.clone(),
+                keys: held.keys.clone(),
+            }),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! Where anything is wrong with it, everything stays as it was. So it does where the configuration
 //! gives somebody more than before, and nobody has said yes to that, if that is wanted.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::{StartError, shown};
 use crate::admin::{Held, LastReload, Status, TriedOut};
 use crate::config::{self, Config, Findings, Reading, Settings, Sources, Widening};
 use crate::core::access::{Difference, Tools};
+use crate::core::token::UnixSeconds;
 use crate::gateway::{Gateway, Snapshot};
 use crate::telemetry::audit::Note;
 use crate::telemetry::log::Dial;
@@ -72,6 +74,12 @@ struct New {
     difference: Difference,
 }
 
+/// A configuration that is wrong, and the tokens that it ends all the same.
+struct Broken {
+    findings: Findings,
+    ends: BTreeMap<String, UnixSeconds>,
+}
+
 /// What a reload has brought.
 struct Applied {
     settings: Settings,
@@ -103,7 +111,9 @@ impl Reloader {
                     return None;
                 }
                 let Reading { config, sources } = config::read(&path, &bound);
-                Some((config.map(|config| New::of(config, running.taken())), sources))
+                let new = config.map(|config| New::of(config, running.taken()));
+                let ends = config::partial(&path).revocations();
+                Some((new.map_err(|findings| Broken { findings, ends }), sources))
             });
             match read.await {
                 Ok(None) => {}
@@ -117,7 +127,7 @@ impl Reloader {
         }
     }
 
-    async fn reload(&mut self, new: Result<New, Findings>, cause: Cause) {
+    async fn reload(&mut self, new: Result<New, Broken>, cause: Cause) {
         let revision = self.sources.revision();
         let is_acknowledged = cause == Cause::Ack && self.held.as_ref() == Some(&revision);
         let new = match new {
@@ -130,8 +140,13 @@ impl Reloader {
         // What it takes away stays in force all the same, until another one is good.
         self.held = None;
         let applied = match new {
-            Ok(new) => self.apply(new, &revision).await.map_err(|e| vec![e.to_string()]),
-            Err(findings) => Err(findings.to_string().lines().map(str::to_owned).collect()),
+            Ok(new) => {
+                let ends = ends(&new.config);
+                self.apply(new, &revision).await.map_err(|e| (vec![e.to_string()], ends))
+            }
+            Err(Broken { findings, ends }) => {
+                Err((findings.to_string().lines().map(str::to_owned).collect(), ends))
+            }
         };
         match applied {
             Ok(Applied { settings, named_tools, restart_needed, tried_out, changes }) => {
@@ -153,7 +168,7 @@ impl Reloader {
                 }
                 tracing::info!(event = "config.loaded", revision = config::short(&revision));
             }
-            Err(errors) => self.refuse(&errors),
+            Err((errors, ends)) => self.refuse(&errors, &ends, &revision),
         }
     }
 
@@ -208,9 +223,12 @@ impl Reloader {
         tls.prepare(prepared, held.as_ref()).map(Some)
     }
 
-    fn refuse(&self, errors: &[String]) {
+    /// Refuses a file, but for the tokens that it ends: nobody goes on with one because of a
+    /// mistake elsewhere.
+    fn refuse(&self, errors: &[String], ends: &BTreeMap<String, UnixSeconds>, revision: &str) {
+        let ended = self.end(ends, revision);
         let reload = LastReload::refused(errors.to_vec());
-        self.status.refused(reload, || self.metrics.reload(false));
+        self.status.refused(reload, ended, || self.metrics.reload(false));
         for line in errors {
             tracing::error!(event = "config.error", "{line}");
         }
@@ -220,6 +238,26 @@ impl Reloader {
             errors = errors_count,
             "the configuration of before stays in use"
         );
+    }
+
+    /// Ends tokens, and says which did not end as early before.
+    fn end(&self, ends: &BTreeMap<String, UnixSeconds>, revision: &str) -> Vec<String> {
+        let before = self.gateway.snapshot();
+        let ends = before.policy.outlasting(ends);
+        if ends.is_empty() {
+            return Vec::new();
+        }
+        self.gateway.replace(before.ending(&ends, revision));
+        self.gateway.audit().note(&Note::new("revoke", revision));
+        for name in ends.keys() {
+            tracing::warn!(
+                event = "config.revoked",
+                token = name,
+                revision = config::short(revision),
+                "the file is refused, and this token is ended all the same, as the file says"
+            );
+        }
+        ends.into_keys().collect()
     }
 
     /// Everything that can fail comes before the first thing that changes.
@@ -258,6 +296,12 @@ impl Reloader {
             named_tools,
         })
     }
+}
+
+/// The tokens that a configuration ends, and from when on.
+fn ends(config: &Config) -> BTreeMap<String, UnixSeconds> {
+    let listed = config.policy.tokens().list();
+    listed.filter_map(|listed| Some((listed.name.to_owned(), listed.revoked?))).collect()
 }
 
 impl New {

@@ -53,4 +53,5 @@ mod tasks;
 mod tls;
 mod token;
 mod transcripts;
+mod trouble;
 mod wire;

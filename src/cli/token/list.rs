@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Done, loaded_with_revision, now, running, say, say_json, written};
+use super::{Done, loaded_with_revision, now, running, say, say_json, tell, written};
 use crate::cli::ConfigFile;
 use crate::cli::table::columns;
-use crate::core::token::{AuthFailure, Listed, UnixSeconds};
+use crate::config;
+use crate::core::token::{self, AuthFailure, Listed, UnixSeconds};
 
 #[derive(Serialize)]
 struct Row<'t> {
@@ -23,10 +24,11 @@ struct Row<'t> {
 }
 
 pub(super) fn list(file: &ConfigFile, expiring: Option<humantime::Duration>, json: bool) -> Done {
-    let (config, revision) = loaded_with_revision(&file.config)?;
     let now = now();
-    let until =
-        expiring.map(|time| now.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)));
+    let Ok((config, revision)) = loaded_with_revision(&file.config) else {
+        return in_trouble(file, expiring, json, now);
+    };
+    let until = horizon(expiring, now);
     let mut entries: Vec<Listed<'_>> = config.policy.tokens().list().collect();
     entries.sort_by_key(|entry| entry.name);
     let ends = |entry: &&Listed<'_>| {
@@ -39,8 +41,54 @@ pub(super) fn list(file: &ConfigFile, expiring: Option<humantime::Duration>, jso
     } else {
         say(&table(&rows))?;
     }
-    running::warn_where_it_differs(file, &config.settings, &revision);
+    running::warn_where_it_differs(file, config.settings.admin_listen, &revision);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The end of the time that `--expiring` names.
+fn horizon(expiring: Option<humantime::Duration>, now: UnixSeconds) -> Option<UnixSeconds> {
+    expiring.map(|time| now.saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)))
+}
+
+/// Lists what can be read of a table in a configuration that has errors, which have been said.
+fn in_trouble(
+    file: &ConfigFile,
+    expiring: Option<humantime::Duration>,
+    json: bool,
+    now: UnixSeconds,
+) -> Done {
+    let mut entries = config::partial(&file.config).entries;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let until = horizon(expiring, now);
+    entries.retain(|entry| {
+        until.is_none_or(|until| end_of(entry).is_some_and(|at| at > now && at <= until))
+    });
+    let unread = |text: &'_ Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
+    let texts: Vec<_> =
+        entries.iter().map(|entry| (unread(&entry.user), unread(&entry.organization))).collect();
+    let rows = entries.iter().zip(&texts).map(|(entry, (user, organization))| Row {
+        name: &entry.name,
+        user,
+        organization,
+        roles: entry.roles.iter().map(String::as_str).collect(),
+        expires: entry.expires.map(written),
+        revoked: entry.revoked.map(written),
+        state: state_of(token::failure(entry.revoked, entry.expires, now), end_of(entry), now),
+    });
+    let rows: Vec<Row<'_>> = rows.collect();
+    if json {
+        say_json(&rows)?;
+    } else {
+        say(&table(&rows))?;
+    }
+    tell(
+        "doorward: these are the entries that can be read; the configuration has errors, as above",
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn end_of(entry: &config::PartialEntry) -> Option<UnixSeconds> {
+    [entry.expires, entry.revoked].into_iter().flatten().min()
 }
 
 fn row<'t>(entry: &Listed<'t>, now: UnixSeconds) -> Row<'t> {
@@ -61,7 +109,11 @@ fn end(entry: &Listed<'_>) -> Option<UnixSeconds> {
 }
 
 pub(super) fn state(entry: &Listed<'_>, now: UnixSeconds) -> String {
-    match (entry.failure(now), end(entry)) {
+    state_of(entry.failure(now), end(entry), now)
+}
+
+fn state_of(failure: Option<AuthFailure>, end: Option<UnixSeconds>, now: UnixSeconds) -> String {
+    match (failure, end) {
         (Some(AuthFailure::Revoked), _) => "revoked".to_owned(),
         (Some(_), _) => "expired".to_owned(),
         (None, None) => "active".to_owned(),

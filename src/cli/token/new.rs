@@ -113,7 +113,12 @@ impl New {
         if self.write {
             tell(&format!("Its entry is in {}: [tokens.{}]", path.display(), self.name));
             drop(turn);
-            return running::confirm(&self.config, &config.settings, &self.name, Written::New);
+            return running::confirm(
+                &self.config,
+                config.settings.admin_listen,
+                &self.name,
+                Written::New,
+            );
         } else {
             tell(&format!("Its entry, for {} (or run again with --write):", path.display()));
             say(&block).inspect_err(|_| self.forget())?;

@@ -1,14 +1,15 @@
 //! `doorward token revoke`
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use toml_edit::{Document, DocumentMut};
+use toml_edit::Document;
 
 use super::running::{self, Written};
-use super::{Complaint, Done, edit, loaded, now, say, tell, written};
+use super::{Complaint, Done, edit, now, say, tell, written};
 use crate::cli::replace;
-use crate::cli::{ConfigFile, EXIT_NO};
+use crate::cli::{ConfigFile, EXIT_NO, complain};
 use crate::config;
 use crate::core::harmless::visible;
 use crate::core::token::UnixSeconds;
@@ -30,7 +31,13 @@ impl Place {
 pub(super) fn revoke(file: &ConfigFile, name: &str, write: bool, at: Option<UnixSeconds>) -> Done {
     let path = &file.config;
     let turn = write.then(|| replace::turn(path)).transpose()?;
-    let config = loaded(path).inspect_err(|_| not_revoked(name, write))?;
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(findings) => {
+            complain(&findings);
+            return in_trouble(file, name, write, at.unwrap_or_else(now), turn);
+        }
+    };
     let entry = config.policy.tokens().list().find(|entry| entry.name == name);
     let (Some(entry), Some(place)) = (entry, place(&config.files, name)?) else {
         let names: Vec<&str> = config.policy.tokens().list().map(|entry| entry.name).collect();
@@ -46,7 +53,7 @@ pub(super) fn revoke(file: &ConfigFile, name: &str, write: bool, at: Option<Unix
     if let Some(since) = entry.revoked.filter(|since| *since <= now()) {
         say(&format!("{shown}  is revoked since {}\n", written(since)))?;
         return match write {
-            true => running::confirm(file, &config.settings, name, Written::End(since)),
+            true => running::confirm(file, config.settings.admin_listen, name, Written::End(since)),
             false => Ok(ExitCode::SUCCESS),
         };
     }
@@ -62,7 +69,7 @@ pub(super) fn revoke(file: &ConfigFile, name: &str, write: bool, at: Option<Unix
     say(&format!("{shown}  revoked = {moment}\n"))?;
     // Whoever has something else to write need not wait for the gateway.
     drop(turn);
-    running::confirm(file, &config.settings, name, Written::End(at))
+    running::confirm(file, config.settings.admin_listen, name, Written::End(at))
 }
 
 /// Nobody must take silence, or a word about something else, for a yes.
@@ -96,19 +103,57 @@ pub(super) fn place(files: &[PathBuf], name: &str) -> Result<Option<Place>, Comp
 
 /// The text with the entry revoked; everything else stays as it is written.
 fn revoked(place: &Place, name: &str, moment: &str) -> Result<String, Complaint> {
-    let broken = || Complaint(format!("{} cannot be edited", place.file.display()));
-    let mut document: DocumentMut = place.text.parse().map_err(|_| broken())?;
-    let moment: toml_edit::Datetime = moment.parse().map_err(|_| broken())?;
-    let entry = document
-        .get_mut("tokens")
-        .and_then(|tokens| tokens.get_mut(name))
-        .and_then(toml_edit::Item::as_table_like_mut)
-        .ok_or_else(broken)?;
-    let mut value = toml_edit::Value::from(moment);
-    if let Some(old) = entry.get("revoked").and_then(toml_edit::Item::as_value) {
-        // The comment behind it.
-        *value.decor_mut() = old.decor().clone();
+    let edited = config::with_revoked(&place.text, name, moment);
+    let edited = edited.ok_or_else(|| format!("{} cannot be edited", place.file.display()))?;
+    Ok(edit::with_line_ends(&place.text, &edited))
+}
+
+/// Revokes an entry of a configuration that is wrong somewhere else. A gateway refuses the file, and
+/// ends the token all the same.
+fn in_trouble(
+    file: &ConfigFile,
+    name: &str,
+    write: bool,
+    at: UnixSeconds,
+    turn: Option<replace::Turn>,
+) -> Done {
+    let partial = config::partial(&file.config);
+    let entries: Vec<_> = partial.entries.iter().filter(|entry| entry.name == name).collect();
+    if entries.is_empty() {
+        not_revoked(name, write);
+        return Err(format!("no entry `{}` is in what can be read", visible(name)).into());
     }
-    entry.insert("revoked", toml_edit::Item::Value(value));
-    Ok(edit::with_line_ends(&place.text, &document.to_string()))
+    let moment = written(at);
+    let mut edited = BTreeSet::new();
+    for entry in entries {
+        let shown = format!("{}:{}  [tokens.{name}]", entry.file.display(), entry.line);
+        if let Some(since) = entry.revoked.filter(|since| *since <= at) {
+            say(&format!("{shown}  is revoked since {}\n", written(since)))?;
+            continue;
+        }
+        if !write {
+            say(&format!("Add to {shown}, or run again with --write:\n  revoked = {moment}\n"))?;
+            continue;
+        }
+        if edited.insert(&entry.file) {
+            end_in(&entry.file, name, &moment).inspect_err(|_| not_revoked(name, write))?;
+        }
+        say(&format!("{shown}  revoked = {moment}\n"))?;
+    }
+    if !write {
+        return Ok(ExitCode::SUCCESS);
+    }
+    drop(turn);
+    tell("doorward: the configuration has other errors, as above: mend them, too");
+    running::confirm(file, partial.admin_listen, name, Written::End(at))
+}
+
+fn end_in(file: &Path, name: &str, moment: &str) -> Result<(), Complaint> {
+    let failed = |why: String| Complaint(format!("{} {why}", file.display()));
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let place = Place { file: file.to_owned(), text, line: 0 };
+    let after = revoked(&place, name, moment)?;
+    replace::write(file, Some(&place.text), &after)
+        .map_err(|error| failed(format!("cannot be written: {error}")))
 }

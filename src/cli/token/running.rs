@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Done, UnixSeconds, tell};
 use crate::cli::{ConfigFile, EXIT_NO, status};
-use crate::config::{self, Settings};
+use crate::config;
 use crate::core::harmless::visible;
 
 /// Time that the gateway is given to take a saved file. On file systems that tell of no change it
@@ -29,15 +29,15 @@ pub(super) enum Written {
     New,
 }
 
-/// Asks the gateway that runs with `config` for the entry `name` until it has taken what was
+/// Asks the gateway that runs with `config`, and listens for operators at `listen`, for the entry `name` until it has taken what was
 /// written, and says what it found. Exit code 0 where it is in force, or there is nobody to ask.
 pub(super) fn confirm(
     config: &ConfigFile,
-    settings: &Settings,
+    listen: SocketAddr,
     name: &str,
     written: Written,
 ) -> Done {
-    let Some(admin) = address(config, settings) else {
+    let Some(admin) = address(config, listen) else {
         tell(
             "No gateway was asked: admin.listen names no port, and --admin no address. \
              It takes effect when a gateway takes the file",
@@ -69,7 +69,10 @@ pub(super) fn confirm(
         let has_read = *reloads.get_or_insert(count) != count;
         let has_refused = status.pointer("/config/last_reload/successful") == Some(&false.into());
         if (has_read && has_refused) || began.elapsed() > PATIENCE {
-            return not_taken(admin, &status, written);
+            // What a refused file ends is in force before it is said to be refused.
+            let told = status::ask_briefly(admin, &path).unwrap_or_default();
+            return found(admin, &told, name, written)
+                .unwrap_or_else(|| not_taken(admin, &status, written));
         }
         std::thread::park_timeout(LOOK);
     }
@@ -140,8 +143,8 @@ fn not_taken(admin: SocketAddr, status: &Value, written: Written) -> Done {
 }
 
 /// Says it where the running gateway goes by something else than the file with this revision.
-pub(super) fn warn_where_it_differs(config: &ConfigFile, settings: &Settings, revision: &str) {
-    let Some(admin) = address(config, settings) else { return };
+pub(super) fn warn_where_it_differs(config: &ConfigFile, listen: SocketAddr, revision: &str) {
+    let Some(admin) = address(config, listen) else { return };
     let Ok(status) = status::ask_briefly(admin, "/status") else { return };
     let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str);
     let Some(running) = text("/config/revision").filter(|running| *running != revision) else {
@@ -160,7 +163,7 @@ pub(super) fn warn_where_it_differs(config: &ConfigFile, settings: &Settings, re
     }
 }
 
-fn address(config: &ConfigFile, settings: &Settings) -> Option<SocketAddr> {
-    let admin = status::reachable(config.admin.unwrap_or(settings.admin_listen));
+fn address(config: &ConfigFile, listen: SocketAddr) -> Option<SocketAddr> {
+    let admin = status::reachable(config.admin.unwrap_or(listen));
     (admin.port() != 0).then_some(admin)
 }

@@ -26,13 +26,13 @@ pub(super) fn verify(file: &ConfigFile) -> Done {
     let Some(entry) = config.policy.tokens().list_one(&digest) else {
         out += &format!("entry: none; it is not in {} and what that includes\n", path.display());
         say(&out)?;
-        running::warn_where_it_differs(file, &config.settings, &revision);
+        running::warn_where_it_differs(file, config.settings.admin_listen, &revision);
         return Ok(ExitCode::from(EXIT_NO));
     };
     let (user, organization) = (entry.principal.user(), entry.principal.organization());
     out += &format!("entry: {}, of {} in {}\n", entry.name, user.as_str(), organization.as_str());
     say(&format!("{out}state: {}\n", state(&entry, now())))?;
-    running::warn_where_it_differs(file, &config.settings, &revision);
+    running::warn_where_it_differs(file, config.settings.admin_listen, &revision);
     Ok(if is_usable && entry.failure(now()).is_none() {
         ExitCode::SUCCESS
     } else {

@@ -225,7 +225,7 @@ impl Setup {
 
     /// Starts a gateway with exactly this configuration.
     pub(crate) fn verbatim(text: &str) -> Gateway {
-        Gateway::start(text, &[], &[])
+        Gateway::start(text, &[], &[], None, None)
     }
 
     pub(crate) fn start(self) -> Gateway {

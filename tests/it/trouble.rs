@@ -1,0 +1,79 @@
+//! Verbs that are needed in trouble need only the keys that they use.
+
+use crate::support::{BOB, Call, Gateway, Setup, Upstream, echo, eventually, tool_call};
+
+/// What may be wrong with a saved file: what stands before it, and what behind it.
+const FAULTS: [(&str, &str); 7] = [
+    ("", "\n[broken\n"),
+    ("x = [\n", ""),
+    ("= =\n", ""),
+    ("", "\n[nonsense]\nkey = 1\n"),
+    ("", "\n[tokens.carol-key]\n"),
+    ("", "\n[tokens.dave]\nroles = [\"nobody\"]\n"),
+    ("include = [\"missing.toml\"]\n", "\n[roles.x]\ntools = [\"[\"]\n"),
+];
+
+fn break_file(gateway: &Gateway, before: &str, behind: &str) {
+    let text = std::fs::read_to_string(gateway.folder().join("gateway.toml")).unwrap();
+    let broken = format!("{before}{text}{behind}");
+    assert!(!gateway.after_reload(|| gateway.put("gateway.toml", &broken)), "{broken}");
+}
+
+#[test]
+fn a_token_is_ended_whatever_else_is_wrong_with_the_file() {
+    for (before, behind) in FAULTS {
+        let upstream = Upstream::good();
+        let gateway = Setup::new(&upstream).start();
+        break_file(&gateway, before, behind);
+        let fault = format!("{before}…{behind}");
+        assert_eq!(gateway.ask(&echo()).status, 200, "{fault}");
+        let (code, told) = gateway.command(&["health"]);
+        assert_eq!((code, &*told), (Some(0), "ready\n"), "{fault}");
+        let (code, told) = gateway.command(&["token", "list"]);
+        assert!(code == Some(0) && told.contains("alice-key"), "{fault}: {told}");
+        assert!(told.contains("error"), "{fault}: what is wrong is said: {told}");
+        let seen = upstream.requests().len();
+        let (code, told) = gateway.command(&["token", "revoke", "alice-key", "--write"]);
+        assert!(code == Some(0) && told.contains("In force: at"), "{fault}: {told}");
+        assert!(told.contains("has other errors"), "{fault}: {told}");
+        assert_eq!(gateway.ask(&echo()).status, 401, "{fault}");
+        assert_eq!(upstream.requests().len(), seen, "{fault}: nothing reached the upstream");
+        let bob = Call::post(tool_call("delete_all")).token(BOB);
+        assert_eq!(gateway.ask(&bob).status, 200, "{fault}: bob goes on");
+        let ended = gateway.status()["config"]["ended_by_refused"].clone();
+        assert_eq!(ended, serde_json::json!(["alice-key"]), "{fault}");
+        eventually("the log says it", || gateway.events("config.revoked").len() == 1);
+        let (code, told) = gateway.command(&["reload"]);
+        assert!(code == Some(2) && told.contains("ended all the same"), "{fault}: {told}");
+        // A worse file gives nothing back; a mended one says what holds.
+        assert!(!gateway.after_reload(|| gateway.put("gateway.toml", "broken")), "{fault}");
+        assert_eq!(gateway.ask(&echo()).status, 401, "{fault}: behind a worse one");
+    }
+}
+
+#[test]
+fn records_are_read_and_health_is_asked_although_the_file_has_errors() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("gateway.toml");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    std::fs::write(folder.path().join("audit.jsonl"), "").unwrap();
+    let run = |verb: &[&str]| {
+        let mut doorward = std::process::Command::new(env!("CARGO_BIN_EXE_doorward"));
+        let output = doorward.args(verb).arg("--config").arg(&path).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    for fault in ["[broken\n", "[limits]\nnonsense = 1\n", "[tokens.x]\nroles = [\"y\"]\n"] {
+        let rest = "[audit]\nto = \"file\"\nfile = \"audit.jsonl\"\n";
+        std::fs::write(&path, format!("[admin]\nlisten = \"{closed}\"\n{rest}{fault}")).unwrap();
+        let (code, told) = run(&["health"]);
+        assert!(code == Some(1) && told.contains(&format!("not ready: {closed}")), "{told}");
+        let (code, told) = run(&["audit"]);
+        assert!(code != Some(2) && !told.contains("cannot be read"), "{fault}: {code:?} {told}");
+        let (code, told) = run(&["explain", "0123456789abcdef"]);
+        assert!(code == Some(1) && told.contains("no record"), "{fault}: {told}");
+    }
+    std::fs::write(&path, "[admin\nlisten = 7").unwrap();
+    let (_, told) = run(&["health"]);
+    assert!(told.contains("asking 127.0.0.1:9901, the default"), "{told}");
+}
