@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::talk::{Complaint, Done, loaded, now, say, say_json, tell};
 use super::{ConfigFile, EXIT_NO, status};
+use crate::config;
 use crate::core::access::{Difference, Tools};
 
 const EXAMPLES: &str = "Examples:\n\
@@ -46,7 +47,7 @@ impl Diff {
         } else {
             let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             if lines.is_empty() {
-                text += "nobody's permissions change\n";
+                text += "nothing changes\n";
             }
             if !restart.is_empty() {
                 text += &format!("restart needed: {}\n", restart.join(", "));
@@ -65,7 +66,10 @@ impl Diff {
         let difference = Difference::between(&old.policy, &new.policy, &tools, now());
         let restart = new.settings.needing_restart(&old.settings);
         let restart = restart.into_iter().map(str::to_owned).collect();
-        Ok((difference.lines(), difference.widens(), restart))
+        let changed = config::changed((&old.settings, &old.issuers), (&new.settings, &new.issuers));
+        let widens = difference.widens() || changed.iter().any(|changed| changed.widens);
+        let lines = difference.lines().into_iter().chain(changed.iter().map(config::Changed::line));
+        Ok((lines.collect(), widens, restart))
     }
 }
 

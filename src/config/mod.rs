@@ -7,6 +7,7 @@
 
 mod accept;
 mod audit;
+mod changes;
 mod clash;
 mod code;
 mod conditions;
@@ -42,6 +43,7 @@ use self::error::Source;
 use self::files::Files;
 use self::read::{Report, Table};
 pub use audit::{AuditSpec, AuditTo, OnFailure};
+pub use changes::{Changed, changed};
 pub use code::Code;
 pub use error::{Finding, Findings, Severity};
 pub use files::{Sources, short};

@@ -167,6 +167,12 @@ struct Facts<'p> {
 }
 
 impl Facts<'_> {
+    /// As they are for the way back.
+    fn reversed(&self) -> Self {
+        let [old, new] = self.pins.clone();
+        Self { old: self.new, new: self.old, added: Vec::new(), pins: [new, old] }
+    }
+
     /// Whether something is allowed of an upstream that was not there before.
     fn opens(&self, grants: &Grants) -> bool {
         let allow = grants.roles.iter().map(|role| &role.allow).chain([&grants.direct]);
@@ -274,10 +280,14 @@ fn issuers(
         let news = match (old, new) {
             (None, Some(_)) => ("is new", true),
             (Some(_), None) => ("is gone", false),
-            (Some(old), Some(new)) if !is_checked_alike(old, new) => {
-                ("are checked in another way, or belong to somebody else", true)
+            (Some(old), Some(new)) => {
+                for (news, widens) in checks(old, new) {
+                    let change = Change { news: vec![news], widens, ..Change::default() };
+                    add(format!("JWTs of {name}"), change);
+                }
+                continue;
             }
-            _ => continue,
+            (None, None) => continue,
         };
         let change = Change { news: vec![news.0.to_owned()], widens: news.1, ..Change::default() };
         add(format!("JWTs of {name}"), change);
@@ -318,15 +328,49 @@ fn given(issuer: &Issuer) -> BTreeMap<String, Grants> {
     std::iter::once(everybody).chain(groups).chain(scopes).collect()
 }
 
-fn is_checked_alike(old: &Issuer, new: &Issuer) -> bool {
-    old.issuer == new.issuer
-        && old.audiences == new.audiences
-        && old.algorithms == new.algorithms
-        && old.leeway == new.leeway
-        && old.max_lifetime == new.max_lifetime
-        && old.user_claim == new.user_claim
-        && old.organization == new.organization
-        && old.roles_claim == new.roles_claim
+/// What is checked of an issuer's tokens in another way, and whether more of them are good or
+/// belong to somebody else. A key that is new does not compile until it stands here.
+fn checks(old: &Issuer, new: &Issuer) -> Vec<(String, bool)> {
+    let Issuer {
+        name: _,
+        issuer,
+        audiences,
+        algorithms,
+        leeway,
+        max_lifetime,
+        user_claim,
+        organization,
+        // What these give is compared grant by grant.
+        roles: _,
+        roles_claim,
+        roles_map: _,
+        scopes: _,
+        // Callers are told of it, and it gives nothing.
+        initial_scopes: _,
+    } = old;
+    let mut found = Vec::new();
+    let mut say = |what: &str, differs: bool, widens: bool| {
+        if differs {
+            found.push((format!("are checked in another way, by `{what}`"), widens));
+        }
+    };
+    say("issuer", *issuer != new.issuer, true);
+    // Without any it is the protected resource itself.
+    let other = audiences.is_empty() != new.audiences.is_empty();
+    let more = new.audiences.iter().any(|audience| !audiences.contains(audience));
+    let less = audiences.iter().any(|audience| !new.audiences.contains(audience));
+    say("audience", other || more || less, other || more);
+    let more = new.algorithms.iter().any(|algorithm| !algorithms.contains(algorithm));
+    let less = algorithms.iter().any(|algorithm| !new.algorithms.contains(algorithm));
+    say("algorithms", more || less, more);
+    say("leeway", *leeway != new.leeway, new.leeway > *leeway);
+    let longest = |at: &Option<i64>| at.unwrap_or(i64::MAX);
+    let longer = longest(&new.max_lifetime) > longest(max_lifetime);
+    say("max_lifetime", *max_lifetime != new.max_lifetime, longer);
+    say("user_claim", *user_claim != new.user_claim, true);
+    say("organization", *organization != new.organization, true);
+    say("roles_claim", *roles_claim != new.roles_claim, new.roles_claim.is_some());
+    found
 }
 
 /// What changes from some grants to others.
@@ -360,13 +404,19 @@ fn compare(
         }
     }
     if change.gained.is_empty() && change.lost.is_empty() && old != new {
-        change.news.push("has other patterns or conditions".to_owned());
+        let is_same = !widens && is_narrower(new, old, &facts.reversed());
+        let news = match (widens, is_same) {
+            (true, _) => "has other patterns or conditions",
+            (false, true) => "has the same in other words",
+            (false, false) => "has fewer patterns, or more or narrower conditions",
+        };
+        change.news.push(news.to_owned());
     } else if opens {
         change.news.push(format!("reaches {}", facts.added.join(", ")));
     } else if old == new && change.widens {
         change.news.push("has fewer conditions on arguments".to_owned());
     } else if old == new && change.gained.is_empty() && change.lost.is_empty() {
-        change.news.push("has other conditions on arguments".to_owned());
+        change.news.push("has more or narrower conditions on arguments, or other words".to_owned());
     }
     change
 }
@@ -376,8 +426,7 @@ fn compare(
 fn is_narrower(old: &Grants, new: &Grants, facts: &Facts<'_>) -> bool {
     let gives_nothing = *new == Grants::default();
     gives_nothing
-        || facts.old.iter().all(|when| facts.new.contains(when))
-            && facts.new.iter().all(|when| when.shadow.is_none() || facts.old.contains(when))
+        || facts.old.iter().all(|before| facts.new.iter().any(|when| when.demands(before)))
             && old.roles.iter().all(|role| denials_kept(role, new))
             && new.roles.iter().all(|role| role.shadow.is_none())
             && covered(&new.direct, &old.direct, &[], old)
@@ -400,7 +449,7 @@ fn covered(patterns: &Patterns, direct: &Patterns, when: &[When], old: &Grants) 
             || old.roles.iter().any(|role| {
                 is_in(of(&role.allow))
                     && role.shadow.is_none()
-                    && role.when.iter().all(|before| when.contains(before))
+                    && role.when.iter().all(|before| when.iter().any(|now| now.demands(before)))
             })
     };
     patterns.tools.iter().all(|p| was(|p| &p.tools, p))

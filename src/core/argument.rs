@@ -4,6 +4,7 @@
 //! another type, in a place that servers may find differently, or too long.
 
 mod declared;
+mod demand;
 mod find;
 mod glob;
 mod number;

@@ -45,6 +45,13 @@ pub struct OpenedTask<'s> {
 }
 
 impl SealKey {
+    /// Whether seals of one are good for the other.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let code = other.0.clone().chain_update(b"same").finalize().into_bytes();
+        self.0.clone().chain_update(b"same").verify_slice(&code).is_ok()
+    }
+
     /// A key from a secret; `None` where it is shorter than [`MIN_SECRET`].
     #[must_use]
     pub fn new(secret: &[u8]) -> Option<Self> {

@@ -118,6 +118,7 @@ async fn serve(
 ) -> Result<(), StartError> {
     let wishes = Wishes::new().map_err(StartError::System)?;
     let (settings, path) = (config.settings.clone(), config.path.clone());
+    let taken = reload::taken(&config);
     let descriptors = Descriptors::take(settings.limits);
     let public = Sockets::bind(&settings.listen)?;
     let admin = Sockets::bind(&[settings.admin_listen])?;
@@ -141,7 +142,7 @@ async fn serve(
     let bounded = callers(&gateway, tls.clone(), &metrics);
     let connections = bounded.connections();
     public.serve("mcp", bounded, stopping, &mut services);
-    let diff = reload::diff(&gateway, &path, &settings);
+    let diff = reload::diff(&gateway, &path, &settings, &taken);
     let shown = shown::admin(&gateway, &metrics, &status, &readiness, &connections, diff);
     let bounded = monitoring(shown, descriptors, &metrics);
     admin.serve("admin", bounded, stopping_admin, &mut services);
@@ -152,7 +153,7 @@ async fn serve(
     let shutdown = settings.shutdown;
     let mut reloader = Reloader {
         path,
-        widening: settings.widening,
+        taken,
         held: None,
         started: settings,
         sources,

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,7 +16,9 @@ use super::tls::{Accepting, ListenerTls, Prepared};
 use super::watch::Watch;
 use super::{StartError, shown};
 use crate::admin::{Held, LastReload, Status, TriedOut};
-use crate::config::{self, Config, Findings, Reading, Settings, Sources, Widening};
+use crate::config::{
+    self, Changed, Config, Findings, IssuerSpec, Reading, Settings, Sources, Widening,
+};
 use crate::core::access::{Difference, Tools};
 use crate::core::token::UnixSeconds;
 use crate::gateway::{Gateway, Snapshot};
@@ -23,13 +26,21 @@ use crate::telemetry::audit::Note;
 use crate::telemetry::log::Dial;
 use crate::telemetry::metrics::Metrics;
 
+/// Settings and issuers of the configuration in use.
+pub(super) type Taken = Arc<Mutex<Arc<(Settings, Vec<IssuerSpec>)>>>;
+
+/// Those of the configuration that the process starts with.
+pub(super) fn taken(config: &Config) -> Taken {
+    Arc::new(Mutex::new(Arc::new((config.settings.clone(), config.issuers.clone()))))
+}
+
 /// What a reload acts on.
 pub(super) struct Reloader {
     pub(super) path: PathBuf,
     /// The settings that the process started with.
     pub(super) started: Settings,
-    /// Of the configuration in use.
-    pub(super) widening: Widening,
+    /// Settings of the configuration in use, and its issuers.
+    pub(super) taken: Taken,
     /// The revision that waits for a word: the digest of all of it.
     pub(super) held: Option<String>,
     pub(super) sources: Sources,
@@ -72,6 +83,7 @@ enum Cause {
 struct New {
     config: Config,
     difference: Difference,
+    changed: Vec<Changed>,
 }
 
 /// A configuration that is wrong, and the tokens that it ends all the same.
@@ -105,13 +117,14 @@ impl Reloader {
             }
             let (path, sources) = (self.path.clone(), self.sources.clone());
             let (bound, running) = (self.started.listen.clone(), self.gateway.snapshot());
+            let taken = Arc::clone(&self.taken.lock());
             // Reading takes its time, which requests must not wait for.
             let read = tokio::task::spawn_blocking(move || {
                 if cause == Cause::Notice && sources.are_current() {
                     return None;
                 }
                 let Reading { config, sources } = config::read(&path, &bound);
-                let new = config.map(|config| New::of(config, running.taken()));
+                let new = config.map(|config| New::of(config, running.taken(), &taken));
                 let ends = config::partial(&path).revocations();
                 Some((new.map_err(|findings| Broken { findings, ends }), sources))
             });
@@ -172,21 +185,17 @@ impl Reloader {
         }
     }
 
-    /// Whether it gives somebody more, in a process that wants to be asked. To be asked no longer
-    /// is more, too.
+    /// Whether it gives somebody more, or sends something elsewhere, in a process that wants to be
+    /// asked. To be asked no longer is more, too.
     fn must_wait(&self, new: &New) -> bool {
-        let relaxes = new.config.settings.widening == Widening::Apply;
-        self.widening == Widening::Ack && (relaxes || new.difference.widens())
+        self.taken.lock().0.widening == Widening::Ack && new.widens()
     }
 
     /// Holds a configuration: what it takes away is in force from now on, what it gives waits for a
     /// word.
     fn hold(&mut self, revision: &str, new: New) {
-        let New { config, difference } = new;
-        let mut changes = difference.lines();
-        if changes.is_empty() {
-            changes.push("+ reload.widening: nobody would be asked any more".to_owned());
-        }
+        let changes = new.lines();
+        let config = new.config;
         let before = self.gateway.snapshot();
         let shown = self.narrowed_tls(&config);
         let bounded = self.builder.bounded(before.taken(), config, revision, &before);
@@ -262,7 +271,9 @@ impl Reloader {
 
     /// Everything that can fail comes before the first thing that changes.
     async fn apply(&mut self, new: New, revision: &str) -> Result<Applied, StartError> {
-        let New { config, difference } = new;
+        let changes = new.lines();
+        let config = new.config;
+        let taken = Arc::new((config.settings.clone(), config.issuers.clone()));
         let (settings, warnings) = (config.settings.clone(), config.warnings.without_advice());
         let (named_tools, shadows) = (config.named_tools.clone(), config.shadows.clone());
         let prepared = settings.tls.as_ref().map(Prepared::new).transpose()?;
@@ -287,11 +298,11 @@ impl Reloader {
             self.prepared = prepared;
         }
         self.dial.set(settings.log_level);
-        self.widening = settings.widening;
+        *self.taken.lock() = taken;
         Ok(Applied {
             restart_needed: settings.needing_restart(&self.started),
             tried_out: shown::tried_out(&shadows),
-            changes: difference.lines(),
+            changes,
             settings,
             named_tools,
         })
@@ -305,11 +316,23 @@ fn ends(config: &Config) -> BTreeMap<String, UnixSeconds> {
 }
 
 impl New {
-    fn of(config: Config, running: &Snapshot) -> Self {
+    fn of(config: Config, running: &Snapshot, taken: &(Settings, Vec<IssuerSpec>)) -> Self {
         let tools: Tools = config.named_tools.union(&running.named_tools).cloned().collect();
         let now = jiff::Timestamp::now().as_second();
         let difference = Difference::between(&running.policy, &config.policy, &tools, now);
-        Self { config, difference }
+        let (settings, issuers) = taken;
+        let changed = config::changed((settings, issuers), (&config.settings, &config.issuers));
+        Self { config, difference, changed }
+    }
+
+    /// A line for each change.
+    fn lines(&self) -> Vec<String> {
+        let rights = self.difference.lines().into_iter();
+        rights.chain(self.changed.iter().map(Changed::line)).collect()
+    }
+
+    fn widens(&self) -> bool {
+        self.difference.widens() || self.changed.iter().any(|changed| changed.widens)
     }
 }
 
@@ -318,8 +341,10 @@ pub(super) fn diff(
     gateway: &Arc<Gateway>,
     path: &Path,
     started: &Settings,
+    taken: &Taken,
 ) -> Arc<dyn Fn() -> Vec<u8> + Send + Sync> {
     let (gateway, path, started) = (Arc::clone(gateway), path.to_owned(), started.clone());
+    let taken = Arc::clone(taken);
     Arc::new(move || {
         let Reading { config, sources } = config::read(&path, &started.listen);
         let told = match config {
@@ -327,12 +352,13 @@ pub(super) fn diff(
                 let running = gateway.snapshot();
                 let held = running.held.as_ref().map(|held| held.revision.as_str());
                 let held = held == Some(&sources.revision());
-                let New { config, difference } = New::of(config, running.taken());
+                let basis = Arc::clone(&taken.lock());
+                let new = New::of(config, running.taken(), &basis);
                 json!({
-                    "changes": difference.lines(),
-                    "widens": difference.widens(),
+                    "changes": new.lines(),
+                    "widens": new.widens(),
                     "held": held,
-                    "restart_needed": config.settings.needing_restart(&started),
+                    "restart_needed": new.config.settings.needing_restart(&started),
                 })
             }
             Err(findings) => {

@@ -104,7 +104,17 @@ const EDITS: &[(&str, &str, &str)] = &[
     (
         "[tools.\"t/read_a\"]",
         "[tools.\"t/read_b\"]\narguments.\"/n\" = { max = 1 }\n[tools.\"t/read_a\"]",
-        "- token alice, JWTs of corp, group readers: has other conditions",
+        "- token alice, JWTs of corp, group readers: has more or narrower conditions",
+    ),
+    (
+        "{ max = 9 }",
+        "{ max = 8 }",
+        "- token alice, JWTs of corp, group readers: has more or narrower conditions",
+    ),
+    (
+        "{ max = 9 }",
+        "{ max = 8.5 }",
+        "+ token alice, JWTs of corp, group readers: has fewer conditions",
     ),
     ("tools = [\"t/x\"]", "tools = []", "- token alice: loses t/x"),
     ("tools = [\"t/x\"]", "tools = [\"t/x\", \"*/y\"]", "+ token alice: gains t/y"),
@@ -265,7 +275,7 @@ fn a_reload_that_gives_more_is_held_until_somebody_says_yes() {
     assert!(code == Some(0) && told.contains("gains t/delete_all"), "{told}");
     assert!(!is_refused(&gateway, "delete_all") && is_refused(&gateway, "read"));
     assert!(gateway.status()["config"]["held"].is_null());
-    assert_eq!(gateway.command(&["diff"]), (Some(0), "nobody's permissions change\n".into()));
+    assert_eq!(gateway.command(&["diff"]), (Some(0), "nothing changes\n".into()));
 }
 
 #[test]

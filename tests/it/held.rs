@@ -220,6 +220,33 @@ fn to_revoke_is_in_force_in_a_file_that_the_gateway_refuses() {
     assert!(code == Some(2) && told.contains("`bob-key` is NOT revoked"), "{told}");
 }
 
+#[test]
+fn where_requests_go_and_what_is_recorded_waits_and_what_only_costs_does_not() {
+    let (upstream, other) = (Upstream::good(), Upstream::good());
+    let gateway = Setup::new(&upstream).more(ACK).start();
+    let whole = text(&gateway);
+    let (old, new) = (upstream.address.to_string(), other.address.to_string());
+    for (from, to) in
+        [(&*old, &*new), ("[limits]", "[identity]\nuser_header = \"x-somebody\"\n[limits]")]
+    {
+        hold(&gateway, &edited(&whole, &[(from, to)]));
+        let seen = upstream.requests().len();
+        assert!(is_let_through(&gateway, &echo()), "{to}: it goes on as before");
+        assert_eq!(upstream.requests().len(), seen + 1, "{to}");
+        assert!(other.requests().is_empty(), "{to}: nothing goes elsewhere");
+        let (code, told) = gateway.command(&["diff"]);
+        assert!(code == Some(1) && told.lines().any(|line| line.starts_with("+ ")), "{told}");
+    }
+    hold(&gateway, &edited(&whole, &[(&old, &new)]));
+    assert_eq!(gateway.command(&["reload", "--ack"]).0, Some(0));
+    assert!(is_let_through(&gateway, &echo()));
+    assert_eq!(other.requests().len(), 1, "somebody has said yes");
+    let costs = edited(&text(&gateway), &[("[limits]", "[limits]\njson_depth = 65")]);
+    assert!(gateway.after_reload(|| gateway.put("gateway.toml", &costs)), "nobody is asked");
+    let changes = gateway.status()["config"]["last_reload"]["changes"].to_string();
+    assert!(changes.contains("limits.json_depth: is 65 and was 64"), "{changes}");
+}
+
 /// Nothing needs a gateway that runs.
 #[test]
 fn to_revoke_where_no_gateway_runs_is_done_and_says_so() {
