@@ -1,31 +1,75 @@
 //! Files of the operator, put in their place at once.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use super::talk::Complaint;
+use super::talk::{Complaint, tell};
+use crate::core::harmless::visible;
 
 /// While it lives, every other change by this command of what belongs to the configuration waits.
 pub(super) struct Turn {
     _folder: File,
 }
 
+/// How long somebody else's turn is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it is over.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Waits for one's turn to change the configuration at `main`. What is read before it can be old.
+///
+/// Anybody who can read the folder can hold it for ever, and to end a token is worth more than to be
+/// alone: after some seconds it goes on. What somebody has written meanwhile is seen all the same.
 pub(super) fn turn(main: &Path) -> Result<Turn, Complaint> {
     let lock = || {
         let path = main.canonicalize()?;
         // The file itself is replaced, and a lock on it with it.
         let folder = File::open(path.parent().unwrap_or_else(|| Path::new("/")))?;
-        match folder.lock() {
-            // To end a token is worth more than to be alone.
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-            _ => Ok(Turn { _folder: folder }),
+        let began = Instant::now();
+        loop {
+            match folder.try_lock() {
+                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+                    std::thread::park_timeout(LOOK);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let who = holder(&folder).map_or_else(String::new, |who| format!(" by {who}"));
+                    let waited = PATIENCE.as_secs();
+                    tell(&format!(
+                        "doorward: the folder of {} has been locked{who} for {waited} s; going on \
+                         without a turn",
+                        visible(&main.display().to_string())
+                    ));
+                    break;
+                }
+                Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
+                    return Err(error);
+                }
+                _ => break,
+            }
         }
+        Ok(Turn { _folder: folder })
     };
     lock()
         .map_err(|error: io::Error| format!("{} cannot be locked: {error}", main.display()).into())
+}
+
+/// The process that holds a lock on `folder`, as far as Linux says it.
+fn holder(folder: &File) -> Option<String> {
+    let inode = folder.metadata().ok()?.ino();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // `1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF`; one that waits has `->` behind the number.
+    let pid = locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (kind, pid, place) = (words.next()?, words.nth(2)?, words.next()?);
+        let is_it = place.rsplit(':').next()?.parse() == Ok(inode);
+        (kind == "FLOCK" && is_it).then(|| pid.to_owned())
+    })?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(visible(format!("process {pid} {}", name.trim()).trim_end()))
 }
 
 /// Whoever reads it finds all of the old text or all of the new.

@@ -77,3 +77,16 @@ fn records_are_read_and_health_is_asked_although_the_file_has_errors() {
     let (_, told) = run(&["health"]);
     assert!(told.contains("asking 127.0.0.1:9901, the default"), "{told}");
 }
+
+#[test]
+fn a_lock_that_somebody_holds_for_ever_keeps_no_token_alive() {
+    let upstream = Upstream::good();
+    let gateway = Setup::new(&upstream).start();
+    let folder = std::fs::File::open(gateway.folder()).unwrap();
+    folder.lock().unwrap();
+    let (code, told) = gateway.command(&["token", "revoke", "alice-key", "--write"]);
+    assert!(code == Some(0) && told.contains("In force: at"), "{told}");
+    assert!(told.contains(&format!("locked by process {}", std::process::id())), "{told}");
+    assert_eq!(gateway.ask(&echo()).status, 401);
+    upstream.assert_untouched("with the token");
+}
