@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::caller::{self, Asked, Assumed};
 use super::table::columns;
-use super::talk::{Complaint, Done, input, loaded, now, say, say_json};
+use super::talk::{Complaint, Done, arguments, loaded, now, say, say_json};
 use super::{ConfigFile, EXIT_NO, steps};
 use crate::config::{Config, did_you_mean};
 use crate::core::harmless::visible;
@@ -86,7 +86,7 @@ impl Can {
         if target == "-" {
             return self.batch(&config, &asked);
         }
-        let arguments = self.args.as_deref().map(input).transpose()?;
+        let arguments = self.args.as_deref().map(arguments).transpose()?;
         let answers: Vec<Answer<'_>> = asked
             .iter()
             .map(|asked| self.answer(&config, asked, target, arguments.as_deref()))

@@ -1,10 +1,12 @@
 //! What verbs read, say and complain about.
 
+use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use super::complain;
 use crate::config::{self, AuditTo, Config, Reading};
@@ -133,6 +135,19 @@ pub(super) fn input(text: &str) -> Result<String, Complaint> {
     };
     read.map_err(|error| format!("{} cannot be read: {error}", visible(text)))?;
     Ok(out)
+}
+
+/// The arguments of a call, as [`input`] reads them. Text that is no object of JSON is a mistake of
+/// whoever asks, and no question; what readers take differently is one.
+pub(super) fn arguments(text: &str) -> Result<String, Complaint> {
+    let text = input(text)?;
+    let read: Result<HashMap<String, IgnoredAny>, _> = serde_json::from_str(&text);
+    match read {
+        Ok(_) => Ok(text),
+        // Deeper than this reader goes is for the gateway's own to judge.
+        Err(error) if error.to_string().contains("recursion limit") => Ok(text),
+        Err(error) => Err(format!("--args is no object of JSON: {error}").into()),
+    }
 }
 
 /// A moment as TOML and RFC 3339 write it.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Answer, Can};
 use crate::cli::EXIT_CONFIG;
 use crate::cli::caller::Asked;
-use crate::cli::talk::{Answers, Complaint, Done, input};
+use crate::cli::talk::{Answers, Complaint, Done, arguments};
 use crate::config::Config;
 use crate::core::harmless::visible;
 
@@ -27,7 +27,7 @@ impl Can {
                 .to_owned()
                 .into());
         }
-        let arguments = self.args.as_deref().map(input).transpose()?;
+        let arguments = self.args.as_deref().map(arguments).transpose()?;
         let mut lines = BufReader::with_capacity(CHUNK, io::stdin().lock());
         let mut out = Answers::with_capacity(CHUNK);
         let mut exit = ExitCode::SUCCESS;
