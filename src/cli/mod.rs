@@ -9,6 +9,7 @@ mod diff;
 mod explain;
 mod health;
 mod lock;
+mod pasted;
 mod reload;
 mod replace;
 mod run;

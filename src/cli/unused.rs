@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::audit::files;
 use super::audit::read::{Lines, Row};
 use super::audit::when::Moment;
+use super::pasted;
 use super::talk::{Complaint, Done, loaded, many, now, say, say_json, tell};
 use super::{ConfigFile, EXIT_NO, status};
 use crate::config::Config;
@@ -209,10 +210,9 @@ impl Spare {
 fn text(idle: &[String], spare: &[Spare]) -> String {
     let mut out = String::new();
     for list in spare {
-        let narrowed = toml_edit::Array::from_iter(list.narrowed.iter().map(String::as_str));
         out += &visible(&format!("{} ({})", list.name, list.place));
         out += &format!("\n  not used: {}\n", visible(&list.unused.join(", ")));
-        out += &format!("  enough:   tools = {}\n", visible(&narrowed.to_string()));
+        out += &format!("  enough:   tools = {}\n", pasted::strings(&list.narrowed));
     }
     if !idle.is_empty() {
         out += &format!("tokens that nobody has used: {}\n", visible(&idle.join(", ")));

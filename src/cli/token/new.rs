@@ -12,6 +12,7 @@ use clap::Args;
 use super::revoke::place;
 use super::running::{self, Written};
 use super::{Complaint, Done, edit, hex, loaded, moment, now, say, tell, written};
+use crate::cli::pasted;
 use crate::cli::replace;
 use crate::cli::{ConfigFile, complain};
 use crate::config;
@@ -111,7 +112,11 @@ impl New {
             }
         }
         if self.write {
-            tell(&format!("Its entry is in {}: [tokens.{}]", path.display(), self.name));
+            tell(&format!(
+                "Its entry is in {}: [tokens.{}]",
+                path.display(),
+                pasted::key(&self.name)
+            ));
             drop(turn);
             return running::confirm(
                 &self.config,
@@ -148,11 +153,8 @@ impl New {
     }
 
     fn block(&self, secret: &Secret) -> String {
-        let text = |text: &str| toml_edit::Value::from(text).to_string();
-        let texts = |all: &[String]| {
-            toml_edit::Value::from_iter(all.iter().map(String::as_str)).to_string()
-        };
-        let mut block = format!("[tokens.{}]\n", toml_edit::Key::new(self.name.as_str()));
+        let (text, texts) = (pasted::string, pasted::strings::<String>);
+        let mut block = format!("[tokens.{}]\n", pasted::key(&self.name));
         let mut line = |key: &str, value: &str| {
             // Writing into a string does not fail.
             let _ = writeln!(block, "{key:12} = {value}");

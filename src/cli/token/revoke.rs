@@ -8,8 +8,8 @@ use toml_edit::Document;
 
 use super::running::{self, Written};
 use super::{Complaint, Done, edit, now, say, tell, written};
-use crate::cli::replace;
 use crate::cli::{ConfigFile, EXIT_NO, complain};
+use crate::cli::{pasted, replace};
 use crate::config;
 use crate::core::harmless::visible;
 use crate::core::token::UnixSeconds;
@@ -48,7 +48,7 @@ pub(super) fn revoke(file: &ConfigFile, name: &str, write: bool, at: Option<Unix
         ));
         return Ok(ExitCode::from(EXIT_NO));
     };
-    let shown = format!("{}  [tokens.{name}]", place.at());
+    let shown = format!("{}  [tokens.{}]", place.at(), pasted::key(name));
     // One that is still to come does not hold off another.
     if let Some(since) = entry.revoked.filter(|since| *since <= now()) {
         say(&format!("{shown}  is revoked since {}\n", written(since)))?;
@@ -126,7 +126,8 @@ fn in_trouble(
     let moment = written(at);
     let mut edited = BTreeSet::new();
     for entry in entries {
-        let shown = format!("{}:{}  [tokens.{name}]", entry.file.display(), entry.line);
+        let header = format!("[tokens.{}]", pasted::key(name));
+        let shown = format!("{}:{}  {header}", entry.file.display(), entry.line);
         if let Some(since) = entry.revoked.filter(|since| *since <= at) {
             say(&format!("{shown}  is revoked since {}\n", written(since)))?;
             continue;
