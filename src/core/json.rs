@@ -3,10 +3,15 @@
 //! [`Scanner`] walks the text once, iteratively, and hands out [`Event`]s that borrow from it. It
 //! never builds a tree. A text that two readers could understand differently does not get
 //! through: member names that occur twice in an object (compared after unescaping, at every
-//! level), lone surrogates, anything after the value, nesting beyond the limit.
+//! level), lone surrogates, anything after the value, nesting beyond the limit. Where a part of a
+//! text may be left out, [`Scanner::tolerate_within`] notes what is wrong with it instead.
+
+mod tolerance;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+
+pub use tolerance::{CONTROL, Odd, patched};
 
 /// Why a text is not one unambiguous JSON value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,6 +118,9 @@ pub struct Scanner<'a> {
     /// Whether it is known that no name occurs twice.
     is_unique: bool,
     expect: Expect,
+    /// With so many levels open, what is only odd is noted.
+    tolerant_within: usize,
+    odd: Option<Odd>,
 }
 
 /// From this many names on, an object's names are looked up in a (seeded) hash set.
@@ -130,6 +138,8 @@ impl<'a> Scanner<'a> {
             names: Vec::with_capacity(32),
             is_unique: false,
             expect: Expect::Value,
+            tolerant_within: usize::MAX,
+            odd: None,
         }
     }
 
@@ -153,6 +163,9 @@ impl<'a> Scanner<'a> {
             Expect::CommaOrClose => {
                 self.take(b',')?;
                 self.skip_space();
+                if self.odd_comma()? {
+                    return self.close().map(Some);
+                }
             }
             Expect::FirstOrClose | Expect::Value => {}
         }
@@ -221,10 +234,10 @@ impl<'a> Scanner<'a> {
             let seen = frame.seen.insert(open.iter().cloned().collect());
             seen.insert(name.clone())
         };
+        let is_linear = frame.seen.is_none();
         if !fresh {
-            return Err(JsonError::DuplicateKey);
-        }
-        if frame.seen.is_none() {
+            self.note(JsonError::DuplicateKey)?;
+        } else if is_linear {
             self.names.push(name.clone());
         }
         Ok(name)
@@ -236,11 +249,11 @@ impl<'a> Scanner<'a> {
             Some(b'{') => self.open(true)?,
             Some(b'[') => self.open(false)?,
             Some(b'"') => Token::String(self.string()?),
-            Some(b'-' | b'0'..=b'9') => Token::Number(self.number()?),
-            Some(b't') => self.word("true", Token::Bool(true))?,
-            Some(b'f') => self.word("false", Token::Bool(false))?,
-            Some(b'n') => self.word("null", Token::Null)?,
-            _ => return Err(JsonError::Syntax),
+            _ => match self.scalar() {
+                Ok(token) if !(self.is_tolerant() && self.is_in_word()) => token,
+                Err(error) if !self.is_tolerant() => return Err(error),
+                _ => self.odd_word(start)?,
+            },
         };
         if !matches!(token, Token::ObjectStart | Token::ArrayStart) {
             self.after_value();
@@ -248,9 +261,19 @@ impl<'a> Scanner<'a> {
         Ok(Event { depth, key, token, start, end: self.at })
     }
 
+    fn scalar(&mut self) -> Result<Token<'a>, JsonError> {
+        match self.peek() {
+            Some(b'-' | b'0'..=b'9') => Ok(Token::Number(self.number()?)),
+            Some(b't') => self.word("true", Token::Bool(true)),
+            Some(b'f') => self.word("false", Token::Bool(false)),
+            Some(b'n') => self.word("null", Token::Null),
+            _ => Err(JsonError::Syntax),
+        }
+    }
+
     fn open(&mut self, is_object: bool) -> Result<Token<'a>, JsonError> {
         if self.frames.len() >= self.max_depth {
-            return Err(JsonError::Depth);
+            return self.odd_depth();
         }
         self.at += 1;
         self.frames.push(Frame { is_object, names_from: self.names.len(), seen: None });
@@ -310,9 +333,12 @@ impl<'a> Scanner<'a> {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
-                    self.at += escape_len(bytes.get(self.at..).unwrap_or_default())?;
+                    match self.escape() {
+                        Ok(len) => self.at += len,
+                        Err(error) => self.odd_escape(error)?,
+                    }
                 }
-                _ => return Err(JsonError::Syntax),
+                _ => self.odd_control()?,
             }
         }
         let raw = self.text.get(start..self.at).ok_or(JsonError::Syntax)?;

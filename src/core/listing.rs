@@ -3,17 +3,21 @@
 //! Lists of tools, prompts, resources and templates are cut down to what the caller may use; a
 //! copy in a cache stays with its caller. Kept items, with all of their members, their order and
 //! `nextCursor` stay byte for byte as the upstream wrote them (MCP, "Listing Tools",
-//! "Pagination"); around them only what MCP defines passes. What cannot be read strictly is an
-//! error, never passed on: a reader that is more lenient than this one might find a hidden tool in
-//! it.
+//! "Pagination"); around them only what MCP defines passes. What cannot be read strictly is never
+//! passed on: a reader that is more lenient than this one might find a hidden tool in it. Within
+//! an item it costs that item, where there is no doubt where the item ends; elsewhere it is an
+//! error.
 
 mod items;
 mod known;
 
+use std::borrow::Cow;
+
 use self::items::List;
+pub use self::items::{LeftOut, Tally};
 use self::known::Known;
 use super::edits::Edits;
-use super::json::{Event, JsonError, Scanner, Token};
+use super::json::{self, Event, JsonError, Odd, Scanner, Token};
 use super::method;
 use super::names::looks_like;
 use super::permission::{Target, TargetKind};
@@ -23,7 +27,9 @@ use super::permission::{Target, TargetKind};
 pub enum Unlistable {
     /// Not one unambiguous JSON value.
     Json(JsonError),
-    /// An array, two meanings in one message, a name in another spelling, an item without name.
+    /// Not UTF-8 in a place where that leaves doubt.
+    Encoding,
+    /// An array, two meanings in one message, a name in another spelling.
     Shape,
 }
 
@@ -51,6 +57,8 @@ pub struct Listing {
     pub shape: Shape,
     /// The cursor of the page that follows, where one does (MCP, "Pagination").
     pub next: Option<String>,
+    /// How much of a list stays.
+    pub tally: Tally,
     /// What has to change before the caller may have it.
     pub edits: Edits,
 }
@@ -88,10 +96,39 @@ const LISTS: [(&str, TargetKind, &str); 4] = [
 /// Members of a result that say who may keep it, and for how long (MCP 2026-07-28, "Caching").
 const CACHE: [&str; 2] = ["cacheScope", "ttlMs"];
 
+/// How many objects and arrays are open around an item: the message, its result, the list.
+const AROUND_ITEMS: usize = 3;
+
+/// A byte that is not UTF-8.
+const NOT_UTF8: &str = "a byte that is not UTF-8";
+
+/// The text of an answer, and what [`filter`] says of it. A text with bytes that are not UTF-8 has
+/// other ones in their place; it, too, is passed on only with its edits.
+///
+/// # Errors
+/// [`Unlistable`] where the text cannot be read with certainty.
+pub fn filter_bytes<'b>(
+    bytes: &'b [u8],
+    how: Reading,
+    keep: impl FnMut(Target<'_>, &str) -> bool,
+) -> Result<(Cow<'b, str>, Listing), Unlistable> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Ok((Cow::Borrowed(text), filter(text, how, keep)?));
+    }
+    let text = json::patched(bytes).ok_or(Unlistable::Encoding)?;
+    let mut listing = filter(&text, how, keep).map_err(|_| Unlistable::Encoding)?;
+    for (_, odd) in &mut listing.tally.left_out.first {
+        if bytes.get(odd.at).is_some_and(|byte| !byte.is_ascii()) {
+            odd.what = NOT_UTF8;
+        }
+    }
+    Ok((Cow::Owned(text), listing))
+}
+
 /// Reads `text`, drops every item of a list that `keep` does not want, who sees its JSON, too, and
-/// lets a copy be cached by nobody but its caller. Where a list was asked for, what is not defined
-/// is taken out of lists, errors, requests and notifications; elsewhere, only out of a list whose
-/// request is not known.
+/// every item that cannot be read, and lets a copy be cached by nobody but its caller. Where a list
+/// was asked for, what is not defined is taken out of lists, errors, requests and notifications;
+/// elsewhere, only out of a list whose request is not known.
 ///
 /// # Errors
 /// [`Unlistable`] where the text cannot be read with certainty.
@@ -107,7 +144,9 @@ pub fn filter(
         if how.asked != Asked::Other {
             known.step(&event);
         }
-        found.step(text, &event, how.max_ttl, &mut keep)?;
+        let odd = scanner.take_odd();
+        found.step(text, &event, odd, how.max_ttl, &mut keep)?;
+        scanner.tolerate_within(if found.list.is_some() { AROUND_ITEMS } else { usize::MAX });
     }
     let mut listing = found.finish()?;
     let edits = &mut listing.edits;
@@ -118,7 +157,17 @@ pub fn filter(
         (Shape::Notice, Asked::List) => known.of_call(text, edits),
         _ => {}
     }
+    if listing.tally.left_out.count > 0 {
+        is_good(&listing.edits.clone().apply(text), how.max_depth)?;
+    }
     Ok(listing)
+}
+
+/// What stays where something was left out is read once more, without tolerance.
+fn is_good(text: &str, max_depth: usize) -> Result<(), Unlistable> {
+    let mut scanner = Scanner::new(text, max_depth);
+    while scanner.next_event().map_err(Unlistable::Json)?.is_some() {}
+    Ok(())
 }
 
 #[derive(Default)]
@@ -132,6 +181,7 @@ struct Found {
     inside_result: bool,
     kind: Option<TargetKind>,
     list: Option<List>,
+    tally: Tally,
     edits: Edits,
 }
 
@@ -140,6 +190,7 @@ impl Found {
         &mut self,
         text: &str,
         event: &Event<'_>,
+        odd: Option<Odd>,
         max_ttl: u64,
         keep: &mut impl FnMut(Target<'_>, &str) -> bool,
     ) -> Result<(), Unlistable> {
@@ -151,16 +202,15 @@ impl Found {
             (1, Some(key)) => return self.message(key, event.token),
             (2, None) => {
                 if let Some(list) = self.list.take() {
-                    list.finish(text, event.start, &mut self.edits);
+                    self.tally = list.finish(text, event.start, &mut self.edits);
                 }
             }
             (2, Some(key)) if self.inside_result => return self.member(key, event, max_ttl),
-            (3 | 4, _) => {
+            _ => {
                 if let Some(list) = &mut self.list {
-                    return list.step(text, event, keep);
+                    list.step(text, event, odd, keep);
                 }
             }
-            _ => {}
         }
         Ok(())
     }
@@ -235,7 +285,7 @@ impl Found {
             },
             _ => return Err(Unlistable::Shape),
         };
-        Ok(Listing { shape, next: self.next, edits: self.edits })
+        Ok(Listing { shape, next: self.next, tally: self.tally, edits: self.edits })
     }
 }
 

@@ -173,9 +173,6 @@ fn an_answer_that_cannot_be_filtered_is_a_502_and_shows_no_hidden_name() {
             ),
         ),
         ("Result", good(r#"{"jsonrpc":"2.0","id":1,"Result":{"tools":[{"name":"secret_tool"}]}}"#)),
-        ("NAME", good(&list(r#"{"name":"echo","NAME":"secret_tool"}"#))),
-        ("no name", good(&list(r#"{"title":"secret_tool"}"#))),
-        ("not an object", good(&list(r#""secret_tool""#))),
         (
             "not a list",
             good(r#"{"jsonrpc":"2.0","id":1,"result":{"tools":{"name":"secret_tool"}}}"#),

@@ -1,12 +1,34 @@
-//! The items of a list: those that are wanted stay as they are.
+//! The items of a list: those that are wanted stay as they are. What cannot be read is left out.
 
 use std::ops::Range;
 
-use super::Unlistable;
 use crate::core::edits::Edits;
-use crate::core::json::{Event, Token};
+use crate::core::json::{Event, Odd, Token};
 use crate::core::names::looks_like;
 use crate::core::permission::{Target, TargetKind};
+
+/// Most items of one list that are told one by one.
+const MAX_TOLD: usize = 8;
+
+/// The items of a list that are left out, since no two readers need agree on them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LeftOut {
+    /// How many.
+    pub count: usize,
+    /// The first of them, by their index in the list, from 0.
+    pub first: Vec<(usize, Odd)>,
+}
+
+/// How much of a list its caller sees.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Tally {
+    /// Items in the list of the upstream.
+    pub items: usize,
+    /// Items that stay.
+    pub kept: usize,
+    /// Items that cannot be read.
+    pub left_out: LeftOut,
+}
 
 /// The list that is being read.
 pub(super) struct List {
@@ -15,73 +37,85 @@ pub(super) struct List {
     /// The place where its first item may begin, in bytes.
     start: usize,
     kept: Vec<Range<usize>>,
-    has_dropped: bool,
     item: Option<Item>,
+    tally: Tally,
 }
 
+#[derive(Default)]
 struct Item {
     start: usize,
     name: Option<String>,
+    /// What is wrong with it.
+    odd: Option<Odd>,
 }
 
 impl List {
     pub(super) fn begin(kind: TargetKind, naming: &'static str, start: usize) -> Self {
-        Self { kind, naming, start, kept: Vec::new(), has_dropped: false, item: None }
+        Self { kind, naming, start, kept: Vec::new(), item: None, tally: Tally::default() }
     }
 
+    /// Takes an event in the list, and a fault that the scanner noted on its way there.
     pub(super) fn step(
         &mut self,
         text: &str,
         event: &Event<'_>,
+        odd: Option<Odd>,
         keep: &mut impl FnMut(Target<'_>, &str) -> bool,
-    ) -> Result<(), Unlistable> {
-        if event.depth == 3 {
-            return self.item(text, event, keep);
-        }
-        let Some(key) = event.key.as_deref() else {
-            return Ok(());
+    ) {
+        let (at, token) = (event.start, event.token);
+        let item = self.item.get_or_insert_with(|| Item { start: at, ..Item::default() });
+        let what = match (event.depth, event.key.as_deref()) {
+            (3, _) if !matches!(token, Token::ObjectStart | Token::End) => Some("not an object"),
+            (4, Some(key)) if key == self.naming => match token {
+                Token::String(name) => {
+                    item.name = Some(name.decode().into_owned());
+                    None
+                }
+                _ => Some("its name is not a string"),
+            },
+            (4, Some(key)) if looks_like(key, self.naming) => {
+                Some("a member that may be taken for its name")
+            }
+            _ => None,
         };
-        if looks_like(key, self.naming) {
-            return Err(Unlistable::Shape);
+        let odd = odd.or_else(|| what.map(|what| Odd { at, what }));
+        item.odd = item.odd.or(odd);
+        if event.depth == 3 && !matches!(token, Token::ObjectStart | Token::ArrayStart) {
+            self.end(text, event.end, keep);
         }
-        if let Some(item) = self.item.as_mut().filter(|_| key == self.naming) {
-            let Token::String(name) = event.token else {
-                return Err(Unlistable::Shape);
-            };
-            item.name = Some(name.decode().into_owned());
-        }
-        Ok(())
     }
 
-    fn item(
-        &mut self,
-        text: &str,
-        event: &Event<'_>,
-        keep: &mut impl FnMut(Target<'_>, &str) -> bool,
-    ) -> Result<(), Unlistable> {
-        match (event.token, self.item.take()) {
-            (Token::ObjectStart, None) => {
-                self.item = Some(Item { start: event.start, name: None });
-            }
-            (Token::End, Some(Item { start, name: Some(name) })) => {
-                let place = start..event.end;
-                let item = text.get(place.clone()).unwrap_or_default();
-                match keep(Target { kind: self.kind, name: &name }, item) {
-                    true => self.kept.push(place),
-                    false => self.has_dropped = true,
+    /// The item that was begun ends at `end`.
+    fn end(&mut self, text: &str, end: usize, keep: &mut impl FnMut(Target<'_>, &str) -> bool) {
+        let Item { start, name, odd } = self.item.take().unwrap_or_default();
+        let index = self.tally.items;
+        self.tally.items += 1;
+        let left_out = match (odd, name) {
+            (None, Some(name)) => {
+                let item = text.get(start..end).unwrap_or_default();
+                if keep(Target { kind: self.kind, name: &name }, item) {
+                    self.tally.kept += 1;
+                    self.kept.push(start..end);
                 }
+                return;
             }
-            _ => return Err(Unlistable::Shape),
+            (Some(odd), _) => odd,
+            (None, None) => Odd { at: start, what: "without a name" },
+        };
+        let LeftOut { count, first } = &mut self.tally.left_out;
+        *count += 1;
+        if first.len() < MAX_TOLD {
+            first.push((index, left_out));
         }
-        Ok(())
     }
 
     /// The list ends at `end`; where something was dropped, the rest takes its place.
-    pub(super) fn finish(self, text: &str, end: usize, edits: &mut Edits) {
-        if self.has_dropped {
+    pub(super) fn finish(self, text: &str, end: usize, edits: &mut Edits) -> Tally {
+        if self.tally.kept < self.tally.items {
             let slice = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
             let kept: Vec<&str> = self.kept.iter().map(slice).collect();
             edits.replace(self.start..end, kept.join(","));
         }
+        self.tally
     }
 }

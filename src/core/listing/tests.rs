@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod odd;
+
 fn read_as(asked: Asked, text: &str) -> Result<(Shape, String), Unlistable> {
     let how = Reading { asked, max_depth: 64, max_ttl: 60_000 };
     let listing = filter(text, how, |target, _| target.name == "alpha")?;
@@ -80,21 +82,13 @@ fn what_a_lenient_client_might_read_otherwise_is_not_passed_on() {
         r#"{"result":{"tools\u0000":[{"name":"b"}],"tools":[]}}"#,
         r#"{"result":{"tools ":[{"name":"b"}],"tools":[]}}"#,
         r#"{"result":{"tools":[],"resource_templates":[{"name":"b"}]}}"#,
-        r#"{"result":{"tools":[{"name":"alpha","na\u200bme":"b"}]}}"#,
         r#"{"result":{"tools":[]}}{"result":{"tools":[{"name":"b"}]}}"#,
         r#"{"result":{"tools":{"name":"b"}}}"#,
-        r#"{"result":{"tools":[["b"]]}}"#,
-        r#"{"result":{"tools":[{"name":7}]}}"#,
-        r#"{"result":{"tools":[{"title":"no name"}]}}"#,
-        r#"{"result":{"tools":[{"name":"alpha","Name":"b"}]}}"#,
-        r#"{"result":{"tools":[{"name":"alpha","name":"b"}]}}"#,
         r#"{"method":"x","result":{"tools":[]}}"#,
         r#"{"error":{},"result":{"tools":[]}}"#,
         r#"{"id":1}"#,
         r#"{"result":{"tools":[],"prompts":[{"name":"b"}]}}"#,
         r#"{"result":{"Prompts":[{"name":"b"}]}}"#,
-        r#"{"result":{"resources":[{"name":"alpha"}]}}"#,
-        r#"{"result":{"resources":[{"uri":"alpha","URI":"b"}]}}"#,
         r#"{"result":{"resourcetemplates":[]}}"#,
         r#"{"result":{"tools":[],"cacheScope":{"a":1}}}"#,
         r#"{"result":{"tools":[],"CacheScope":"public"}}"#,
