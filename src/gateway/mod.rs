@@ -17,6 +17,7 @@ mod fetch;
 mod forward;
 mod head;
 mod keys;
+mod lists;
 mod minted;
 mod peer;
 mod respond;
@@ -55,6 +56,7 @@ pub use ask::tools;
 pub use buffers::Buffers;
 pub use fetch::FetchError;
 pub use keys::{KeySource, Keys};
+use lists::Lists;
 use minted::Minted;
 pub use peer::PeerCertificate;
 pub use room::{Inside, Room};
@@ -157,6 +159,7 @@ pub struct Gateway {
     streams: Room,
     buffers: Arc<Buffers>,
     minted: Minted,
+    lists: Lists,
     http: HttpServerOptions,
 }
 
@@ -174,6 +177,7 @@ impl Gateway {
             streams: Room::default(),
             buffers: Arc::default(),
             minted: Minted::default(),
+            lists: Lists::default(),
             used: Used::default(),
             metrics,
             audit,

@@ -11,7 +11,7 @@ use super::drift::Drift;
 use super::story::Context;
 use crate::core::capabilities;
 use crate::core::decide::Permit;
-use crate::core::listing::{self, Asked, Reading, Shape};
+use crate::core::listing::{self, Asked, Listing, Reading, Shape, Unlistable};
 use crate::core::method::Filter;
 use crate::core::outcome::{self, Outcome};
 use crate::core::permission::TargetKind;
@@ -53,34 +53,54 @@ impl Sieve<'_> {
     /// Reads one message of the upstream.
     fn message(&self, message: &[u8]) -> Result<Sifted, Refusal> {
         let began = Instant::now();
-        let text =
-            std::str::from_utf8(message).map_err(|_| Refusal::UpstreamAnswer("not UTF-8"))?;
-        let sifted = self.sift(text);
+        let sifted = self.sift(message);
         self.context.gateway.metrics.overhead(Phase::Filter, began.elapsed());
         sifted
     }
 
-    fn sift(&self, text: &str) -> Result<Sifted, Refusal> {
+    fn sift(&self, message: &[u8]) -> Result<Sifted, Refusal> {
         let (metrics, limits) = (&self.context.gateway.metrics, &self.context.options().limits);
         let ttl = u64::try_from(limits.list_ttl.as_millis()).unwrap_or(u64::MAX);
         let how = Reading { asked: self.asked(), max_depth: limits.json_depth, max_ttl: ttl };
         let mut drift = Drift::new(self);
-        let listing = listing::filter(text, how, |target, item| {
+        let mut granted = 0;
+        let read = listing::filter_bytes(message, how, |target, item| {
             let is_visible = self.permit.may_see(target);
+            granted += usize::from(is_visible);
             if is_visible && target.kind == TargetKind::Tool {
                 metrics.learn_tool(self.permit.upstream(), target.name);
             }
             drift.may_show(target, item) && is_visible
         });
-        let listing = listing.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?;
+        let (text, listing) = read.map_err(|why| {
+            Refusal::UpstreamAnswer(match why {
+                Unlistable::Encoding => "not UTF-8",
+                Unlistable::Json(_) | Unlistable::Shape => "unreadable",
+            })
+        })?;
+        let text = &*text;
         let outcome = self.outcome(listing.shape, text)?;
         drift.remember(&listing);
+        self.tell(&listing, granted);
         if listing.shape == Shape::Foreign && how.asked == Asked::List {
             return Ok(Sifted { text: Some(String::new()), outcome });
         }
         let edited = (!listing.edits.is_empty()).then(|| listing.edits.apply(text));
         let edited = self.strip(listing.shape, edited, text)?;
         Ok(Sifted { text: self.seal(edited, text)?, outcome })
+    }
+
+    /// Tells the operator what became of a list.
+    fn tell(&self, listing: &Listing, granted: usize) {
+        let Shape::List(kind) = listing.shape else {
+            return;
+        };
+        let (gateway, tally) = (self.context.gateway, &listing.tally);
+        let upstream = self.permit.upstream();
+        gateway.lists.left_out(&gateway.metrics, upstream, kind, &tally.left_out);
+        if matches!(self.permit.filter(), Filter::List(_)) && listing.next.is_none() {
+            gateway.lists.seen(self.permit, kind, tally, granted);
+        }
     }
 
     /// The request that a message of the upstream may be an answer to.

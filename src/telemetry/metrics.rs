@@ -30,6 +30,9 @@ pub const NONE: &str = "none";
 /// How many tool names of one upstream may become label values.
 const MAX_TOOLS: usize = 500;
 
+/// Longest tool name in bytes that may become one.
+const MAX_TOOL_NAME: usize = 256;
+
 const CALL_BUCKETS: [f64; 13] =
     [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 const OVERHEAD_BUCKETS: [f64; 12] =
@@ -83,6 +86,8 @@ pub struct Metrics {
     jwks_refreshes: IntCounterVec,
     tools_changed: IntGaugeVec,
     tool_changes: IntCounterVec,
+    items_left_out: IntCounterVec,
+    forgotten: IntCounterVec,
     tools: RwLock<HashMap<String, HashSet<String>>>,
     /// What is held against its bounds.
     pub bounds: Bounds,
@@ -157,6 +162,8 @@ impl Metrics {
             jwks_refreshes: make.counters(&JWKS_REFRESHES)?,
             tools_changed: make.gauges(&TOOLS_CHANGED)?,
             tool_changes: make.counters(&TOOL_CHANGES)?,
+            items_left_out: make.counters(&ITEMS_LEFT_OUT)?,
+            forgotten: make.counters(&FORGOTTEN)?,
             tools: RwLock::default(),
             bounds: Bounds::new(&make)?,
             registry: registry.clone(),
@@ -164,6 +171,9 @@ impl Metrics {
         make.gauges(&BUILD)?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         for result in ["success", "failure", "held"] {
             metrics.reloads.with_label_values(&[result]);
+        }
+        for what in FORGETTABLE {
+            metrics.forgotten.with_label_values(&[what]);
         }
         Ok(metrics)
     }
@@ -181,6 +191,7 @@ impl Metrics {
                 self.requests.with_label_values(&[upstream, "tools/call", outcome.as_str()]);
             }
             self.in_flight.with_label_values(&[upstream]);
+            self.items_left_out.with_label_values(&[upstream, "tools"]);
             for kind in ["call", "get", "listen"] {
                 self.streams.with_label_values(&[*upstream, kind]);
             }
@@ -233,10 +244,15 @@ impl Metrics {
         if self.knows_tool(upstream, tool) {
             return;
         }
+        if tool.len() > MAX_TOOL_NAME {
+            return self.forgotten("tool_label");
+        }
         let mut tools = self.tools.write().unwrap_or_else(PoisonError::into_inner);
         let names = tools.entry(upstream.to_owned()).or_default();
         if names.len() < MAX_TOOLS {
             names.insert(tool.to_owned());
+        } else {
+            self.forgotten("tool_label");
         }
     }
 
@@ -274,6 +290,17 @@ impl Metrics {
     /// Counts a tool that is not, or no longer, what was approved.
     pub fn tool_changed(&self, upstream: &str, change: Change) {
         self.tool_changes.with_label_values(&[upstream, change.as_str()]).inc();
+    }
+
+    /// Counts items of a list that cannot be read.
+    pub fn items_left_out(&self, upstream: &str, list: &str, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.items_left_out.with_label_values(&[upstream, list]).inc_by(count);
+    }
+
+    /// Counts something that is not remembered, or no longer, since a bound is reached.
+    fn forgotten(&self, what: &str) {
+        self.forgotten.with_label_values(&[what]).inc();
     }
 
     /// Shows how many tools of an upstream differ from what was approved; nothing where nothing is
@@ -442,6 +469,18 @@ const TOOL_CHANGES: Family = (
 );
 const AUDIT_TROUBLE: Family =
     ("audit_trouble", "1 where audit records cannot be written, by cause.", &["cause"]);
+const ITEMS_LEFT_OUT: Family = (
+    "list_items_left_out_total",
+    "Items of an upstream's lists that cannot be read and are left out of them.",
+    &["upstream", "list"],
+);
+const FORGOTTEN: Family = (
+    "forgotten_total",
+    "Things that callers and upstreams named and that are not remembered, since a bound is reached.",
+    &["what"],
+);
+/// Names of tools as labels.
+const FORGETTABLE: [&str; 1] = ["tool_label"];
 const RELOADS: Family =
     ("config_reloads_total", "Reloads of the configuration, by result.", &["result"]);
 const JWKS_KEYS: Family = ("jwks_keys", "Usable keys of an issuer of JWTs.", &["issuer"]);

@@ -37,6 +37,7 @@ mod lists;
 mod monitoring;
 mod mtls;
 mod observability;
+mod odd_items;
 mod params;
 mod pins;
 mod questions;

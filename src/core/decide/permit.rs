@@ -186,6 +186,12 @@ impl Permit {
         }
     }
 
+    /// True where the answer is the whole list or its first page.
+    #[must_use]
+    pub fn is_from_the_beginning(&self) -> bool {
+        matches!(self.cursor, Cursor::Beginning)
+    }
+
     /// The rule that permits what the request acts on.
     #[must_use]
     pub fn rule(&self) -> Option<&ConfigRule> {
