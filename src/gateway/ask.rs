@@ -134,8 +134,10 @@ impl Asker<'_> {
             }
             true
         });
-        let shape = listing.map_err(|_| FetchError::Unclear("its list cannot be read"))?.shape;
-        match shape {
+        let listing = listing.map_err(|_| FetchError::Unclear("its list cannot be read"))?;
+        // Callers get the rest of such a list; nobody approves what is not all of it.
+        is_clear &= listing.tally.left_out.count == 0;
+        match listing.shape {
             Shape::List(TargetKind::Tool) if is_clear => {}
             Shape::List(TargetKind::Tool) => {
                 return Err(FetchError::Unclear("lists a tool twice, or one that cannot be read"));

@@ -113,6 +113,20 @@ fn lists_of_every_kind_leave_their_odd_items_out_and_so_does_a_replayed_one() {
     assert_eq!(result(&answer)["tools"], value!([{"name": "echo"}, {"name": "read"}]));
 }
 
+/// What is not there is approved by nobody, and what stands behind it is not forgotten.
+#[test]
+fn a_list_with_an_odd_item_is_not_locked() {
+    for (odd, why) in ODD {
+        let list = body("tools", "name", ["echo", "read"], odd);
+        let upstream = Upstream::fixed(answer(&list, false), Next::Close);
+        let gateway = Gateway::before(&upstream);
+        let (code, said) = gateway.command(&["lock"]);
+        assert_eq!(code, Some(2), "{why}: {said}");
+        assert!(said.contains("upstream `t` does not list its tools"), "{why}: {said}");
+        assert!(!gateway.folder().join("tools.lock").exists(), "{why}");
+    }
+}
+
 #[test]
 fn a_list_of_which_a_caller_sees_nothing_is_told_once() {
     let upstream = Upstream::good();
