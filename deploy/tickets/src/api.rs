@@ -1,6 +1,7 @@
 //! The ticket API: routes, answers and the log line of each request. Knows nothing of MCP.
 
 use std::io;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -15,6 +16,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::access::{HEALTH, guard};
+use crate::assertion::Spent;
 use crate::identity::Identity;
 use crate::query::{self, Page};
 use crate::refusal::{Refusal, json_response};
@@ -73,7 +75,7 @@ fn router(store: Store, trust: Trust) -> Router {
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .with_state(store)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(trust.assertions, vouch_for_operation))
+        .layer(from_fn_with_state((trust.assertions, Arc::<Spent>::default()), vouch_for_operation))
         .layer(from_fn_with_state(trust.access_key, guard))
         .layer(from_fn(log))
 }

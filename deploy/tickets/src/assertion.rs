@@ -4,20 +4,24 @@
 //! The header, the claims and where the keys are is described in the README of doorward.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, HeaderName, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use axum::http::{HeaderMap, HeaderName};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Validation, decode};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use serde_json::{Map, Value};
 
 use crate::identity::{ORGANIZATION, USER};
+
+use self::keys::Keys;
+
+mod keys;
+mod spent;
+
+pub use self::keys::AssertionKeys;
+pub(crate) use self::spent::Spent;
 
 /// The header that carries an assertion.
 pub(crate) static ASSERTION: HeaderName = HeaderName::from_static("x-doorward-assertion");
@@ -28,44 +32,31 @@ const TYPE: &str = "doorward-assertion+jwt";
 /// How far clocks may differ, in seconds.
 const LEEWAY: u64 = 5;
 
-/// The shortest time between two readings of the keys.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The longest life that the gateway gives, in seconds: the end of the range of its `ttl`.
+const MAX_LIFE: u64 = 600;
 
-/// For one reading of the keys.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest assertion in bytes.
+const MAX_LENGTH: usize = 8 * 1024;
 
-/// Longest set of keys in bytes.
-const MAX_KEYS: usize = 64 * 1024;
+/// Longest id of an assertion in bytes.
+const MAX_ID: usize = 256;
 
-/// Where the public keys of the gateway are: a JWK set.
-#[derive(Clone, Debug)]
-pub enum AssertionKeys {
-    /// A file; read again when an assertion names a key that is not in it.
-    File(PathBuf),
-    /// An `http` URL, `/.well-known/doorward/jwks.json` of the gateway; asked again likewise.
-    /// Nothing but the network between vouches for what it answers.
-    Url(Uri),
-}
+/// Header members that name keys or change what a signature covers (RFC 7515 4.1, RFC 7797); the
+/// gateway refuses the same in tokens. `crit` names what must be understood, and nothing is.
+const FORBIDDEN: [&str; 8] = ["b64", "crit", "cty", "jku", "jwk", "x5c", "x5u", "zip"];
 
 /// Checks assertions.
 #[derive(Clone)]
 pub struct Assertions(Arc<Inner>);
 
 struct Inner {
-    source: AssertionKeys,
+    keys: Arc<Keys>,
     audience: String,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    keys: Option<JwkSet>,
-    read: Option<Instant>,
 }
 
 impl fmt::Debug for Assertions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Assertions").field(&self.0.source).finish()
+        f.debug_tuple("Assertions").field(&self.0.keys.source).finish()
     }
 }
 
@@ -75,24 +66,36 @@ pub(crate) enum Fault {
     Missing,
     Repeated,
     Form,
+    Header(&'static str),
     UnknownKey,
     Claims,
+    TooEarly,
+    Expired,
+    Life,
     AnotherCaller,
     AnotherBody,
     AnotherTool,
+    Spent,
+    TooMany,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Header(name) => return write!(f, "its header has {name}, which is not allowed"),
             Self::Missing => "there is none",
             Self::Repeated => "there are two",
             Self::Form => "it is not an assertion of doorward",
             Self::UnknownKey => "its key is not known",
-            Self::Claims => "signature, audience or time is wrong",
+            Self::Claims => "its signature is wrong, or it is for another audience",
+            Self::TooEarly => "its nbf or iat is still to come; compare the clocks",
+            Self::Expired => "its exp is past",
+            Self::Life => "it lives longer than the gateway lets one",
             Self::AnotherCaller => "it is about another caller",
             Self::AnotherBody => "it is about another body",
             Self::AnotherTool => "it is about another tool",
+            Self::Spent => "it has been used before",
+            Self::TooMany => "too many of its caller's, or of all, have been used lately",
         })
     }
 }
@@ -105,14 +108,17 @@ pub(crate) struct Claims {
     pub(crate) method: Option<String>,
     pub(crate) tool: Option<String>,
     pub(crate) body_sha256: String,
+    jti: String,
     iat: u64,
+    nbf: Option<u64>,
+    exp: u64,
 }
 
 impl Assertions {
     /// Assertions for `audience`, the name that the gateway has for this system.
     #[must_use]
     pub fn new(source: AssertionKeys, audience: String) -> Self {
-        Self(Arc::new(Inner { source, audience, known: Mutex::default() }))
+        Self(Arc::new(Inner { keys: Arc::new(Keys::new(source)), audience }))
     }
 
     /// The claims of the one assertion of a request, if they are about the caller that its
@@ -124,17 +130,18 @@ impl Assertions {
             return Err(Fault::Repeated);
         }
         let token = value.to_str().map_err(|_| Fault::Form)?;
-        let header = decode_header(token).map_err(|_| Fault::Form)?;
-        let id = header.kid.filter(|_| header.typ.as_deref() == Some(TYPE)).ok_or(Fault::Form)?;
-        let (key, algorithm) = self.0.key(&id).await.ok_or(Fault::UnknownKey)?;
+        let id = key_id(token)?;
+        let (key, algorithm) = self.0.keys.find(&id).await.ok_or(Fault::UnknownKey)?;
 
         // The key decides how it is used, and never the assertion.
         let mut validation = Validation::new(algorithm);
-        validation.leeway = LEEWAY;
         validation.set_audience(&[&self.0.audience]);
         validation.set_required_spec_claims(&["exp", "aud"]);
+        // Below, so that the log can tell which.
+        validation.validate_exp = false;
         let claims = decode::<Claims>(token, &key, &validation).map_err(|_| Fault::Claims)?.claims;
-        if claims.iat > jsonwebtoken::get_current_timestamp() + LEEWAY {
+        claims.check_times(now())?;
+        if claims.jti.is_empty() || claims.jti.len() > MAX_ID {
             return Err(Fault::Claims);
         }
         let is_about = |name: &str, who: &str| {
@@ -149,55 +156,48 @@ impl Assertions {
     }
 }
 
-impl Inner {
-    /// The key with this id. One that is not known may be new.
-    async fn key(&self, id: &str) -> Option<(DecodingKey, Algorithm)> {
-        let mut known = self.known.lock().await;
-        if let Some(found) = known.keys.as_ref().and_then(|keys| usable(keys, id)) {
-            return Some(found);
-        }
-        if known.read.is_none_or(|read| read.elapsed() >= PAUSE) {
-            known.read = Some(Instant::now());
-            match self.read().await {
-                Ok(keys) => known.keys = Some(keys),
-                Err(error) => tracing::warn!(%error, "the gateway's keys could not be read"),
-            }
-        }
-        usable(known.keys.as_ref()?, id)
+/// The key that the header names, if the header is one that the gateway could have written.
+fn key_id(token: &str) -> Result<String, Fault> {
+    let header = token.split('.').next().filter(|_| token.len() <= MAX_LENGTH);
+    let header = header.and_then(|part| URL_SAFE_NO_PAD.decode(part).ok()).ok_or(Fault::Form)?;
+    let header: Map<String, Value> = serde_json::from_slice(&header).map_err(|_| Fault::Form)?;
+    if let Some(name) = FORBIDDEN.into_iter().find(|name| header.contains_key(*name)) {
+        return Err(Fault::Header(name));
     }
-
-    async fn read(&self) -> Result<JwkSet, Box<dyn std::error::Error + Send + Sync>> {
-        let text = match &self.source {
-            AssertionKeys::File(path) => {
-                let path = path.clone();
-                tokio::task::spawn_blocking(|| std::fs::read(path)).await??.into()
-            }
-            AssertionKeys::Url(url) => tokio::time::timeout(PATIENCE, fetch(url.clone())).await??,
-        };
-        Ok(serde_json::from_slice(&text)?)
+    let text = |name| header.get(name).and_then(Value::as_str);
+    match (text("typ"), text("kid")) {
+        (Some(TYPE), Some(id)) => Ok(id.to_owned()),
+        _ => Err(Fault::Form),
     }
 }
 
-/// Redirects are not followed.
-async fn fetch(url: Uri) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
-    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.get(url).await?;
-    if !answer.status().is_success() {
-        return Err(format!("the gateway answers {}", answer.status()).into());
+impl Claims {
+    /// True for a request that the gateway itself may send again, where a connection breaks
+    /// before the answer: it does no harm twice.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let method = self.method.as_deref();
+        method.is_some_and(|name| {
+            name.ends_with("/list") || matches!(name, "ping" | "server/discover")
+        })
     }
-    Ok(to_bytes(Body::new(answer.into_body()), MAX_KEYS).await?)
+
+    /// The rules of RFC 7519 4.1, and that nothing lives longer than the gateway lets it.
+    fn check_times(&self, now: u64) -> Result<(), Fault> {
+        let latest = now.saturating_add(LEEWAY);
+        if self.iat > latest || self.nbf.is_some_and(|nbf| nbf > latest) {
+            return Err(Fault::TooEarly);
+        }
+        if self.exp.saturating_add(LEEWAY) < now {
+            return Err(Fault::Expired);
+        }
+        if self.exp.saturating_sub(self.iat) > MAX_LIFE {
+            return Err(Fault::Life);
+        }
+        Ok(())
+    }
 }
 
-fn usable(keys: &JwkSet, id: &str) -> Option<(DecodingKey, Algorithm)> {
-    let jwk = keys.find(id)?;
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            Algorithm::ES256
-        }
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            Algorithm::EdDSA
-        }
-        _ => return None,
-    };
-    Some((DecodingKey::from_jwk(jwk).ok()?, algorithm))
+/// Seconds since 1970.
+fn now() -> u64 {
+    jsonwebtoken::get_current_timestamp()
 }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 use crate::access::{HEALTH, guard};
 use crate::api::{TICKETS, WHOAMI};
-use crate::assertion::ASSERTION;
+use crate::assertion::{ASSERTION, Spent};
 use crate::backend::{Answer, ApiUrl, Backend, Caller};
 use crate::identity::Identity;
 use crate::refusal::{Refusal, json_response};
@@ -69,7 +69,10 @@ pub async fn serve_mcp(
         .route_service("/mcp", service)
         .route(HEALTH, get(health))
         .fallback(async || Refusal::not_found("no such path"))
-        .layer(from_fn_with_state((options.trust.assertions, MAX_BODY), vouch_for_message))
+        .layer(from_fn_with_state(
+            (options.trust.assertions, Arc::<Spent>::default(), MAX_BODY),
+            vouch_for_message,
+        ))
         .layer(from_fn_with_state(options.trust.access_key, guard));
     serve::run(listener, router, async move {
         stop.await;

@@ -38,6 +38,10 @@ impl Refusal {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, error: error.into() }
     }
 
+    pub(crate) fn unavailable(error: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.into() }
+    }
+
     /// The body could not be taken in at all; `status` is axum's own judgement (413 or 400).
     pub(crate) fn unread_body(status: StatusCode) -> Self {
         let error = if status == StatusCode::PAYLOAD_TOO_LARGE {

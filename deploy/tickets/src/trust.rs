@@ -1,7 +1,10 @@
 //! Whom a service believes: whoever holds its access key, and the gateway's signed word.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -10,7 +13,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::access::{AccessKey, HEALTH};
-use crate::assertion::{Assertions, Claims, Fault};
+use crate::assertion::{Assertions, Claims, Fault, Spent};
 use crate::refusal::Refusal;
 
 /// What a request must bring along. By default nothing, which is right on loopback only.
@@ -22,9 +25,10 @@ pub struct Trust {
     pub assertions: Option<Assertions>,
 }
 
-/// Lets a request to the MCP server through if its assertion is about its very body.
+/// Lets a request to the MCP server through if its assertion is about its very body. Each is good
+/// once; only what the gateway itself may send again is taken again.
 pub(crate) async fn vouch_for_message(
-    State((assertions, max_body)): State<(Option<Assertions>, usize)>,
+    State((assertions, spent, max_body)): State<(Option<Assertions>, Arc<Spent>, usize)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -37,9 +41,10 @@ pub(crate) async fn vouch_for_message(
         Err(fault) => return refuse(fault),
     };
     let Ok(body) = to_bytes(body, max_body).await else {
-        return Refusal::unread_body(axum::http::StatusCode::PAYLOAD_TOO_LARGE).into_response();
+        return Refusal::unread_body(StatusCode::PAYLOAD_TOO_LARGE).into_response();
     };
-    match is_about(&claims, &body) {
+    let spend = || if claims.is_repeatable() { Ok(()) } else { spent.spend(&claims) };
+    match is_about(&claims, &body).and_then(|()| spend()) {
         Ok(()) => next.run(Request::from_parts(parts, Body::from(body))).await,
         Err(fault) => refuse(fault),
     }
@@ -73,9 +78,10 @@ fn is_about(claims: &Claims, body: &Bytes) -> Result<(), Fault> {
     }
 }
 
-/// Lets a request to the API through if its assertion is about the tool that it is a part of.
+/// Lets a request to the API through if its assertion is about the tool that it is a part of. One
+/// call of a tool may read as often as it needs to while the assertion lives, and write once.
 pub(crate) async fn vouch_for_operation(
-    State(assertions): State<Option<Assertions>>,
+    State((assertions, spent)): State<(Option<Assertions>, Arc<Spent>)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -86,11 +92,10 @@ pub(crate) async fn vouch_for_operation(
     let checked = claims.and_then(|claims| {
         let tool = crate::api::tool(request.method(), request.uri().path());
         let is_call = claims.method.as_deref() == Some("tools/call");
-        if is_call && tool.is_some() && claims.tool.as_deref() == tool {
-            Ok(())
-        } else {
-            Err(Fault::AnotherTool)
+        if !is_call || tool.is_none() || claims.tool.as_deref() != tool {
+            return Err(Fault::AnotherTool);
         }
+        if request.method() == Method::GET { Ok(()) } else { spent.spend(&claims) }
     });
     match checked {
         Ok(()) => next.run(request).await,
@@ -100,5 +105,8 @@ pub(crate) async fn vouch_for_operation(
 
 fn refuse(fault: Fault) -> Response {
     tracing::warn!(%fault, "a request without the gateway's word was refused");
+    if fault == Fault::TooMany {
+        return Refusal::unavailable("too many requests lately; try again later").into_response();
+    }
     Refusal::unauthenticated("the gateway does not vouch for this request").into_response()
 }

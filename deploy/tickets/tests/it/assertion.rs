@@ -17,6 +17,9 @@ use tokio::net::TcpListener;
 
 use crate::support::{ORGANIZATION, USER, http};
 
+mod replay;
+mod shown;
+
 const ASSERTION: &str = "X-Doorward-Assertion";
 const TYPE: &str = "doorward-assertion+jwt";
 
@@ -48,9 +51,14 @@ impl Signer {
     }
 
     fn sign(&self, id: &str, typ: &str, claims: &Value) -> String {
-        let mut header = Header::new(self.algorithm);
-        header.kid = Some(id.to_owned());
-        header.typ = Some(typ.to_owned());
+        self.sign_with(id, typ, json!({}), claims)
+    }
+
+    /// With more members in its header.
+    fn sign_with(&self, id: &str, typ: &str, mut header: Value, claims: &Value) -> String {
+        header["alg"] = serde_json::to_value(self.algorithm).unwrap();
+        (header["kid"], header["typ"]) = (id.into(), typ.into());
+        let header: Header = serde_json::from_value(header).unwrap();
         encode(&header, claims, &self.key).unwrap()
     }
 
@@ -76,8 +84,7 @@ impl Keys {
     }
 
     fn write(&self, signers: &[(&str, &Signer)]) {
-        let keys: Vec<Value> = signers.iter().map(|(id, signer)| signer.jwk(id)).collect();
-        std::fs::write(self.path(), json!({ "keys": keys }).to_string()).unwrap();
+        std::fs::write(self.path(), set(signers)).unwrap();
     }
 
     fn trust(&self) -> Trust {
@@ -85,6 +92,11 @@ impl Keys {
         let assertions = Some(Assertions::new(source, "tickets".to_owned()));
         Trust { access_key: None, assertions }
     }
+}
+
+fn set(signers: &[(&str, &Signer)]) -> String {
+    let keys: Vec<Value> = signers.iter().map(|(id, signer)| signer.jwk(id)).collect();
+    json!({ "keys": keys }).to_string()
 }
 
 async fn api(trust: Trust) -> String {
@@ -110,7 +122,7 @@ fn now() -> i64 {
 fn claims(tool: &str, body: &str) -> Value {
     json!({
         "iss": "doorward", "aud": "tickets", "sub": "alice", "org": "acme", "upstream": "tickets",
-        "method": "tools/call", "tool": tool, "jti": "1", "iat": now(), "exp": now() + 60,
+        "method": "tools/call", "tool": tool, "jti": "1", "nbf": now(), "iat": now(), "exp": now() + 60,
         "body_sha256": URL_SAFE_NO_PAD.encode(Sha256::digest(body)),
     })
 }
@@ -187,6 +199,7 @@ fn unfit(signer: &Signer, good: &Value) -> Vec<(&'static str, Vec<String>)> {
         let public = signer.jwk("k").to_string();
         vec![encode(&header, good, &EncodingKey::from_secret(public.as_bytes())).unwrap()]
     };
+    let bearing = |header: Value| vec![signer.sign_with("k", TYPE, header, good)];
     vec![
         ("none at all", vec![]),
         ("nonsense", vec!["nonsense".to_owned()]),
@@ -200,6 +213,22 @@ fn unfit(signer: &Signer, good: &Value) -> Vec<(&'static str, Vec<String>)> {
         ("expired", changed("exp", (now() - 10).into())),
         ("without an end", changed("exp", Value::Null)),
         ("of the future", changed("iat", (now() + 60).into())),
+        ("not good yet", changed("nbf", (now() + 60).into())),
+        ("not good before a word", changed("nbf", "soon".into())),
+        ("of no moment", changed("iat", Value::Null)),
+        ("for ten years", changed("exp", (now() + 315_360_000).into())),
+        ("a second longer than the gateway's longest", changed("exp", (now() + 601).into())),
+        ("older than the gateway's longest", changed("iat", (now() - 600).into())),
+        ("without an id", changed("jti", Value::Null)),
+        ("with an empty id", changed("jti", "".into())),
+        ("with an id that is long", changed("jti", "x".repeat(257).into())),
+        ("larger than any", changed("upstream", "x".repeat(8192).into())),
+        ("an extension that is not known", bearing(json!({"crit": ["x"], "x": 1}))),
+        ("an extension that is a claim", bearing(json!({"crit": ["exp"]}))),
+        ("a list of no extensions", bearing(json!({"crit": []}))),
+        ("a payload that is not encoded", bearing(json!({"b64": true}))),
+        ("compressed", bearing(json!({"zip": "DEF"}))),
+        ("keys elsewhere", bearing(json!({"jku": "http://127.0.0.1:9/"}))),
         ("for another system", changed("aud", "other".into())),
         ("about another user", changed("sub", "bob".into())),
         ("about another organization", changed("org", "globex".into())),
