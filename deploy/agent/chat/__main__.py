@@ -8,9 +8,13 @@ import socket
 import sys
 
 import uvicorn
+from starlette.applications import Starlette
 
+from . import log as logs
 from .app import application
 from .assistant import Assistant
+from .connection import LONGEST_HEAD, bounded
+from .room import BACKLOG, WAITING, Room, TooFewFiles, measure
 
 log = logging.getLogger("chat")
 
@@ -31,29 +35,56 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def serve(given: argparse.Namespace, listener: socket.socket) -> None:
-    app = application(given.gateway, Assistant(given.model), given.database)
+class Server(uvicorn.Server):
+    """Accepts a few at a time, and lets many more wait in the kernel meanwhile."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(WAITING)
+
+
+def server(app: Starlette, room: Room) -> uvicorn.Server:
+    """uvicorn with our bounds, and with nothing that nobody asked for."""
+    settings = uvicorn.Config(
+        app,
+        http=bounded(room),
+        ws="none",
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=10,
+    )
+    return Server(settings)
+
+
+async def serve(given: argparse.Namespace, listener: socket.socket, room: Room) -> None:
+    app = application(given.gateway, Assistant(given.model), given.database, room)
     host, port = listener.getsockname()[:2]
     log.info("✅ FastMCP client ready for %s, model %s", given.gateway, given.model)
+    log.info("room for %s connections and %s messages at once", room.connections, room.messages)
     print(f"chat listening on http://{host}:{port}", flush=True)
-    settings = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
-    await uvicorn.Server(settings).serve(sockets=[listener])
+    await server(app, room).serve(sockets=[listener])
 
 
 def main() -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # At INFO it logs every request of every message.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # What people write is in the database.
+    os.umask(0o077)
+    logs.set_up()
     given = arguments()
+    try:
+        room = measure()
+    except TooFewFiles as error:
+        sys.exit(f"cannot start: {error}")
     host, _, port = given.listen.rpartition(":")
     # Bound before anything is announced, so that with port 0 the announced port is the real one.
     try:
-        listener = socket.create_server((host, int(port)), backlog=128)
+        listener = socket.create_server((host, int(port)), backlog=WAITING)
     except (OSError, ValueError) as error:
         sys.exit(f"cannot listen on {given.listen}: {error}")
-    asyncio.run(serve(given, listener))
+    asyncio.run(serve(given, listener, room))
 
 
 if __name__ == "__main__":

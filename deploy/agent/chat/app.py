@@ -4,21 +4,25 @@ import asyncio
 import json
 import logging
 import re
+import traceback
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_ai.exceptions import AgentRunError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from . import strict
 from .assistant import Assistant
 from .gateway import BadToken, NotPermitted, Unavailable, connect
+from .room import Full, Places, Room
+from .strict import Reply
 from .threads import NotYours, Threads
 
 log = logging.getLogger("chat")
@@ -29,6 +33,10 @@ PATIENCE = 30.0
 """Seconds for a whole message."""
 REMEMBERED = 20
 """Earlier messages of the thread that the model is given."""
+SHOWN = 200
+"""The last messages of a thread that a caller is shown."""
+CLOSE = {"Connection": "close"}
+"""Where the rest of a body is not read."""
 
 
 class Body(BaseModel):
@@ -43,8 +51,12 @@ class Refused(HTTPException):
     """An answer that says no, in one sentence."""
 
 
-def application(gateway: str, assistant: Assistant, database: str) -> Starlette:
+def application(
+    gateway: str, assistant: Assistant, database: str, room: Room | None = None
+) -> Starlette:
     """The application in front of the gateway at this URL, with its threads in this file."""
+    room = room or Room()
+    places = Places(room.messages)
 
     @asynccontextmanager
     async def lifespan(app: Starlette):
@@ -52,10 +64,10 @@ def application(gateway: str, assistant: Assistant, database: str) -> Starlette:
         yield
         app.state.threads.close()
 
-    async def post(request: Request) -> JSONResponse:
+    async def post(request: Request) -> Reply:
         token, thread, threads = bearer(request), thread_of(request), request.app.state.threads
-        body = await body_of(request)
-        async with acting(request, gateway, token) as (client, caller):
+        body = await body_of(request, room.body)
+        async with acting(request, gateway, token, places) as (client, caller):
             threads.is_new(thread, caller)
             history = threads.messages(thread, REMEMBERED)
             answer, tools = await assistant.answer(client, history, body.content)
@@ -66,24 +78,25 @@ def application(gateway: str, assistant: Assistant, database: str) -> Starlette:
             thread,
             ",".join(tool["name"] for tool in tools),
         )
-        return JSONResponse(
+        return Reply(
             answer.model_dump() | {"tools_used": tools, "thread_id": thread, "message_id": id}
         )
 
-    async def get(request: Request) -> JSONResponse:
+    async def get(request: Request) -> Reply:
         token, thread, threads = bearer(request), thread_of(request), request.app.state.threads
-        async with acting(request, gateway, token) as (_, caller):
+        async with acting(request, gateway, token, places) as (_, caller):
             if threads.is_new(thread, caller):
                 raise NotYours
-            messages = [asdict(message) for message in threads.messages(thread)]
-        return JSONResponse({"thread_id": thread, "messages": messages})
+            messages = [asdict(message) for message in threads.messages(thread, SHOWN)]
+        return Reply({"thread_id": thread, "messages": messages})
 
     app = Starlette(
         routes=[
             Route(PATH, post, methods=["POST"]),
             Route(PATH, get, methods=["GET"]),
-            Route("/health", lambda _: JSONResponse({"status": "ok"})),
+            Route("/health", lambda _: Reply({"status": "ok"})),
         ],
+        middleware=[Middleware(Broken)],
         exception_handlers={HTTPException: refuse},
         lifespan=lifespan,
     )
@@ -91,19 +104,40 @@ def application(gateway: str, assistant: Assistant, database: str) -> Starlette:
     return app
 
 
-async def refuse(_: Request, refused: HTTPException) -> JSONResponse:
+class Broken:
+    """Tells in one line where something went wrong that nobody thought of, and callers nothing."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            *_, at = traceback.extract_tb(error.__traceback__)
+            place = f"{at.filename}:{at.lineno}"
+            log.error("broken: %s: %s (%s)", type(error).__name__, str(error)[:200], place)
+            if scope["type"] != "http":
+                raise
+            await Reply({"error": "something went wrong"}, 500, CLOSE)(scope, receive, send)
+
+
+async def refuse(_: Request, refused: HTTPException) -> Reply:
     log.info("refused status=%s: %s", refused.status_code, refused.detail)
-    return JSONResponse({"error": refused.detail}, refused.status_code, refused.headers)
+    return Reply({"error": refused.detail}, refused.status_code, refused.headers)
 
 
 @asynccontextmanager
-async def acting(request: Request, gateway: str, token: str):
+async def acting(request: Request, gateway: str, token: str, places: Places):
     """The caller's client and the caller, who belongs to the organization of the path."""
     try:
-        async with asyncio.timeout(PATIENCE), connect(gateway, token) as (client, caller):
-            if caller.organization != request.path_params["organization_id"]:
-                raise Refused(403, "this is not your organization")
-            yield client, caller
+        with places.one(token):
+            async with asyncio.timeout(PATIENCE), connect(gateway, token) as (client, caller):
+                if caller.organization != request.path_params["organization_id"]:
+                    raise Refused(403, "this is not your organization")
+                yield client, caller
+    except Full:
+        raise Refused(503, "too many messages at once", headers={"Retry-After": "1"}) from None
     except BadToken:
         raise unauthenticated("the token is not accepted") from None
     except NotPermitted:
@@ -138,16 +172,28 @@ def thread_of(request: Request) -> str:
         raise Refused(422, "the thread id must be a UUID") from None
 
 
-async def body_of(request: Request) -> Body:
-    raw = b""
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY:
-            raise Refused(413, "the message is too long")
+async def body_of(request: Request, patience: float) -> Body:
+    raw = bytearray()
     try:
-        return Body.model_validate(json.loads(raw))
+        async with asyncio.timeout(patience):
+            async for chunk in request.stream():
+                raw += chunk
+                if len(raw) > MAX_BODY:
+                    raise Refused(413, "the message is too long", CLOSE)
+    except TimeoutError:
+        raise Refused(408, "the body did not come in time", CLOSE) from None
+    try:
+        return Body.model_validate(strict.read(bytes(raw)))
     except ValidationError as error:
-        member = ".".join(str(part) for part in error.errors()[0]["loc"]) or "body"
-        raise Refused(422, f"{member}: {error.errors()[0]['msg']}") from None
+        first = error.errors()[0]
+        raise Refused(422, f"{member_of(first['loc'])}: {first['msg']}") from None
     except ValueError:
         raise Refused(400, "the body is not JSON") from None
+
+
+def member_of(place: tuple[int | str, ...]) -> str:
+    """The member of the body that is at fault. Its name is the caller's, where it is not ours."""
+    if not place:
+        return "body"
+    name = str(place[0])
+    return name if name in Body.model_fields else json.dumps(name[:64])

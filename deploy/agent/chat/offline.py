@@ -18,13 +18,36 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 Arguments = dict[str, Any]
 
 
+class Words:
+    """Patterns that a message must have one after the other.
+
+    Each is looked for once, after where the one before was first found. One pattern with `.*`
+    between them would take the square of the time for a message that repeats the first.
+    """
+
+    def __init__(self, *patterns: str) -> None:
+        self._patterns = [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
+
+    def find(self, text: str) -> tuple[str, str, str] | None:
+        """From the first pattern to the end of the text; the last pattern's group, or what it
+        found; and what comes after that."""
+        start, found = None, None
+        for pattern in self._patterns:
+            found = pattern.search(text, found.end() if found else 0)
+            if found is None:
+                return None
+            start = found.start() if start is None else start
+        return text[start:], found[found.re.groups], text[found.end() :]
+
+
 @dataclass(frozen=True)
 class Rule:
     """What to call for which words, and how to tell the result."""
 
-    words: re.Pattern[str]
+    words: Words
     tool: str
-    arguments: Callable[[re.Match[str]], Arguments]
+    arguments: Callable[[str, str, str], Arguments | None]
+    """Of what the words found; None where they do not say enough."""
     tell: Callable[[Arguments, Arguments], str]
 
 
@@ -49,36 +72,41 @@ def tell_search(arguments: Arguments, result: Arguments) -> str:
     return f"{found}: {titles}." if titles else f"{found}."
 
 
-def rule(words: str, tool: str, arguments: Any, tell: Any) -> Rule:
-    return Rule(re.compile(words, re.IGNORECASE | re.DOTALL), tool, arguments, tell)
+def new_ticket(all: str, _: str, rest: str) -> Arguments | None:
+    title = re.sub(r"^(?:(?:for|about)\b|:)", "", rest.strip(), flags=re.IGNORECASE).strip()[:200]
+    return {"title": title, "description": all.strip()} if title else None
+
+
+def searched(_all: str, _: str, rest: str) -> Arguments | None:
+    """What comes after the last preposition, or after the verb where there is none."""
+    start = 0
+    for preposition in re.finditer(r"\b(?:about|for|with)\s+(?=\S)", rest, re.IGNORECASE):
+        start = preposition.end()
+    query = rest[start:].strip(" .?!")[:200]
+    return {"query": query} if query else None
 
 
 RULES = (
-    rule(
-        r"\b(what|which) tools\b|\bwhat can you\b|\bwho am i\b|\bhelp\b",
+    Rule(
+        Words(r"\b(?:what|which) tools\b|\bwhat can you\b|\bwho am i\b|\bhelp\b"),
         "whoami",
-        lambda _: {},
+        lambda *_: {},
         lambda _, who: f"I act for {who['user_id']} of {who['organization_id']}.",
     ),
-    rule(
-        r"\b(?:create|open|file)\b.*?\bticket\b\s*(?:for|about|:)?\s*(.+)",
+    Rule(
+        Words(r"\b(?:create|open|file)\b", r"\bticket\b"),
         "create_ticket",
-        lambda found: {"title": found[1].strip()[:200], "description": found[0].strip()},
+        new_ticket,
         lambda _, made: f"I created the ticket {title_of(made['ticket'])}.",
     ),
-    rule(
-        r"\b(?:search|find)\b(?:.*\b(?:about|for|with))?\s+(.+)",
-        "search_tickets",
-        lambda found: {"query": found[1].strip(" .?!")[:200]},
-        tell_search,
-    ),
-    rule(
-        r"\b(?:show|get|read)\b.*?\bticket\s+(T-\d+)",
+    Rule(Words(r"\b(?:search|find)\b"), "search_tickets", searched, tell_search),
+    Rule(
+        Words(r"\b(?:show|get|read)\b", r"\bticket\s+(T-\d+)"),
         "get_ticket",
-        lambda found: {"ticket_id": found[1].upper()},
+        lambda _all, id, _rest: {"ticket_id": id.upper()},
         lambda _, read: f"Ticket {title_of(read['ticket'])}: {read['ticket']['description']}",
     ),
-    rule(r"\b(?:list|show)\b.*\btickets\b", "list_tickets", lambda _: {}, tell_list),
+    Rule(Words(r"\b(?:list|show)\b", r"\btickets\b"), "list_tickets", lambda *_: {}, tell_list),
 )
 
 
@@ -88,20 +116,25 @@ def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     tools = sorted(tool.name for tool in info.function_tools)
     offer = f"I can call these tools: {', '.join(tools) or 'none'}."
     for candidate in RULES:
-        if found := candidate.words.search(prompt):
+        found = candidate.words.find(prompt)
+        arguments = candidate.arguments(*found) if found else None
+        if arguments is not None:
             break
     else:
         return answer(info, f"I did not understand that. {offer}", 0.3)
     if candidate.tool not in tools:
         sentence = f"I am sorry, I may not do that for you: it needs the tool {candidate.tool}."
         return answer(info, f"{sentence} {offer}", 0.6, escalate=True)
-    arguments = candidate.arguments(found)
     if not results:
         return ModelResponse(parts=[ToolCallPart(candidate.tool, arguments)])
     if results[-1].outcome != "success":
         sentence = f"I am sorry, {candidate.tool} did not work: {reason(results[-1].content)}."
         return answer(info, f"{sentence} {offer}", 0.6, escalate=True)
-    told = candidate.tell(arguments, members(results[-1].content))
+    try:
+        told = candidate.tell(arguments, members(results[-1].content))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        sentence = f"I am sorry, I could not read the answer of {candidate.tool}."
+        return answer(info, f"{sentence} {offer}", 0.6, escalate=True)
     return answer(info, f"{told} {offer}" if candidate.tool == "whoami" else told, 0.9)
 
 
@@ -135,6 +168,8 @@ def reason(content: Any) -> str:
 def answer(
     info: AgentInfo, content: str, confidence: float, escalate: bool = False
 ) -> ModelResponse:
+    # Half of a surrogate pair can be read in JSON, and be sent and kept nowhere.
+    content = content.encode(errors="replace").decode()
     said = {"content": content, "confidence": confidence, "requires_escalation": escalate}
     return ModelResponse(parts=[ToolCallPart(info.output_tools[0].name, said)])
 

@@ -26,7 +26,12 @@ SCHEMA = """
         created_at TEXT NOT NULL
     ) STRICT;
     CREATE INDEX IF NOT EXISTS messages_of_thread ON messages (thread_id, number);
+    CREATE INDEX IF NOT EXISTS threads_of_user ON threads (organization_id, user_id);
 """
+MOST_MESSAGES = 1000
+"""Of a thread that are kept; the oldest go."""
+MOST_THREADS = 1000
+"""Of a user that are kept; the oldest go, with their messages."""
 
 
 class NotYours(Exception):
@@ -94,4 +99,21 @@ class Threads:
                    VALUES (?, ?, ?, ?, ?, ?)""",
                 rows,
             )
+            self._forget(thread, caller)
         return id
+
+    def _forget(self, thread: str, caller: Caller) -> None:
+        """Takes out what is more than is kept."""
+        self._database.execute(
+            """DELETE FROM messages WHERE thread_id = ?1 AND number <= (
+                   SELECT number FROM messages WHERE thread_id = ?1
+                   ORDER BY number DESC LIMIT 1 OFFSET ?2)""",
+            (thread, MOST_MESSAGES),
+        )
+        old = self._database.execute(
+            """SELECT id FROM threads WHERE organization_id = ? AND user_id = ?
+               ORDER BY rowid DESC LIMIT -1 OFFSET ?""",
+            (caller.organization, caller.user, MOST_THREADS),
+        ).fetchall()
+        self._database.executemany("DELETE FROM messages WHERE thread_id = ?", old)
+        self._database.executemany("DELETE FROM threads WHERE id = ?", old)
