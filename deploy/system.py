@@ -11,6 +11,7 @@ postgres and prometheus; no Grafana). Prints {"service", "address"} for each por
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -46,8 +47,8 @@ class Service:
     def __init__(self, system: "System", name: str):
         self.system, self.name = system, name
         self.spec = system.compose["services"][name]
-        self.root = system.folder / name
-        self.root.mkdir()
+        self.user = "postgres" if name == "postgres" and os.getuid() == 0 else None
+        self.root = system.room(name)
         self.process = None
         self._ports = {}
         self._mount()
@@ -102,7 +103,7 @@ class Service:
         else:
             secret = source.removeprefix("./secrets/")
             path = DEPLOY / source if secret == source else self.system.secrets / secret
-            (shutil.copytree if path.is_dir() else shutil.copy)(path, place)
+            copy(path, place)
 
     def command(self) -> list:
         """The entry point of the image, and the command, as they are here."""
@@ -165,13 +166,10 @@ class Service:
 
     def _prepare_postgres(self, environment: dict) -> dict:
         """What the image's own entry point does before the first start; initdb wants no root."""
-        options = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
-        data = self.root / POSTGRES_DATA[1:]
-        data.chmod(0o700)
-        for folder in (self.system.folder, *reversed(data.relative_to(self.system.folder).parents)):
-            (self.system.folder / folder).chmod(0o755)
-        if options:
-            shutil.chown(data, "postgres", "postgres")
+        options = {"user": self.user, "group": self.user} if self.user else {}
+        if self.user:
+            for place in (self.root, *self.root.rglob("*")):
+                shutil.chown(place, self.user, self.user)
         setting = ["-D", POSTGRES_DATA, "-U", environment["POSTGRES_USER"], "-A", "scram-sha-256"]
         setting += [
             "-E",
@@ -230,6 +228,16 @@ class System:
         self.compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
         self._services = {}
         self._started = []
+        self._rooms = contextlib.ExitStack()
+
+    def room(self, name: str) -> Path:
+        """A folder that nobody else can enter; beside ours, for the one service of another user."""
+        if name == "postgres":
+            made = tempfile.TemporaryDirectory(prefix="doorward.postgres.")
+            return Path(self._rooms.enter_context(made))
+        room = self.folder / name
+        room.mkdir(mode=0o700)
+        return room
 
     def tell(self, **line):
         print(json.dumps(line), flush=True)
@@ -253,8 +261,23 @@ class System:
         # To the last: nobody else knows these processes.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        for service in reversed([service for service in self._started if service.process]):
-            service.end()
+        with self._rooms:
+            for service in reversed([service for service in self._started if service.process]):
+                service.end()
+
+
+def copy(source: Path, place: Path):
+    """Copies a file or a folder. The copy is ours alone from the moment at which it exists, however
+    wide the source: others of this machine may be kept out by the folder that it lies in."""
+    if source.is_dir():
+        place.mkdir(mode=0o700)
+        for inside in source.iterdir():
+            copy(inside, place / inside.name)
+        return
+    with source.open("rb") as given:
+        made = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(made, "wb") as kept:
+            shutil.copyfileobj(given, kept)
 
 
 def postgres_programs() -> Path:
@@ -273,6 +296,8 @@ def main():
     parser.add_argument("--logs", type=Path, help="keep what each service writes in this folder")
     parser.add_argument("service", nargs="*", default=["chat", "prometheus"])
     given = parser.parse_args()
+    # Of this process and of all services: logs and databases hold what people wrote.
+    os.umask(0o077)
     if not given.secrets.is_dir():
         parser.error(f"{given.secrets} is not there; sh deploy/secrets.sh makes deploy/secrets")
     if given.logs:

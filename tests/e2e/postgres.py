@@ -37,11 +37,12 @@ class Postgres:
             pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
         # The folder of a test may only be entered by its owner, who may be root.
         self._folder = Path(tempfile.mkdtemp(prefix="postgres."))
-        if as_nobody_special():
-            shutil.chown(self._folder, "postgres", "postgres")
         password = self._folder / "password"
-        password.write_text(PASSWORD)
-        password.chmod(0o644)
+        with open(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(PASSWORD)
+        if as_nobody_special():
+            for place in (self._folder, password):
+                shutil.chown(place, "postgres", "postgres")
         data = self._folder / "data"
         initdb = [bin / "initdb", "-D", data, "-U", "tickets", "-A", "scram-sha-256", "-N"]
         initdb += ["--pwfile", password, "-E", "UTF8", "--locale=C.UTF-8"]

@@ -1,5 +1,6 @@
 """The files of deploy/: checked by their own tools, and run as processes on loopback."""
 
+import importlib.util
 import json
 import os
 import re
@@ -8,6 +9,8 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import httpx2
@@ -223,6 +226,83 @@ def test_where_one_service_cannot_start_none_is_left(secrets, tmp_path):
     # Before it, PostgreSQL may say that it cannot see the folder that the tests run in.
     assert system.stderr.endswith(f"gateway cannot start: {bin / 'doorward'} is not there\n")
     assert "listening on" in (tmp_path / "logs" / "tickets-mcp.log").read_text()
+
+
+def test_a_copy_of_a_secret_is_never_wider_while_it_is_made(tmp_path):
+    """The source does not end while it is looked at; nothing but the mode keeps others out."""
+    spec = importlib.util.spec_from_file_location("system", DEPLOY / "system.py")
+    system = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(system)
+    source, place = tmp_path / "secrets", tmp_path / "copy"
+    source.mkdir(mode=0o755)
+    os.mkfifo(source / "key", 0o644)
+    before = os.umask(0)
+    try:
+        copying = threading.Thread(target=system.copy, args=(source, place))
+        copying.start()
+        with (source / "key").open("w") as given:
+            given.write("half of a ")
+            given.flush()
+            poll("the copy is there", (place / "key").exists)
+            modes = [stat.S_IMODE(there.stat().st_mode) for there in (place, place / "key")]
+            given.write("secret")
+        copying.join(PATIENCE)
+    finally:
+        os.umask(before)
+    assert modes == [0o700, 0o600]
+    assert (place / "key").read_text() == "half of a secret"
+    assert stat.S_IMODE((place / "key").stat().st_mode) == 0o600
+    # Whoever has put something there does not get the secret.
+    (tmp_path / "plain").write_text("secret")
+    (tmp_path / "trap").symlink_to(tmp_path / "caught")
+    with pytest.raises(FileExistsError):
+        system.copy(tmp_path / "plain", tmp_path / "trap")
+    assert not (tmp_path / "caught").exists()
+
+
+def test_what_is_half_made_gets_neither_into_git_nor_into_an_image():
+    for ignored in (".gitignore", ".dockerignore"):
+        lines = (REPOSITORY / ignored).read_text().splitlines()
+        for folder in ("deploy/secrets", "deploy/secrets.new"):
+            assert folder in {line.removeprefix("/") for line in lines}, ignored
+
+
+def kept(folder: Path) -> dict:
+    """Every file and folder in it, with its mode, and with what is in the file."""
+    found = {}
+    for place in folder.rglob("*"):
+        try:
+            content = place.read_bytes() if place.is_file() else b""
+            found[place] = (stat.S_IMODE(place.stat().st_mode), content)
+        except FileNotFoundError:
+            continue  # PostgreSQL has removed it
+    return found
+
+
+@pytest.mark.usefixtures("postgres")
+def test_nobody_else_of_this_machine_can_read_what_the_services_have(request, secrets, tmp_path):
+    folder, _ = secrets
+    command = [sys.executable, DEPLOY / "system.py", "--bin", BINARIES, "--secrets", folder]
+    command += ["--logs", tmp_path / "logs", "gateway"]
+    # Not in a folder of a test, which only its owner may enter: PostgreSQL is somebody else.
+    temporary = Path(tempfile.mkdtemp(prefix="system."))
+    temporary.chmod(0o711)
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    system = Child("system.py", command, tmp_path, env=environment, umask=0)
+    request.node.stash[CHILDREN] = {"system.py": system}
+    try:
+        system.find('{"ready": (true)}', EVERYTHING)
+        found = kept(temporary) | kept(tmp_path / "logs")
+        wide = [str(place) for place, (mode, _) in found.items() if mode & 0o077]
+        assert not wide
+        contents_found = [content for _, content in found.values()]
+        for secret in ("postgres_password", "gateway/session.key", "gateway/assertion.pem"):
+            assert (folder / secret).read_bytes() in contents_found, f"{secret} is somewhere else"
+    finally:
+        assert system.end() == 0, system.stderr
+        left = list(temporary.iterdir())
+        shutil.rmtree(temporary)
+    assert not left
 
 
 @pytest.mark.usefixtures("postgres")
