@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes what deploy/compose.yaml needs and no repository may hold, in deploy/secrets:
-# a database password, and for the gateway a session key, a key that vouches for its requests, and its
+# passwords for the database and for Grafana, and for the gateway a session key, a key that vouches for its requests, and its
 # configuration with two new tokens.
 #
 #   sh deploy/secrets.sh
@@ -30,6 +30,7 @@ rm -rf secrets.new
 mkdir -m 700 secrets.new
 mkdir secrets.new/gateway
 random >secrets.new/postgres_password
+random >secrets.new/grafana_password
 random >secrets.new/gateway/session.key
 openssl genpkey -algorithm ed25519 -out secrets.new/gateway/assertion.pem
 chmod 644 secrets.new/gateway/assertion.pem

@@ -65,7 +65,10 @@ class Service:
 
     def words(self, text: str) -> str:
         """A text of the container as it is meant here."""
-        names = "|".join(self.system.compose["services"])
+        networks = self.spec.get("networks", [])
+        own = [networks[name] or {} for name in networks] if isinstance(networks, dict) else []
+        own = [re.escape(network["ipv4_address"]) for network in own if "ipv4_address" in network]
+        names = "|".join([*self.system.compose["services"], *own])
 
         def here(found: re.Match) -> str:
             host, number = found.groups()

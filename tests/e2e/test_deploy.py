@@ -1,6 +1,7 @@
 """The files of deploy/: checked by their own tools, and run as processes on loopback."""
 
 import importlib.util
+import ipaddress
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import tomllib
 from pathlib import Path
 
 import httpx2
@@ -26,7 +28,8 @@ from processes import PATIENCE, Child, poll
 
 DEPLOY = REPOSITORY / "deploy"
 DOCKERFILES = ["Dockerfile", "agent/Dockerfile", "tickets-fastmcp/Dockerfile"]
-SERVICES = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
 EVERYTHING = 300.0
 """Seconds for the whole system to start."""
 
@@ -75,12 +78,83 @@ def test_hadolint_finds_nothing(file):
     run(tool("hadolint"), DEPLOY / file)
 
 
+def networks(name: str) -> dict:
+    """The networks of a service by their names, each with what is set for it there."""
+    given = SERVICES[name]["networks"]
+    return {net: (given[net] if isinstance(given, dict) else None) or {} for net in given}
+
+
+def neighbours(name: str) -> set:
+    """The services that share a network with this one, and so reach what it listens on."""
+    own = networks(name).keys()
+    return {other for other in SERVICES if other != name and own & networks(other).keys()}
+
+
 def test_only_the_gateway_and_the_agent_can_be_reached_and_only_from_this_machine():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published == {"chat": ["127.0.0.1:8000:8000"], "gateway": ["127.0.0.1:8080:8080"]}
     for name, service in SERVICES.items():
-        expected = {"chat": ["edge"], "gateway": ["edge", "inner"]}.get(name, ["inner"])
-        assert service["networks"] == expected, name
+        assert not service.keys() & {"network_mode", "links", "external_links", "extra_hosts"}, name
+    for name, network in COMPOSE["networks"].items():
+        assert (network or {}).get("internal", False) == (name != "edge"), name
+
+
+def test_services_reach_whom_they_need_and_nobody_else():
+    tickets = {"tickets-mcp", "tickets-fastmcp", "tickets-api"}
+    expected = {
+        "chat": {"gateway"},
+        "gateway": {"chat", "prometheus"} | tickets,
+        "tickets-mcp": {"gateway"} | tickets - {"tickets-mcp"},
+        "tickets-fastmcp": {"gateway"} | tickets - {"tickets-fastmcp"},
+        "tickets-api": {"gateway", "postgres"} | tickets - {"tickets-api"},
+        "postgres": {"tickets-api"},
+        "prometheus": {"gateway", "grafana"},
+        "grafana": {"prometheus"},
+    }
+    assert {name: neighbours(name) for name in SERVICES} == expected
+
+
+def test_only_prometheus_reaches_the_admin_listener():
+    configuration = tomllib.loads((DEPLOY / "gateway.compose.toml").read_text())
+    host, port = configuration["admin"]["listen"].rsplit(":", 1)
+    # A listener on all addresses is reached from every network of the gateway.
+    at = [name for name, net in networks("gateway").items() if net.get("ipv4_address") == host]
+    assert len(at) == 1, f"{host} is not one address of the gateway's"
+    (watch,) = at
+    there = {name for name in SERVICES if watch in networks(name)}
+    assert there == {"gateway", "prometheus"}
+    (pool,) = COMPOSE["networks"][watch]["ipam"]["config"]
+    subnet, others = (ipaddress.ip_network(pool[key]) for key in ("subnet", "ip_range"))
+    assert others.subnet_of(subnet)
+    assert ipaddress.ip_address(host) in subnet
+    assert ipaddress.ip_address(host) not in others, "another container may come first and take it"
+    # Its name is that address for Prometheus: they share no other network.
+    assert networks("prometheus").keys() & networks("gateway").keys() == {watch}
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    (job,) = scraped["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"gateway:{port}"]}]
+
+
+def test_no_password_is_one_that_everybody_knows(secrets):
+    folder, _ = secrets
+    given = {
+        name: {key: value for key, value in service.get("environment", {}).items() if "PASS" in key}
+        for name, service in SERVICES.items()
+    }
+    assert {name: keys for name, keys in given.items() if keys} == {
+        "tickets-api": {"DATABASE_PASSWORD_FILE": "/run/secrets/postgres_password"},
+        "postgres": {"POSTGRES_PASSWORD_FILE": "/run/secrets/postgres_password"},
+        "grafana": {"GF_SECURITY_ADMIN_PASSWORD__FILE": "/run/secrets/grafana_password"},
+    }
+    assert SERVICES["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    for name, keys in given.items():
+        assert {f"/run/secrets/{secret}" for secret in SERVICES[name].get("secrets", [])} == set(
+            keys.values()
+        )
+    files = [Path(secret["file"]).name for secret in COMPOSE["secrets"].values()]
+    passwords = [(folder / name).read_text() for name in files]
+    assert all(re.fullmatch("[0-9a-f]{64}", password) for password in passwords)
+    assert len(set(passwords)) == len(passwords) == 2
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -122,7 +196,7 @@ def test_the_secrets_are_made_once_and_make_a_good_configuration(secrets):
     )
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     files = contents(folder)
-    assert len(files) == 4
+    assert len(files) == 5
     for token in tokens:
         assert not any(token.encode() in content for content in files.values())
     assert "exists" in run("sh", folder.parent / "secrets.sh")
