@@ -38,6 +38,9 @@ pub(super) struct Check {
     /// Say what a code means, like DW0012, and check nothing
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
+    /// It is to run on another machine: leave out what is true of this one alone
+    #[arg(long)]
+    elsewhere: bool,
     #[command(flatten)]
     config: ConfigFile,
     /// Ask the upstreams for their tools: is there a pattern that matches none?
@@ -70,12 +73,14 @@ impl Check {
         let (findings, good) = match read {
             Ok(mut config) => {
                 add_expiring(&mut config, now());
-                add_shortage(&mut config);
+                if !self.elsewhere {
+                    add_shortage(&mut config);
+                }
                 let (upstreams, tokens) =
                     (config.settings.upstreams.len(), config.policy.tokens().len());
                 let (upstreams, tokens) = (many(upstreams, "upstream"), many(tokens, "token"));
                 let good = format!("{}: good, {upstreams}, {tokens}\n", path.display());
-                let findings = proven(config);
+                let findings = proven(config, self.elsewhere);
                 let is_good = !findings.has_errors();
                 (findings, is_good.then_some(good))
             }
@@ -125,12 +130,13 @@ impl Check {
 }
 
 /// What there is to say of a configuration whose text is good, once all that `run` builds has been
-/// built.
-fn proven(mut config: Config) -> Findings {
+/// built; without what is true of this machine alone where it is to run `elsewhere`.
+fn proven(mut config: Config, elsewhere: bool) -> Findings {
     let mut findings = std::mem::take(&mut config.warnings);
     let places = config.places.clone();
     let (listen, admin) = (config.settings.listen.clone(), config.settings.admin_listen);
-    for fault in server::prove(config) {
+    let faults = server::prove(config).into_iter();
+    for fault in faults.filter(|fault| !(elsewhere && fault.is_of_the_machine())) {
         let key = match &fault {
             StartError::Bind(address, _) if listen.contains(address) => "server.listen",
             StartError::Bind(address, _) if *address == admin => "admin.listen",

@@ -30,6 +30,21 @@ pub enum StartError {
     Internal(String),
 }
 
+impl StartError {
+    /// True where another machine may let the same configuration start.
+    #[must_use]
+    pub fn is_of_the_machine(&self) -> bool {
+        match self {
+            Self::Audit(..) | Self::Bind(..) | Self::Roots(_) | Self::System(_) => true,
+            Self::Builtin(_)
+            | Self::Files(_)
+            | Self::Internal(_)
+            | Self::Listener(_)
+            | Self::Tls(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -35,6 +35,14 @@ expires = "never"
 
 /// Exit code, findings as `line code`, and all that is said to a person.
 fn check(text: &str, files: &[(&str, &str)]) -> (Option<i32>, Vec<String>, String) {
+    check_with(text, files, &[])
+}
+
+fn check_with(
+    text: &str,
+    files: &[(&str, &str)],
+    more: &[&str],
+) -> (Option<i32>, Vec<String>, String) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gateway.toml");
     std::fs::write(&path, text).unwrap();
@@ -43,7 +51,7 @@ fn check(text: &str, files: &[(&str, &str)]) -> (Option<i32>, Vec<String>, Strin
     }
     let ran = |options: &[&str]| {
         let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
-        let doorward = doorward.args(["check", "--config"]).arg(&path).args(options);
+        let doorward = doorward.args(["check", "--config"]).arg(&path).args(options).args(more);
         doorward.env("NO_COLOR", "1").output().unwrap()
     };
     let told: Value = serde_json::from_slice(&ran(&["--json"]).stdout).unwrap();
@@ -102,8 +110,12 @@ fn the_configuration_of_the_containers_passes_without_warnings() {
     let key = String::from_utf8(key.stdout).unwrap();
     let files = [("session.key", digest("a")), ("assertion.pem", key)];
     let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
-    let (code, findings, said) = check(&text, &files);
+    let (code, findings, said) = check_with(&text, &files, &["--elsewhere"]);
     assert_eq!((code, findings), (Some(0), Vec::new()), "{said}");
+    // Its address is that of a container.
+    let (code, findings, said) = check(&text, &files);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(findings.iter().all(|finding| finding.ends_with(" DW0021")), "{findings:?}");
 }
 
 /// One fault is one error, and not as many as there are lines behind it.
