@@ -53,7 +53,7 @@ impl Explain {
         let Ok(config) = loaded(&self.config.config) else {
             // The record is good whatever the file is.
             let why = "the configuration has errors: what would be decided today is not known";
-            say(&format!("{}  {why}\n", head(&row, None)))?;
+            say(&format!("{}  {why}\n", head(row, None)))?;
             return Ok(ExitCode::SUCCESS);
         };
         let arguments = self.args.as_deref().map(input).transpose()?;

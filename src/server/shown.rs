@@ -146,7 +146,7 @@ fn refresh(gateway: &Arc<Gateway>, metrics: &Arc<Metrics>) -> Box<dyn Fn() + Sen
         metrics.bounds.show_connections_limit("mcp", limits.connections);
         metrics.bounds.show_buffers(buffers.taken(), limits.buffers, buffers.refused());
         if let Some(state) = gateway.audit().state() {
-            metrics.show_audit(&state);
+            metrics.records.show(&state);
         }
     })
 }

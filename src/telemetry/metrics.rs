@@ -4,23 +4,24 @@
 //! or the names that an upstream itself listed. What a caller sends never becomes a series.
 
 mod bounds;
+mod records;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 pub use bounds::{AdminRefusal, Bounds};
+pub use records::Records;
 
 use crate::core::method;
 use crate::core::outcome::Outcome;
 use crate::core::pin::{Change, Pins};
 use crate::core::token::{AuthFailure, Census, SPANS};
-use crate::telemetry::audit::{Cause, State};
 
 /// Label value for everything outside the closed sets.
 pub const OTHER: &str = "other";
@@ -70,9 +71,8 @@ pub struct Metrics {
     streams_closed: IntCounterVec,
     /// Requests sent again because a pooled connection was dead.
     pub retries: IntCounterVec,
-    audit_dropped: IntCounter,
-    audit_waiting: IntGauge,
-    audit_trouble: IntGaugeVec,
+    /// How audit records fare.
+    pub records: Records,
     limits: [IntGauge; 2],
     tokens: IntGaugeVec,
     tokens_expiring: IntGaugeVec,
@@ -131,12 +131,7 @@ impl Metrics {
             stream_duration: make.histograms(&STREAM_DURATION, &STREAM_BUCKETS)?,
             streams_closed: make.counters(&STREAMS_CLOSED)?,
             retries: make.counters(&RETRIES)?,
-            audit_dropped: make.registered(IntCounter::new(
-                "audit_records_dropped_total",
-                "Audit records that are lost.",
-            )?)?,
-            audit_waiting: make.gauge("audit_records_waiting", "Audit records not yet written.")?,
-            audit_trouble: make.gauges(&AUDIT_TROUBLE)?,
+            records: Records::new(&make)?,
             limits: [
                 make.gauge("requests_in_flight_limit", "Limit from the configuration.")?,
                 make.gauge("streams_limit", "Limit from the configuration.")?,
@@ -275,16 +270,6 @@ impl Metrics {
     pub fn request_took(&self, upstream: &str, method: &str, time: Duration) {
         let labels = [upstream, method];
         self.request_duration.with_label_values(&labels).observe(time.as_secs_f64());
-    }
-
-    /// Shows how audit records fare.
-    pub fn show_audit(&self, state: &State) {
-        self.audit_dropped.inc_by(state.lost.saturating_sub(self.audit_dropped.get()));
-        self.audit_waiting.set(number(state.waiting));
-        for cause in Cause::ALL {
-            let is_it = state.trouble.as_ref().is_some_and(|trouble| trouble.cause == cause);
-            self.audit_trouble.with_label_values(&[cause.as_str()]).set(i64::from(is_it));
-        }
     }
 
     /// Counts a tool that is not, or no longer, what was approved.
@@ -467,8 +452,6 @@ const TOOL_CHANGES: Family = (
     "Times that a tool was found to differ from tools.lock, by how.",
     &["upstream", "change"],
 );
-const AUDIT_TROUBLE: Family =
-    ("audit_trouble", "1 where audit records cannot be written, by cause.", &["cause"]);
 const ITEMS_LEFT_OUT: Family = (
     "list_items_left_out_total",
     "Items of an upstream's lists that cannot be read and are left out of them.",
