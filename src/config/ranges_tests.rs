@@ -60,9 +60,11 @@ impl Key {
             let line = if self.table == table { line.as_str() } else { "" };
             format!("[{table}]\n{line}{rest}\n")
         };
+        // No less may be held than the longest of these.
+        let shortest = "request_body = \"1KiB\"\nlisting = \"1KiB\"";
         let mut text = of("server", "public_url = \"https://x\"")
             + &of("server.shutdown", "")
-            + &of("limits", "")
+            + &of("limits", if self.key == "buffers" { shortest } else { "" })
             + &of("upstreams.t", "path = \"/mcp\"\nurl = \"http://127.0.0.1:9/mcp\"")
             + &of(
                 "issuers.i",
@@ -112,7 +114,7 @@ fn every_duration_size_and_count_has_a_range_that_its_error_and_the_schema_name(
             "\"1.5MiB\"",
             "\"+1KiB\"",
             "\"367d\"",
-            "\"2GiB\"",
+            "\"2048GiB\"",
             "\"1KB\"",
             "-1",
             "1.5",
