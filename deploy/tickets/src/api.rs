@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -20,7 +20,7 @@ use crate::assertion::Spent;
 use crate::identity::Identity;
 use crate::query::{self, Page};
 use crate::refusal::{Refusal, json_response};
-use crate::serve;
+use crate::serve::{self, Bounds, share, take_body};
 use crate::store::Store;
 use crate::ticket::{Draft, Ticket, id_number};
 use crate::trust::{Trust, vouch_for_operation};
@@ -38,7 +38,18 @@ pub async fn serve_api(
     trust: Trust,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve::run(listener, router(store, trust), stop).await
+    serve_api_within(Bounds::part(4), listener, store, trust, stop).await
+}
+
+/// The same, within these bounds.
+pub(crate) async fn serve_api_within(
+    bounds: Bounds,
+    listener: TcpListener,
+    store: Store,
+    trust: Trust,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve::run(listener, router(store, trust), bounds, stop).await
 }
 
 /// The path of the list; the other paths begin with it.
@@ -49,6 +60,9 @@ pub(crate) const WHOAMI: &str = "/api/v1/whoami";
 
 /// 20 000 characters outside the basic plane, each escaped as two `\uXXXX`, and room for the rest.
 const MAX_BODY: usize = 256 * 1024;
+
+/// Characters of a path in the log; ours are shorter.
+const SHOWN: usize = 100;
 
 /// The tool of the MCP server that a request is a part of.
 pub(crate) fn tool(method: &Method, path: &str) -> Option<&'static str> {
@@ -74,7 +88,8 @@ fn router(store: Store, trust: Trust) -> Router {
         .fallback(async || Refusal::not_found("no such path"))
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .with_state(store)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(share))
+        .layer(from_fn_with_state(MAX_BODY, take_body))
         .layer(from_fn_with_state((trust.assertions, Arc::<Spent>::default()), vouch_for_operation))
         .layer(from_fn_with_state(trust.access_key, guard))
         .layer(from_fn(log))
@@ -120,10 +135,9 @@ async fn create(
     State(store): State<Store>,
     identity: Identity,
     RawQuery(raw): RawQuery,
-    body: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Result<Response, Refusal> {
     query::none(raw.as_deref()).map_err(Refusal::bad_parameter)?;
-    let body = body.map_err(|rejection| Refusal::unread_body(rejection.status()))?;
     let draft: Draft = serde_json::from_slice(&body)
         .map_err(|error| Refusal::bad_body(format!("the body is not a ticket: {error}")))?;
     let new = draft.check().map_err(Refusal::bad_body)?;
@@ -167,7 +181,7 @@ async fn log(request: Request, next: Next) -> Response {
     }
     let identity = Identity::from_headers(request.headers()).ok();
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path: String = request.uri().path().chars().take(SHOWN).collect();
     let response = next.run(request).await;
     tracing::info!(
         user = identity.as_ref().map(|identity| identity.user.as_str()),

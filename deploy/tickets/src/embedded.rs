@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::access::AccessKey;
-use crate::api::serve_api;
+use crate::api::serve_api_within;
 use crate::backend::ApiUrl;
-use crate::mcp::{McpOptions, serve_mcp};
+use crate::mcp::{McpOptions, serve_mcp_within};
+use crate::serve::Bounds;
 use crate::store::Store;
 use crate::trust::Trust;
 
@@ -81,8 +82,10 @@ pub async fn start_embedded(options: EmbeddedOptions) -> io::Result<Embedded> {
         let mut watch = watch.clone();
         async move { while watch.changed().await.is_ok() {} }
     };
-    let api_service = serve_api(api_listener, store, trust, stop());
-    let mcp_service = serve_mcp(mcp_listener, mcp_options, stop());
+    // The files are those of the gateway, which has raised their limit.
+    let bounds = Bounds::part(16);
+    let api_service = serve_api_within(bounds, api_listener, store, trust, stop());
+    let mcp_service = serve_mcp_within(bounds, mcp_listener, mcp_options, stop());
     let tasks =
         [tokio::spawn(report("api", api_service)), tokio::spawn(report("mcp", mcp_service))];
     Ok(Embedded { api, mcp, running, tasks })

@@ -11,6 +11,8 @@
 //! - No row is read or written without the organization of the request that asks for it.
 //! - A tool call acts for the headers of its own HTTP request, never for those that opened its
 //!   session, and never for a default.
+//! - No client stops another: connections, bodies and answers have bounds and deadlines, and where
+//!   there are too many, the one ends that has kept the service waiting longest.
 //! - The MCP server knows the API by its address only; it never opens the database.
 
 mod access;
@@ -36,5 +38,6 @@ pub use backend::{ApiUrl, InvalidApiUrl};
 pub use embedded::{Embedded, EmbeddedOptions, start_embedded};
 pub use health::{Unwell, ask_health};
 pub use mcp::{McpOptions, serve_mcp};
+pub use serve::raise_files;
 pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreError};
 pub use trust::Trust;

@@ -10,7 +10,7 @@ use axum::http::Uri;
 use clap::{Parser, Subcommand};
 use doorward_tickets::{
     AccessKey, ApiUrl, AssertionKeys, Assertions, DatabaseUrl, McpOptions, Store, Trust,
-    ask_health, serve_api, serve_mcp,
+    ask_health, raise_files, serve_api, serve_mcp,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,6 +74,7 @@ async fn main() -> ExitCode {
         // rmcp tells of every stateless request as of a service that starts and ends.
         .with(Targets::new().with_default(Level::INFO).with_target("rmcp", Level::WARN))
         .init();
+    raise_files();
     match run(arguments.service).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

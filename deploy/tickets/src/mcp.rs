@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResult, ContentBlock, Extensions};
@@ -24,13 +24,15 @@ use crate::assertion::{ASSERTION, Spent};
 use crate::backend::{Answer, ApiUrl, Backend, Caller};
 use crate::identity::Identity;
 use crate::refusal::{Refusal, json_response};
-use crate::serve;
+use crate::serve::{self, Bounds, share};
 use crate::ticket::{Draft, id_number};
 use crate::trust::{Trust, vouch_for_message};
 
 use self::arguments::{CreateTicket, GetTicket, ListTickets, SearchTickets};
+use self::sessions::Sessions;
 
 mod arguments;
+mod sessions;
 
 /// What the MCP server needs to know.
 #[derive(Clone, Debug)]
@@ -56,28 +58,42 @@ pub async fn serve_mcp(
     options: McpOptions,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    serve_mcp_within(Bounds::part(4), listener, options, stop).await
+}
+
+/// The same, within these bounds.
+pub(crate) async fn serve_mcp_within(
+    bounds: Bounds,
+    listener: TcpListener,
+    options: McpOptions,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let hosts = allowed_hosts(listener.local_addr()?, options.allowed_hosts)?;
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(hosts)
         .with_max_request_body_bytes(MAX_BODY);
-    let sessions = config.cancellation_token.clone();
+    let streams = config.cancellation_token.clone();
     let tools =
         Tools { backend: Arc::new(Backend::new(options.api, options.trust.access_key.clone())) };
+    let manager = Arc::<LocalSessionManager>::default();
     let service: StreamableHttpService<Tools, LocalSessionManager> =
-        StreamableHttpService::new(move || Ok(tools.clone()), Arc::default(), config);
+        StreamableHttpService::new(move || Ok(tools.clone()), Arc::clone(&manager), config);
+    let kept = Arc::new(Sessions::new(manager));
     let router = Router::new()
         .route_service("/mcp", service)
         .route(HEALTH, get(health))
         .fallback(async || Refusal::not_found("no such path"))
+        .layer(from_fn_with_state(kept, sessions::bound))
+        .layer(from_fn(share))
         .layer(from_fn_with_state(
             (options.trust.assertions, Arc::<Spent>::default(), MAX_BODY),
             vouch_for_message,
         ))
         .layer(from_fn_with_state(options.trust.access_key, guard));
-    serve::run(listener, router, async move {
+    serve::run(listener, router, bounds, async move {
         stop.await;
         // Event streams never end by themselves.
-        sessions.cancel();
+        streams.cancel();
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -38,18 +38,32 @@ impl Refusal {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, error: error.into() }
     }
 
+    /// Too much is going on, and it may be less in a moment.
     pub(crate) fn unavailable(error: impl Into<Cow<'static, str>>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: error.into() }
     }
 
-    /// The body could not be taken in at all; `status` is axum's own judgement (413 or 400).
-    pub(crate) fn unread_body(status: StatusCode) -> Self {
-        let error = if status == StatusCode::PAYLOAD_TOO_LARGE {
-            "the body is larger than 256 KiB"
-        } else {
-            "the body could not be read"
-        };
-        Self { status, error: error.into() }
+    pub(crate) fn too_much_at_once() -> Self {
+        Self::unavailable("too many requests at once")
+    }
+
+    pub(crate) fn took_too_long() -> Self {
+        Self { status: StatusCode::GATEWAY_TIMEOUT, error: "this took too long".into() }
+    }
+
+    pub(crate) fn late_body() -> Self {
+        let error = "the body did not come in time".into();
+        Self { status: StatusCode::REQUEST_TIMEOUT, error }
+    }
+
+    pub(crate) fn too_long_body(most: usize) -> Self {
+        let error = format!("the body is larger than {} KiB", most / 1024).into();
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, error }
+    }
+
+    pub(crate) fn unread_body() -> Self {
+        let error = "the body could not be read".into();
+        Self { status: StatusCode::BAD_REQUEST, error }
     }
 }
 
@@ -63,7 +77,19 @@ impl From<StoreError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        json_response(self.status, text(&self.error))
+        let mut response = json_response(self.status, text(&self.error));
+        let header = match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "1")),
+            // The rest of the body is not read.
+            StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE => {
+                Some((CONNECTION, "close"))
+            }
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::access::{AccessKey, HEALTH};
 use crate::assertion::{Assertions, Claims, Fault, Spent};
 use crate::refusal::Refusal;
+use crate::serve::whole;
 
 /// What a request must bring along. By default nothing, which is right on loopback only.
 #[derive(Clone, Debug, Default)]
@@ -26,28 +27,34 @@ pub struct Trust {
 }
 
 /// Lets a request to the MCP server through if its assertion is about its very body. Each is good
-/// once; only what the gateway itself may send again is taken again.
+/// once; only what the gateway itself may send again is taken again. The body comes last: whoever
+/// has no assertion need not send one.
 pub(crate) async fn vouch_for_message(
     State((assertions, spent, max_body)): State<(Option<Assertions>, Arc<Spent>, usize)>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(assertions) = assertions.filter(|_| request.uri().path() != HEALTH) else {
-        return next.run(request).await;
-    };
+    let assertions = assertions.filter(|_| request.uri().path() != HEALTH);
     let (parts, body) = request.into_parts();
-    let claims = match assertions.check(&parts.headers).await {
+    let claims = match &assertions {
+        Some(assertions) => assertions.check(&parts.headers).await.map(Some),
+        None => Ok(None),
+    };
+    let claims = match claims {
         Ok(claims) => claims,
         Err(fault) => return refuse(fault),
     };
-    let Ok(body) = to_bytes(body, max_body).await else {
-        return Refusal::unread_body(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    let body = match whole(&parts.extensions, body, max_body).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal.into_response(),
     };
-    let spend = || if claims.is_repeatable() { Ok(()) } else { spent.spend(&claims) };
-    match is_about(&claims, &body).and_then(|()| spend()) {
-        Ok(()) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Err(fault) => refuse(fault),
+    if let Some(claims) = claims {
+        let spend = || if claims.is_repeatable() { Ok(()) } else { spent.spend(&claims) };
+        if let Err(fault) = is_about(&claims, &body).and_then(|()| spend()) {
+            return refuse(fault);
+        }
     }
+    next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
 /// The members of a JSON-RPC message that an assertion repeats.

@@ -8,38 +8,56 @@ use serde_json::json;
 
 use crate::support::{ALICE, ask, call, connect, eras};
 
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward-tickets"));
-    command
-        .args(arguments)
-        .env_remove("TICKETS_ACCESS_KEY")
-        .env_remove("DATABASE_URL")
-        .env_remove("RUST_LOG");
+const BINARY: &str = env!("CARGO_BIN_EXE_doorward-tickets");
+
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments);
+    without_settings(command)
+}
+
+/// The same, after the shell has done this.
+fn command_after(shell: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{shell} && exec \"$0\" \"$@\""), BINARY]).args(arguments);
+    without_settings(command)
+}
+
+fn without_settings(mut command: Command) -> Command {
+    command.env_remove("TICKETS_ACCESS_KEY").env_remove("DATABASE_URL").env_remove("RUST_LOG");
     command
 }
 
 /// A running service, killed when the test is over.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     line: String,
 }
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let mut child =
-            command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(command(arguments))
+    }
+
+    /// One that may open so many files.
+    pub(crate) fn within(files: u32, arguments: &[&str]) -> Self {
+        Self::spawn(command_after(&format!("ulimit -n {files}"), arguments))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         Self { child, line: line.trim_end().to_owned() }
     }
 
     /// The address after this prefix of the line that says ready.
-    fn address(&self, prefix: &str) -> &str {
+    pub(crate) fn address(&self, prefix: &str) -> &str {
         self.line.strip_prefix(prefix).unwrap_or_else(|| panic!("{:?}", self.line))
     }
 
     /// Sends a signal; gives back the exit code and the log.
-    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
         let mut log = String::new();

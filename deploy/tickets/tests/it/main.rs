@@ -9,6 +9,7 @@
 mod api;
 mod assertion;
 mod binary;
+mod bounds;
 mod embedded;
 mod mcp;
 mod postgres;
