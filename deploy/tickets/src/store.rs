@@ -38,7 +38,8 @@ impl Store {
         Ok(Self(Backend::Sqlite(Sqlite::in_memory().await?)))
     }
 
-    /// The SQLite database in this file, made if it is not there.
+    /// The SQLite database in this file. Where it is not there, it is made, for its owner alone: it
+    /// holds what people write. SQLite gives the files beside it the same mode.
     ///
     /// # Errors
     /// If the file cannot be opened or is not such a database.
@@ -129,6 +130,8 @@ struct Selection {
 pub enum StoreError {
     /// SQLite refused.
     Sqlite(rusqlite::Error),
+    /// The file of the database could not be made or written.
+    File(io::Error),
     /// PostgreSQL refused, or is not there.
     Postgres(tokio_postgres::Error),
     /// No connection to PostgreSQL could be had.
@@ -147,7 +150,7 @@ impl fmt::Display for StoreError {
                 Some(cause) => write!(f, "{error}: {cause}"),
                 None => write!(f, "{error}"),
             },
-            Self::Pool(error) => write!(f, "{error}"),
+            Self::File(error) | Self::Pool(error) => write!(f, "{error}"),
             Self::Stopped => f.write_str("the worker stopped"),
         }
     }

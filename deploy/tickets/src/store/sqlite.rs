@@ -1,6 +1,9 @@
 //! Tickets in SQLite: a file, or memory.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +28,11 @@ impl Sqlite {
     }
 
     pub(super) async fn open(file: PathBuf) -> Result<Self, StoreError> {
+        let made = blocking({
+            let file = file.clone();
+            move || Ok(make(&file))
+        });
+        made.await?.map_err(StoreError::File)?;
         Self::start(move || {
             let connection = Connection::open(file)?;
             connection.pragma_update(None, "journal_mode", "wal")?;
@@ -133,6 +141,11 @@ impl Sqlite {
         })
         .await
     }
+}
+
+/// SQLite would make it as wide as the umask lets it.
+fn make(file: &Path) -> io::Result<()> {
+    File::options().append(true).create(true).mode(0o600).open(file).map(drop)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -1,6 +1,10 @@
 //! The binary: what it prints, how it stops, how it fails.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use reqwest::{Method, StatusCode};
@@ -110,6 +114,35 @@ async fn two_processes_serve_a_client_and_stop_on_signals() {
     for log in [api_log, mcp_log] {
         assert!(!log.contains("a-title") && !log.contains("a-description"), "{log}");
     }
+}
+
+#[test]
+fn nobody_else_can_read_what_people_wrote() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let arguments = ["api", "--listen", "127.0.0.1:0", "--database"];
+    let start = |file: &Path| {
+        let mut arguments: Vec<&str> = arguments.to_vec();
+        arguments.push(file.to_str().unwrap());
+        Running::spawn(command_after("umask 0", &arguments))
+    };
+    let modes = || {
+        let files = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+        let modes = files.map(|file| (file.file_name(), file.metadata().unwrap().mode() & 0o777));
+        modes.collect::<BTreeMap<_, _>>()
+    };
+    let service = start(&folder.path().join("tickets.db"));
+    let made = modes();
+    assert_eq!(made.len(), 3, "{made:?}");
+    assert!(made.values().all(|mode| *mode == 0o600), "{made:?}");
+    drop(service);
+    // An operator's own mode stays.
+    let file = folder.path().join("tickets.db");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
+    drop(start(&file));
+    assert_eq!(modes().remove(OsStr::new("tickets.db")), Some(0o640));
+    let (code, error) = failure(&command(&arguments).arg("/nowhere/x").output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(error.contains("ticket database: No such file"), "{error}");
 }
 
 #[test]
