@@ -2,16 +2,15 @@
 //! learns what would keep it from starting here.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Access, access};
 use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
 
 use super::build::Builder;
 use super::tls::{ListenerTls, Prepared};
 use super::{Descriptors, StartError};
 use crate::config::{AuditTo, Config};
+use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
 
 /// Every reason for which a process with `config` would not start on this machine, but for
@@ -25,7 +24,7 @@ pub fn prove(config: Config) -> Vec<StartError> {
     }
     if let AuditTo::File(path) = &settings.audit.to {
         let shown = || path.display().to_string();
-        faults.extend(appendable(path).err().map(|error| StartError::Audit(shown(), error)));
+        faults.extend(Audit::probe(path).err().map(|error| StartError::Audit(shown(), error)));
     }
     faults.extend(built(config).err());
     faults
@@ -40,22 +39,6 @@ fn reserve(address: SocketAddr) -> std::io::Result<()> {
     match bind(&socket, &address) {
         Ok(()) | Err(rustix::io::Errno::ADDRINUSE) => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Finds out whether a file can be written to at its end, or made, and makes none.
-fn appendable(path: &Path) -> std::io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(_) => std::fs::File::options().read(true).append(true).open(path).map(|_| ()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or_else(|| Path::new("."));
-            if !std::fs::metadata(folder)?.is_dir() {
-                return Err(std::io::ErrorKind::NotADirectory.into());
-            }
-            Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
-        }
-        Err(error) => Err(error),
     }
 }
 

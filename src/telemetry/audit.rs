@@ -10,7 +10,7 @@ mod trouble;
 mod writing;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -88,6 +88,14 @@ impl Audit {
     pub fn to_file(path: PathBuf, on_failure: OnFailure) -> io::Result<(Self, Writer)> {
         let queue = Queue::new(path.display().to_string(), on_failure);
         Self::start(Sink::File(AuditFile::open(path)?), true, queue)
+    }
+
+    /// Finds out whether records could go to this file, and makes none.
+    ///
+    /// # Errors
+    /// Those of [`Self::to_file`].
+    pub fn probe(path: &Path) -> io::Result<()> {
+        AuditFile::probe(path)
     }
 
     fn start(mut sink: Sink, json: bool, queue: Queue) -> io::Result<(Self, Writer)> {

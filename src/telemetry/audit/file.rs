@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{Access, FallocateFlags, OFlags, access, fallocate};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
@@ -38,11 +38,38 @@ pub(super) struct AuditFile {
 
 impl AuditFile {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let mut file =
-            File::options().read(true).append(true).create(true).mode(0o600).open(&path)?;
+        Self::open_or(path, true)
+    }
+
+    fn open_or(path: PathBuf, create: bool) -> io::Result<Self> {
+        let mut options = File::options();
+        // A pipe that nobody reads does not hold up whoever opens it.
+        options.read(true).append(true).create(create).mode(0o600);
+        let mut file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path)?;
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() && !kind.is_char_device() {
+            let message = "it is no file that can be read again; for a pipe write to = \"stdout\"";
+            return Err(io::Error::other(message));
+        }
         let end = file.seek(SeekFrom::End(0))?;
         let (follows, is_torn) = last_line(&mut file, end)?;
         Ok(Self { path, file, end, reserved: Some(end), is_torn, follows })
+    }
+
+    /// Finds out whether a file can be opened for records, or made, and makes none.
+    pub(super) fn probe(path: &Path) -> io::Result<()> {
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => Self::open_or(path.to_owned(), false).map(drop),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                let folder = folder.unwrap_or_else(|| Path::new("."));
+                if !std::fs::metadata(folder)?.is_dir() {
+                    return Err(io::ErrorKind::NotADirectory.into());
+                }
+                Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
