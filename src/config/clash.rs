@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::code::Code;
-use super::read::{At, Report};
+use super::read::{At, Report, Table};
+use super::upstreams::{Target, UpstreamSpec};
 
 /// Reports every address that an earlier one has taken. `admin` is that of the admin listener,
 /// where it is written.
@@ -31,6 +32,41 @@ pub(super) fn check(report: &Report, public: &[At<SocketAddr>], admin: &At<Socke
             _ => "give each another port",
         };
         report.error(Code::Conflict, at.span.clone(), message, help);
+    }
+}
+
+/// Reports every upstream that is a listener of this very gateway: what comes in would go round.
+pub(super) fn check_loops(
+    file: &mut Table<'_>,
+    public: &[At<SocketAddr>],
+    admin: &At<SocketAddr>,
+    upstreams: &[UpstreamSpec],
+) {
+    let report = file.report();
+    for (name, value) in file.entries("upstreams") {
+        let spec = upstreams.iter().find(|spec| spec.name == name.value);
+        let Some(Target::Url(url)) = spec.map(|spec| &spec.target) else { continue };
+        let own = public.iter().chain([admin]).find(|at| is_reached_by(at.value, url));
+        let Some(own) = own else { continue };
+        let at = file.within("upstreams", &name, value).value("url").map(toml::Spanned::span);
+        let message = format!("`url` is this gateway itself, which listens on {}", own.value);
+        let help = "name the address of the MCP server, or let the gateway listen elsewhere";
+        report.error(Code::Conflict, at.unwrap_or(name.span), message, help);
+    }
+}
+
+/// True where a URL that needs no look at DNS leads to a listener on this address.
+fn is_reached_by(listener: SocketAddr, url: &http::Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let default = if url.scheme_str() == Some("https") { 443 } else { 80 };
+    if listener.port() == 0 || url.port_u16().unwrap_or(default) != listener.port() {
+        return false;
+    }
+    let (own, is_local) = (listener.ip().to_canonical(), |ip: IpAddr| ip.is_loopback());
+    match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(ip) => ip == own || own.is_unspecified() && (is_local(ip) || ip.is_unspecified()),
+        Err(_) if host.eq_ignore_ascii_case("localhost") => is_local(own) || own.is_unspecified(),
+        Err(_) => false,
     }
 }
 
@@ -66,6 +102,31 @@ mod tests {
         ] {
             assert_eq!(clash(address(one), address(other)), expected, "{one} {other}");
             assert_eq!(clash(address(other), address(one)), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn an_upstream_that_is_the_gateway_itself_is_found() {
+        for (listener, url, expected) in [
+            ("127.0.0.1:80", "http://127.0.0.1/mcp", true),
+            ("127.0.0.1:443", "https://127.0.0.1/mcp", true),
+            ("127.0.0.1:80", "https://127.0.0.1/mcp", false),
+            ("127.0.0.1:80", "http://127.0.0.1:81/mcp", false),
+            ("127.0.0.1:80", "http://127.0.0.2/mcp", false),
+            ("127.0.0.1:80", "http://LocalHost/mcp", true),
+            ("127.0.0.1:80", "http://localhost.example/mcp", false),
+            ("[::1]:80", "http://[::1]/mcp", true),
+            ("[::1]:80", "http://localhost:80/mcp", true),
+            ("127.0.0.1:80", "http://[::ffff:127.0.0.1]/mcp", true),
+            ("0.0.0.0:8080", "http://127.0.0.9:8080/mcp", true),
+            ("0.0.0.0:8080", "http://10.0.0.1:8080/mcp", false),
+            ("[::]:8080", "http://localhost:8080/mcp", true),
+            ("10.0.0.1:8080", "http://10.0.0.1:8080/mcp", true),
+            ("10.0.0.1:8080", "http://localhost:8080/mcp", false),
+            ("127.0.0.1:0", "http://127.0.0.1/mcp", false),
+        ] {
+            let (listener, url) = (listener.parse().unwrap(), url.parse().unwrap());
+            assert_eq!(is_reached_by(listener, &url), expected, "{listener} {url}");
         }
     }
 

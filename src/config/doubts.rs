@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use toml::de::{DeTable, DeValue};
 
 use super::audit::AuditTo;
@@ -13,6 +14,7 @@ use super::read::{At, Report, Table};
 use super::tls;
 use super::values::date;
 use crate::core::harmless::visible;
+use crate::core::principal::Digest;
 use crate::core::token::{TokenSpec, UnixSeconds};
 
 /// Keys whose texts may hold anything: patterns in another syntax, and words for people.
@@ -212,13 +214,31 @@ pub(super) fn check_uri_pattern(report: &Report, text: &At<&str>) {
     }
 }
 
-/// Warns of tokens whose time is over.
-pub(super) fn check_over(
+/// Warns of a digest that no token of a caller has: that of nothing, which shells make where a
+/// variable is not set.
+pub(super) fn check_digest(report: &Report, digest: &At<Digest>) {
+    if ["", "\n"].into_iter().any(|nothing| Digest::from(Sha256::digest(nothing)) == digest.value) {
+        let message = "this is the digest of nothing: nobody gets in with it".to_owned();
+        let help = "make one with: doorward token new";
+        report.warning(Code::Placeholder, digest.span.clone(), message, help);
+    }
+}
+
+/// Warns of tokens whose time is over, and of those whose revocation is yet to begin. Says
+/// whether there was something to warn of.
+pub(super) fn check_times(
     report: &Report,
     name: &At<&str>,
     spec: &TokenSpec,
     now: UnixSeconds,
 ) -> bool {
+    if let Some(at) = spec.revoked.filter(|at| *at > now) {
+        let message = format!("token `{}` is good until it is revoked on {}", name.value, date(at));
+        let help =
+            "`revoked` is the moment from which on it lets nobody in; for an end write `expires`";
+        report.warning(Code::Nothing, name.span.clone(), message, help);
+        return true;
+    }
     let Some(end) = spec.expires.filter(|end| *end <= now && spec.revoked.is_none()) else {
         return false;
     };

@@ -382,7 +382,7 @@ impl Reader<'_> {
             }
             let spec = self.token(&name, table);
             if let Some(spec) = spec.as_ref().filter(|_| over < NAMED) {
-                over += usize::from(doubts::check_over(report, &name, spec, self.now));
+                over += usize::from(doubts::check_times(report, &name, spec, self.now));
             }
             specs.extend(spec);
         }
@@ -463,7 +463,11 @@ impl Reader<'_> {
                 "make one with: doorward token new",
             );
         }
-        given.into_iter().flatten().next()
+        let digest = given.into_iter().flatten().next();
+        if let Some(at) = &digest {
+            doubts::check_digest(table.report(), at);
+        }
+        digest
     }
 
     fn grants(&mut self, table: &mut Table<'_>) -> Grants {

@@ -160,15 +160,15 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
 
     let admin = admin(file.table("admin"));
     clash::check(file.report(), &listen, &admin);
-    let admin_listen = admin.value;
     let identity = identity::read(file.table("identity"), files);
     let upstreams = upstreams::read(file, files);
+    clash::check_loops(file, &listen, &admin, &upstreams);
     check_credentials(file, &upstreams, &identity);
     let limits = limits(file.table("limits"));
     let (log_level, log_format) = log(file.table("log"));
     let widening = reload(file.table("reload"));
     let audit = audit::read(file.table("audit"), files);
-    let listen = listen.into_iter().map(|at| at.value).collect();
+    let (listen, admin_listen) = (listen.into_iter().map(|at| at.value).collect(), admin.value);
     Settings {
         listen,
         public_url,
@@ -195,6 +195,15 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
 fn listen(server: &mut Table<'_>) -> Vec<At<SocketAddr>> {
     let texts = server.strings("listen");
     let default = At { value: DEFAULT_LISTEN, span: server.span() };
+    if let Some(value) = server.value("listen").filter(|_| texts.is_empty()) {
+        let message = "`listen` is empty: nobody could reach the gateway".to_owned();
+        server.report().error(
+            Code::BadValue,
+            value.span(),
+            message,
+            "name an address, or leave it out",
+        );
+    }
     if texts.is_empty() {
         return vec![default];
     }

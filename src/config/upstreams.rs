@@ -122,8 +122,25 @@ fn upstream(name: &str, mut table: Table<'_>, files: &Files) -> UpstreamSpec {
             .map(|at| at.value),
         tasks: tasks(&mut table),
     };
+    warn_of_late(&mut table, &spec);
     table.finish();
     spec
+}
+
+/// Of two ends of a stream the earlier one holds, and the other does nothing.
+fn warn_of_late(table: &mut Table<'_>, spec: &UpstreamSpec) {
+    let keep_alive = spec.stream_keep_alive.unwrap_or_default();
+    for (late, key, end, before) in [
+        (spec.stream_idle, "stream_idle", spec.stream_max, "stream_max"),
+        (keep_alive, "stream_keep_alive", spec.stream_idle, "stream_idle"),
+    ] {
+        if let Some(value) = table.value(key).filter(|_| late >= end) {
+            let end = humantime::format_duration(end);
+            let message = format!("`{key}` does nothing: `{before}` is {end}, and comes first");
+            let help = "make it shorter, or leave it out";
+            table.report().warning(Code::Useless, value.span(), message, help);
+        }
+    }
 }
 
 fn tasks(table: &mut Table<'_>) -> Tasks {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -142,6 +143,16 @@ const BUILT: &[Case] = &[
     ("", "[audit]\nto = \"file\"\nfile = \"nowhere/audit.jsonl\"", "DW0021", "nowhere"),
     ("", "[audit]\nto = \"file\"\nfile = \"empty/audit.jsonl\"", "DW0021", "empty"),
     ("", "[audit]\nto = \"file\"\nfile = \".\"", "DW0021", "file = \".\""),
+    ("", "[audit]\nto = \"file\"\nfile = \"fifo\"", "DW0021", "fifo"),
+    ("", "[audit]\nto = \"file\"\nfile = \"/proc/self/status\"", "DW0021", "status"),
+    (LISTEN, "listen = []", "DW0006", "listen"),
+    (
+        LISTEN,
+        "listen = [\"127.0.0.1:47124\"]\n[upstreams.u]\npath = \"/u\"\nurl = \"http://localhost:47124/mcp\"",
+        "DW0013",
+        "localhost",
+    ),
+    (URL, "url = \"http://127.0.0.1:9901/mcp\"", "DW0013", "url"),
     (LISTEN, "listen = [\"127.0.0.1:47123\", \"127.0.0.1:47123\"]", "DW0013", "47123"),
     (
         LISTEN,
@@ -353,6 +364,31 @@ const VOID: &[Case] = &[
         "x5c.json",
     ),
     (EXPIRES, "expires = 2020-01-01", "DW0122", "[tokens.a]"),
+    (EXPIRES, "expires = 2999-01-01\nrevoked = 2998-01-01", "DW0113", "[tokens.a]"),
+    (
+        "1111111111111111111111111111111111111111111111111111111111111111",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "DW0115",
+        "sha256",
+    ),
+    (
+        "1111111111111111111111111111111111111111111111111111111111111111",
+        "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b",
+        "DW0115",
+        "sha256",
+    ),
+    (
+        URL,
+        "url = \"http://127.0.0.1:1/mcp\"\nstream_idle = \"2h\"\nstream_max = \"1h\"",
+        "DW0103",
+        "stream_idle",
+    ),
+    (
+        URL,
+        "url = \"http://127.0.0.1:1/mcp\"\nstream_keep_alive = \"10m\"",
+        "DW0103",
+        "stream_keep_alive",
+    ),
     (
         EXPIRES,
         "expires = 2020-01-01\n[[expect]]\ntoken = \"a\"\ndeny = [\"t/other\"]",
@@ -529,6 +565,10 @@ fn fault(case: &Case, files: &[(&str, String)]) -> Option<String> {
     } else {
         text
     };
+    if to.contains("\"fifo\"") {
+        let path = folder.path().join("fifo");
+        mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    }
     std::fs::write(folder.path().join("gateway.toml"), &text).unwrap();
     let checked = doorward("check", folder.path()).arg("--json").output().unwrap();
     let said = String::from_utf8_lossy(&checked.stderr);
