@@ -8,8 +8,11 @@ use super::policy::Reader;
 use super::read::{At, Table};
 use super::restrictions::{self, Whose};
 use super::values::{self, date};
-use crate::core::argument::{BadTest, Condition, Literal, Pointer, Shadow, Test, UrlTest, When};
+use crate::core::argument::{
+    self, BadTest, Condition, Literal, Pointer, Shadow, Test, UrlTest, When,
+};
 use crate::core::decimal::Decimal;
+use crate::core::harmless::visible;
 use crate::core::pattern::Pattern;
 use crate::core::permission::Patterns;
 
@@ -92,6 +95,11 @@ fn condition(
             let wanted = || "must name a value by a JSON pointer, like \"/priority\"".to_owned();
             Pointer::parse(text).ok_or_else(wanted)
         });
+    if name.value.ends_with('/') {
+        let message = format!("`{}` is about a member whose name is empty", visible(name.value));
+        let help = format!("perhaps `{}`", visible(name.value.trim_end_matches('/')));
+        table.report().warning(Code::Unmatched, name.span.clone(), message, help);
+    }
     let before = table.report().errors();
     let tests = asked(&mut table);
     let is_optional = table.flag("optional");
@@ -187,12 +195,34 @@ fn check_ranges(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
         let help = "readers round it to another number; let the tool take it as a text";
         table.report().error(Code::Condition, name.span.clone(), message, help);
     }
+    let impossible = |message: String, help: &str| {
+        table.report().error(Code::Condition, name.span.clone(), message, help);
+    };
+    if let Some((one, other)) = argument::contradiction(tests) {
+        impossible(format!("no value is {one} and {other}"), "they ask for values of two kinds");
+        return;
+    }
     let (least, most) = range(tests);
     if let (Some((least, least_text)), Some((most, most_text))) = (least, most)
         && least > most
     {
         let message = format!("no number is at least {least_text} and at most {most_text}");
-        table.report().error(Code::Condition, name.span.clone(), message, "swap `min` and `max`");
+        impossible(message, "swap `min` and `max`");
+        return;
+    }
+    let (named, refused) = argument::literals(tests);
+    let first = refused.first().filter(|literal| !literal.is_between_doubles());
+    if let Some(first) = first {
+        let help = "of these tests all must hold; take one out";
+        match named.len() == refused.len() {
+            true => impossible(format!("no value passes: {first} fails another test"), help),
+            false => table.report().warning(
+                Code::Nothing,
+                name.span.clone(),
+                format!("{first} never passes: it fails another test"),
+                help,
+            ),
+        }
     }
 }
 
@@ -277,7 +307,14 @@ fn literals(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Literal>> {
     let value = table.value(key)?;
     let Some(array) = value.get_ref().as_array().filter(|array: &&DeArray<'_>| !array.is_empty())
     else {
-        table.wrong_kind(key, value, "an array with something in it");
+        match value.get_ref().is_array() {
+            true => {
+                let message = format!("`{key}` is empty");
+                let help = "name the values, or leave it out";
+                table.report().error(Code::Condition, value.span(), message, help);
+            }
+            false => table.wrong_kind(key, value, "an array"),
+        }
         return None;
     };
     Some(array.iter().filter_map(|item| literal(table, key, item)).collect())

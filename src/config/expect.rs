@@ -43,6 +43,10 @@ pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds, is
         for (key, kind, is_allowed) in KEYS {
             for text in table.strings(key) {
                 count += 1;
+                if is_pattern(kind, text.value) {
+                    refuse_pattern(&table, text);
+                    continue;
+                }
                 let Some(caller) = caller.as_ref().filter(|_| is_whole) else {
                     continue;
                 };
@@ -58,6 +62,21 @@ pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds, is
         }
         table.finish();
     }
+}
+
+/// True for what looks like a glob; texts for people and URIs hold `?`, templates braces.
+fn is_pattern(kind: TargetKind, text: &str) -> bool {
+    match kind {
+        TargetKind::Tool => text.contains(['*', '?', '[', '{']),
+        TargetKind::Prompt | TargetKind::Resource | TargetKind::Template => text.contains('*'),
+    }
+}
+
+/// As a name it would be denied to everybody, and say nothing of those that were meant.
+fn refuse_pattern(table: &Table<'_>, text: At<&str>) {
+    let message = format!("`{}` is one name here, and no pattern", visible(text.value));
+    let help = "name each that is meant";
+    table.report().error(Code::BadValue, text.span, message, help);
 }
 
 struct Expected<'e> {

@@ -201,6 +201,7 @@ impl Reader<'_> {
     fn role(&mut self, name: &str, mut table: Table<'_>) -> Role {
         let allow = self.patterns(&mut table, &["tools", "prompts", "resources"]);
         let deny = self.patterns(&mut table, &["deny", "deny_prompts", "deny_resources"]);
+        restrictions::check_denied(&mut table, &allow, &deny);
         let when = conditions::of_role(&mut table, self, &allow);
         let shadow = self.shadow(&mut table);
         let is_bare = |all: &Patterns| {

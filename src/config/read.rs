@@ -272,11 +272,16 @@ impl<'t> Table<'t> {
         let Some(value) = self.value(key) else {
             return false;
         };
-        let is_on = value.get_ref().as_bool() == Some(true);
-        if !is_on {
-            self.wrong_kind(key, value, "true, or left out");
+        let said = value.get_ref().as_bool();
+        match said {
+            Some(true) => {}
+            Some(false) => {
+                let message = format!("`{key}` is false, which means nothing");
+                self.report.error(Code::WrongType, value.span(), message, "leave it out");
+            }
+            None => self.wrong_kind(key, value, "true, or left out"),
         }
-        is_on
+        said == Some(true)
     }
 
     /// The tables of an array `[[key]]`.

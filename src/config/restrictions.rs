@@ -71,6 +71,32 @@ pub(super) fn check_granted(
     }
 }
 
+/// Warns of what a role grants and denies: its holders do not have it.
+pub(super) fn check_denied(table: &mut Table<'_>, allow: &Patterns, deny: &Patterns) {
+    let kinds = [
+        ("tools", &allow.tools, &deny.tools),
+        ("prompts", &allow.prompts, &deny.prompts),
+        ("resources", &allow.resources, &deny.resources),
+    ];
+    for (key, allow, deny) in kinds {
+        let texts = table.strings(key);
+        for grant in allow {
+            let upstream = grant.as_str().split('/').next().unwrap_or_default();
+            let is_taken = |deny: &&Pattern| {
+                let covers = |name| deny.covers(upstream, name);
+                deny.as_str() == grant.as_str() || grant.literal_name().is_some_and(covers)
+            };
+            let at = texts.iter().find(|text| text.value == grant.as_str());
+            if let (Some(at), Some(deny)) = (at, deny.iter().find(is_taken)) {
+                let message = format!("`{}` is granted to nobody by this", at.value);
+                let help =
+                    format!("the role denies `{}`, and what is denied stays so", deny.as_str());
+                table.report().warning(Code::Nothing, at.span.clone(), message, help);
+            }
+        }
+    }
+}
+
 fn listed(names: &[&str]) -> String {
     const LISTED: usize = 12;
     let more = if names.len() > LISTED { ", …" } else { "" };

@@ -8,6 +8,7 @@ mod demand;
 mod find;
 mod glob;
 mod number;
+mod possible;
 pub mod shown;
 mod test;
 mod text;
@@ -18,6 +19,7 @@ use std::fmt;
 
 pub use self::declared::{Declared, Undeclared};
 pub use self::glob::GlobTest;
+pub use self::possible::{contradiction, literals};
 pub use self::test::{BadTest, Literal, Test};
 pub use self::url::UrlTest;
 

@@ -169,7 +169,7 @@ fn a_cause_is_told_and_its_consequences_are_not() {
         ("user = \"alice\"", "usre = \"alice\"", &[], &["DW0003"], "did you mean `user`?"),
         ("path = \"/mcp\"", "pth = \"/mcp\"", &[], &["DW0003"], "did you mean `path`?"),
         ("", "[tools.\"t/x\"]\narguments.\"/a\" = { maxx = 1 }", &[], &["DW0003"], "maxx"),
-        ("", "[tools.\"t/x\"]\narguments.\"/a\" = { in = [] }", &[], &["DW0004"], "`in`"),
+        ("", "[tools.\"t/x\"]\narguments.\"/a\" = { in = [] }", &[], &["DW0014"], "`in`"),
         ("", "[tools.\"t/x\"]\narguments.\"/a\" = { glob = 1 }", &[], &["DW0004"], "glob"),
         ("", "[tools.\"t/x\"]\narguments.\"/a\" = 1", &[], &["DW0004"], "a table like"),
         ("", "[tools.\"t/x\"]\narguments.\"/a\" = { }", &[], &["DW0014"], "nothing is asked"),
