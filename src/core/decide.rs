@@ -266,7 +266,7 @@ impl Judge<'_> {
             return Ok(judged);
         }
         let grants = self.principal.grants();
-        if let (Permission::NoMatch | Permission::NoRole, Proof::Jwt { issuer, scopes }) =
+        if let (Permission::NoMatch | Permission::NoRole, Proof::Jwt { issuer, scopes, .. }) =
             (judged.permission, self.principal.proof())
             // While a file waits, nobody knows what a scope will give.
             && self.principal.parts().is_none()

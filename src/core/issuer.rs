@@ -6,10 +6,11 @@ use std::sync::Arc;
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use super::jwt::{Claims, Expected, JwtFault, Unverified};
+use super::harmless::visible;
+use super::jwt::{Claims, Expected, JwtFault, Rejected, Unverified, found, one_of};
 use super::keys::KeySet;
 use super::permission::{Grants, Patterns, Permission, Question, Role, Target};
-use super::principal::{OrganizationId, Principal, Proof, UserId};
+use super::principal::{BadIdentity, OrganizationId, Principal, Proof, UserId};
 use super::token::UnixSeconds;
 use super::trace::NoTrace;
 
@@ -59,54 +60,76 @@ impl Issuer {
     /// the URI `resource`.
     ///
     /// # Errors
-    /// [`JwtFault`]
+    /// [`Rejected`]
     pub fn identify(
         self: &Arc<Self>,
         token: Unverified<'_>,
         resource: &str,
         keys: &KeySet,
         now: UnixSeconds,
-    ) -> Result<Arc<Principal>, JwtFault> {
-        let audiences: Vec<&str> = match self.audiences.as_slice() {
-            [] => vec![resource],
-            audiences => audiences.iter().map(String::as_str).collect(),
-        };
-        let expected = Expected {
-            issuer: &self.issuer,
-            audiences: &audiences,
-            algorithms: &self.algorithms,
-            leeway: self.leeway,
-            max_lifetime: self.max_lifetime,
-        };
-        let claims = token.verify(&expected, keys, now)?;
+    ) -> Result<Arc<Principal>, Rejected> {
+        let claims = token.verify(&self.algorithms, keys)?;
+        self.expected(&self.audiences(resource)).check(&claims, now)?;
         self.principal(&claims).map(Arc::new)
     }
 
+    /// By what alone another value of `iss` differs from this issuer's, where it is little: what is
+    /// mistaken in configurations.
+    pub(super) fn difference(&self, named: &str) -> Option<&'static str> {
+        let ours = self.issuer.as_str();
+        let scheme = |text: &str| text.split_once("://").map(|(_, rest)| rest.to_owned());
+        let version = |text: &str| text.trim_end_matches('/').trim_end_matches("/v2.0").to_owned();
+        if named.trim_end_matches('/') == ours.trim_end_matches('/') {
+            Some("a slash at its end")
+        } else if named.eq_ignore_ascii_case(ours) {
+            Some("the case of its letters")
+        } else if scheme(named).is_some() && scheme(named) == scheme(ours) {
+            Some("its scheme")
+        } else if version(named) == version(ours) {
+            Some("/v2.0 at its end")
+        } else {
+            None
+        }
+    }
+
+    /// What may stand in `aud` of a token for `resource`.
+    pub(super) fn audiences<'a>(&'a self, resource: &'a str) -> Vec<&'a str> {
+        match self.audiences.as_slice() {
+            [] => vec![resource],
+            audiences => audiences.iter().map(String::as_str).collect(),
+        }
+    }
+
+    pub(super) fn expected<'a>(&'a self, audiences: &'a [&'a str]) -> Expected<'a> {
+        let Self { leeway, max_lifetime, .. } = *self;
+        Expected { issuer: &self.issuer, audiences, leeway, max_lifetime }
+    }
+
     /// Who somebody with these claims is.
-    pub(super) fn principal(self: &Arc<Self>, claims: &Claims) -> Result<Principal, JwtFault> {
-        let user = claims.get(&self.user_claim).and_then(Value::as_str);
-        let user = user.and_then(|text| UserId::parse(text).ok()).ok_or(JwtFault::Claim("user"))?;
+    pub(super) fn principal(self: &Arc<Self>, claims: &Claims) -> Result<Principal, Rejected> {
+        let user = self.user(claims)?;
         let organization = self.organization(claims)?;
         let scopes = self.known_scopes(claims);
-        let grants = Grants { roles: self.roles(claims, &scopes), direct: Patterns::default() };
+        let (mapped, lack) = self.mapped(claims);
+        let grants = Grants { roles: self.roles_of(mapped, &scopes), direct: Patterns::default() };
         let expires = claims.expires().map(|at| at.saturating_add(self.leeway));
-        let proof = Proof::Jwt { issuer: Arc::clone(self), scopes };
+        let proof = Proof::Jwt { issuer: Arc::clone(self), scopes, lack: lack.map(Into::into) };
         Ok(Principal::new(user, organization, proof, Arc::new(grants), expires))
     }
 
-    fn organization(&self, claims: &Claims) -> Result<OrganizationId, JwtFault> {
+    pub(super) fn user(&self, claims: &Claims) -> Result<UserId, Rejected> {
+        identity(claims, &self.user_claim, UserId::parse)
+    }
+
+    pub(super) fn organization(&self, claims: &Claims) -> Result<OrganizationId, Rejected> {
         match &self.organization {
             Organization::Fixed(organization) => Ok(organization.clone()),
-            Organization::Claim(name) => {
-                let text = claims.get(name).and_then(Value::as_str);
-                let parsed = text.and_then(|text| OrganizationId::parse(text).ok());
-                parsed.ok_or(JwtFault::Claim("organization"))
-            }
+            Organization::Claim(name) => identity(claims, name, OrganizationId::parse),
         }
     }
 
     /// The token's scopes that mean something here: `scope` (RFC 8693 4.2), or `scp`.
-    fn known_scopes(&self, claims: &Claims) -> Vec<String> {
+    pub(super) fn known_scopes(&self, claims: &Claims) -> Vec<String> {
         let claim = claims.get("scope").or_else(|| claims.get("scp"));
         let held: Vec<&str> = match claim {
             Some(Value::String(list)) => list.split(' ').collect(),
@@ -115,10 +138,27 @@ impl Issuer {
         self.scopes.keys().filter(|scope| held.contains(&scope.as_str())).cloned().collect()
     }
 
-    fn roles(&self, claims: &Claims, scopes: &[String]) -> Vec<Arc<Role>> {
-        let groups = self.roles_claim.as_ref().map(|name| texts(claims.get(name)));
-        let groups = groups.unwrap_or_default();
-        let mapped = groups.into_iter().filter_map(|group| self.roles_map.get(group));
+    /// What the claim for roles gives; where it gives nothing, also why.
+    pub(super) fn mapped(&self, claims: &Claims) -> (Vec<&Arc<Role>>, Option<String>) {
+        let Some(name) = self.roles_claim.as_deref() else {
+            return (Vec::new(), None);
+        };
+        let claim = claims.get(name);
+        let groups = texts(claim);
+        let mapped: Vec<_> = groups.iter().filter_map(|group| self.roles_map.get(*group)).collect();
+        let lack = (mapped.is_empty() && !self.roles_map.is_empty()).then(|| {
+            let expected = one_of(self.roles_map.keys().map(String::as_str));
+            // More groups than fit into a token are named by their place (OpenID Connect 5.6.2).
+            let elsewhere = claims.get("_claim_names").and_then(|names| names.get(name));
+            let more =
+                if elsewhere.is_some() { ", and _claim_names: they are elsewhere" } else { "" };
+            format!("{}: expected {expected}, found {}{more}", visible(name), found(claim))
+        });
+        (mapped, lack)
+    }
+
+    /// The roles of every caller, of the claim, and of scopes.
+    pub(super) fn roles_of(&self, mapped: Vec<&Arc<Role>>, scopes: &[String]) -> Vec<Arc<Role>> {
         let scoped = scopes.iter().filter_map(|scope| self.scopes.get(scope)).flatten();
         self.roles.iter().chain(mapped).chain(scoped).cloned().collect()
     }
@@ -145,6 +185,19 @@ impl Issuer {
         let all: Vec<&str> = held.iter().chain([missing]).map(String::as_str).collect();
         Some(all.join(" "))
     }
+}
+
+/// The identity in a claim.
+fn identity<T>(
+    claims: &Claims,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, BadIdentity>,
+) -> Result<T, Rejected> {
+    let parsed = claims.text(name).and_then(|text| parse(text).ok());
+    parsed.ok_or_else(|| {
+        let expected = "a text of 1 to 256 visible ASCII characters without blank or comma";
+        Rejected::claim(JwtFault::Claim, name, expected, &found(claims.get(name)))
+    })
 }
 
 /// A string, or the strings of an array.

@@ -90,6 +90,25 @@ impl KeySet {
         self.0.is_empty()
     }
 
+    /// Says why [`Self::find`] has none. The id itself is not repeated: a token that nobody has
+    /// verified says it.
+    pub(super) fn lack(&self, id: Option<&str>, algorithm: Algorithm) -> String {
+        let named = |key: &&Key| id.is_some() && key.id.as_deref() == id;
+        match (id, self.0.iter().find(named)) {
+            (None, _) => {
+                format!(
+                    "kid: expected one, since not exactly one key of the issuer is for {algorithm:?}; found nothing"
+                )
+            }
+            (Some(_), Some(_)) => {
+                format!("kid: expected a key for {algorithm:?}, found one that is not")
+            }
+            (Some(_), None) => {
+                format!("kid: expected one of the issuer's {} keys, found another", self.0.len())
+            }
+        }
+    }
+
     /// The key with this id, or the only key that fits where a token names none.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
         let mut fitting = self.0.iter().filter(|key| {

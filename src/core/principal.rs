@@ -83,6 +83,8 @@ pub enum Proof {
         issuer: Arc<Issuer>,
         /// Its scopes, as far as they mean something here.
         scopes: Vec<String>,
+        /// Why its claim for roles gives none, where that is so: expected and found.
+        lack: Option<Arc<str>>,
     },
 }
 
@@ -213,6 +215,15 @@ impl Principal {
         match &self.proof {
             Proof::Token { .. } | Proof::Certificate { .. } => None,
             Proof::Jwt { issuer, .. } => Some(&issuer.name),
+        }
+    }
+
+    /// Why the JWT's claim for roles gives none, where that is so; for operators.
+    #[must_use]
+    pub fn lack(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Token { .. } | Proof::Certificate { .. } => None,
+            Proof::Jwt { lack, .. } => lack.as_deref(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::issuer::Issuer;
-use super::jwt::{self, JwtFault, Unverified};
+use super::jwt::{self, JwtFault, Rejected, Unverified, one_of};
 use super::principal::PresentedToken;
 
 /// Where the metadata of a resource lies: this, before the path of the resource (RFC 9728 3.1).
@@ -55,19 +55,40 @@ impl Protected {
     /// form.
     ///
     /// # Errors
-    /// [`JwtFault`] for a JWT that cannot be read, or of another issuer.
+    /// [`Rejected`] for a JWT that cannot be read, or of another issuer.
     pub fn read<'t>(
         &self,
         token: PresentedToken<'t>,
-    ) -> Option<Result<(Unverified<'t>, &Arc<Issuer>), JwtFault>> {
+    ) -> Option<Result<(Unverified<'t>, &Arc<Issuer>), Rejected>> {
         if !jwt::has_form(token.text()) {
             return None;
         }
-        Some(Unverified::read(token.text()).and_then(|read| {
-            let named = read.issuer().ok_or(JwtFault::Issuer)?;
-            let issuer = self.issuers.iter().find(|issuer| issuer.issuer == named);
-            Ok((read, issuer.ok_or(JwtFault::Issuer)?))
+        let read = Unverified::read(token.text()).map_err(Rejected::from);
+        Some(read.and_then(|read| {
+            let named = read.issuer();
+            let issuer = self.issuers.iter().find(|issuer| Some(&*issuer.issuer) == named);
+            let issuer = issuer.ok_or_else(|| self.unknown_issuer(named))?;
+            Ok((read, issuer))
         }))
+    }
+
+    /// Says which issuers there are, and how near the one that is named comes to one of them. It
+    /// is not repeated: nobody has signed it.
+    fn unknown_issuer(&self, named: Option<&str>) -> Rejected {
+        let expected = one_of(self.issuers.iter().map(|issuer| issuer.issuer.as_str()));
+        let found = match named {
+            None => "nothing".to_owned(),
+            Some(named) => {
+                let near = |issuer: &Arc<Issuer>| {
+                    let how = issuer.difference(named)?;
+                    Some(format!("one that differs from that of {} by {how}", issuer.name))
+                };
+                let near = self.issuers.iter().find_map(near);
+                near.unwrap_or_else(|| "another".to_owned())
+            }
+        };
+        let detail = format!("iss: expected {expected}, found {found}");
+        Rejected::unsigned(JwtFault::Issuer, detail)
     }
 
     /// The metadata document (RFC 9728 2).

@@ -332,7 +332,6 @@ impl Refusal {
             }
             Self::Headers(Disagreement::Unsupported(requested)) => Some(echo(requested)),
             Self::Unreadable(fault) => Some(fault.to_string()),
-            Self::Unauthenticated(AuthFailure::Jwt(fault)) => Some(fault.to_string()),
             Self::InsufficientScope(scopes) => Some(format!("would be granted to: {scopes}")),
             _ => None,
         }

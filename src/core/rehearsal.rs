@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::argument::{Condition, When};
 use super::decide::{Ask, Verdict, Want, decide};
 use super::issuer::Issuer;
-use super::jwt::{Claims, JwtFault};
+use super::jwt::{Claims, Rejected};
 use super::message::Message;
 use super::permission::{Grants, Judged, Patterns, Permission, Role, Target, TargetKind};
 use super::policy::Route;
@@ -34,8 +34,8 @@ impl Caller {
     /// The holder of a JWT of this issuer with these claims.
     ///
     /// # Errors
-    /// [`JwtFault`] where a claim that is needed is missing or cannot be used.
-    pub fn of_claims(issuer: &Arc<Issuer>, claims: Map<String, Value>) -> Result<Self, JwtFault> {
+    /// [`Rejected`] where a claim that is needed is missing or cannot be used.
+    pub fn of_claims(issuer: &Arc<Issuer>, claims: Map<String, Value>) -> Result<Self, Rejected> {
         issuer.principal(&Claims::assumed(claims)).map(|principal| Self(Arc::new(principal)))
     }
 

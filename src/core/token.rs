@@ -63,7 +63,7 @@ impl Entry {
         match self.failure(now) {
             Some(failure) => {
                 let token_name = self.principal.token_name().map(Arc::from);
-                Err(Unidentified { failure, token_name })
+                Err(Unidentified { token_name, ..failure.into() })
             }
             None => {
                 // Most uses come within the second of another.
@@ -254,7 +254,7 @@ impl TokenTable {
         let Some(entry) = self.find(&digest) else {
             let removed = self.removed.get(&digest).cloned();
             let failure = removed.as_ref().map_or(AuthFailure::Unknown, |_| AuthFailure::Revoked);
-            return Err(Unidentified { failure, token_name: removed });
+            return Err(Unidentified { token_name: removed, ..failure.into() });
         };
         entry.identify(now)
     }

@@ -10,7 +10,7 @@ use super::head;
 use super::keys::Keys;
 use super::peer::PeerCertificate;
 use super::story::Context;
-use crate::core::jwt::JwtFault;
+use crate::core::jwt::{JwtFault, Rejected};
 use crate::core::policy::Route;
 use crate::core::principal::{PresentedToken, Principal};
 use crate::core::protected::Protected;
@@ -74,12 +74,12 @@ pub(super) async fn authenticate(
                 None => None,
             };
             // Whoever it was from is nobody's any more.
-            let other = other.unwrap_or(Err(AuthFailure::Jwt(JwtFault::Issuer)));
-            other.map(|other| taken.bounded_by(&other))
+            let other = other.unwrap_or_else(|| Err(Rejected::from(JwtFault::Issuer).into()));
+            other.map(|other| taken.bounded_by(&other)).map_err(Unidentified::by_what_waits)
         }
         (taken, _) => taken,
     };
-    (Scheme::Jwt, both.map_err(Into::into))
+    (Scheme::Jwt, both)
 }
 
 /// The principal whom a JWT proves towards this resource; `None` for a token of another form.
@@ -89,19 +89,54 @@ async fn verify(
     protected: &Protected,
     token: PresentedToken<'_>,
     now: UnixSeconds,
-) -> Option<Result<Arc<Principal>, AuthFailure>> {
+) -> Option<Result<Arc<Principal>, Unidentified>> {
     let (token, issuer) = match protected.read(token)? {
         Ok(read) => read,
-        Err(fault) => return Some(Err(AuthFailure::Jwt(fault))),
+        Err(rejected) => return Some(Err(rejected.into())),
     };
+    let failed = |unidentified: Unidentified| Some(Err(unidentified.of(&issuer.name)));
     let Some(keys) = keys.get(&*issuer.name) else {
-        return Some(Err(AuthFailure::KeysUnavailable));
+        return failed(AuthFailure::KeysUnavailable.into());
     };
     if !keys.known().is_some_and(|set| token.may_be_signed_with(&set, issuer)) {
         keys.ask_again().await;
     }
     let Some(set) = keys.known() else {
-        return Some(Err(AuthFailure::KeysUnavailable));
+        return failed(AuthFailure::KeysUnavailable.into());
     };
-    Some(issuer.identify(token, protected.resource(), &set, now).map_err(AuthFailure::Jwt))
+    match issuer.identify(token, protected.resource(), &set, now) {
+        Ok(principal) => Some(Ok(principal)),
+        Err(rejected) => failed(rejected.into()),
+    }
+}
+
+/// Says in the log, seldom, what an issuer's own tokens lack, and what their claim for roles does:
+/// it is the configuration, here or there, that has to be mended.
+pub(super) fn tell(
+    context: Context<'_>,
+    request_id: &str,
+    found: Result<&Principal, &Unidentified>,
+) {
+    let told = |issuer: Option<&str>| Some(context.snapshot.keys.get(issuer?)?.told());
+    match found {
+        Ok(principal) => {
+            let gives_none = |_: &&str| principal.grants().roles.is_empty();
+            let Some(detail) = principal.lack().filter(gives_none) else { return };
+            let issuer = principal.issuer_name();
+            let Some(unsaid) = told(issuer).and_then(|told| told.no_roles.say()) else { return };
+            tracing::info!(event = "auth.no_roles", request_id, issuer, detail, unsaid);
+        }
+        Err(Unidentified { failure, issuer, rejected: Some(rejected), .. })
+            if rejected.is_signed =>
+        {
+            let (reason, issuer) = (failure.as_str(), issuer.as_deref());
+            let Some(told) = told(issuer) else { return };
+            let of_kind =
+                if rejected.fault == JwtFault::Expired { &told.expired } else { &told.refused };
+            let Some(unsaid) = of_kind.say() else { return };
+            let detail = rejected.detail.as_str();
+            tracing::info!(event = "auth.refused", request_id, issuer, reason, detail, unsaid);
+        }
+        Err(_) => {}
+    }
 }

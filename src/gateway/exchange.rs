@@ -17,6 +17,7 @@ use crate::core::principal::Principal;
 use crate::core::protected::Protected;
 use crate::core::refusal::Refusal;
 use crate::core::rule::Rule;
+use crate::core::token::Unidentified;
 use crate::telemetry::audit::{Args, Record, Slot, shorten};
 use crate::telemetry::metrics::{NONE, OTHER, method_label};
 use crate::telemetry::used::Caller;
@@ -36,8 +37,8 @@ pub(super) struct Exchange<'g> {
     pub(super) origin: Option<HeaderValue>,
     pub(super) route: Option<Route>,
     pub(super) principal: Option<Arc<Principal>>,
-    /// Name of a token that was found and is no longer valid.
-    pub(super) stale_token: Option<Arc<str>>,
+    /// What is known of a caller who could not be identified.
+    pub(super) unidentified: Option<Unidentified>,
     /// The caller's id, once the body was read.
     pub(super) id: Option<Id>,
     pub(super) method: Option<&'static str>,
@@ -78,7 +79,7 @@ impl<'g> Exchange<'g> {
             origin: None,
             route: None,
             principal: None,
-            stale_token: None,
+            unidentified: None,
             id: None,
             method: None,
             unknown_method: None,
@@ -159,6 +160,13 @@ impl<'g> Exchange<'g> {
     /// More about the reason.
     fn detail(&self) -> Option<String> {
         match &self.refusal {
+            Some(Refusal::Unauthenticated(_)) => {
+                Some(self.unidentified.as_ref()?.rejected.as_ref()?.detail.clone())
+            }
+            // With a claim for roles that gives none, most is unknown.
+            Some(Refusal::UnknownTarget { .. }) => {
+                Some(self.principal.as_deref()?.lack()?.to_owned())
+            }
             Some(refusal) => refusal.detail(),
             None => Some(self.tried_out()?.failure.as_ref()?.pointer.clone()),
         }
@@ -187,7 +195,10 @@ impl<'g> Exchange<'g> {
         let permitted_by = self.judged.as_ref().and_then(|judged| judged.rule.as_ref());
         let rule = self.refusal.as_ref().and_then(Refusal::rule).or(permitted_by);
         let principal = self.principal.as_deref();
-        let token = principal.and_then(Principal::token_name).or(self.stale_token.as_deref());
+        let unknown = self.unidentified.as_ref();
+        let token = unknown.and_then(|unknown| unknown.token_name.as_deref());
+        let token = principal.and_then(Principal::token_name).or(token);
+        let issuer = unknown.and_then(|unknown| unknown.issuer.as_deref());
         let record = Record {
             v: 1,
             time: self.time,
@@ -198,7 +209,7 @@ impl<'g> Exchange<'g> {
             organization: principal.map(|p| p.organization().as_str()),
             token,
             client_ip: self.client,
-            issuer: principal.and_then(Principal::issuer_name),
+            issuer: principal.and_then(Principal::issuer_name).or(issuer),
             roles: principal.map_or_else(Vec::new, |principal| principal.grants().role_names()),
             upstream: self.upstream(),
             method: self.unknown_method.as_deref().or(self.method),

@@ -17,6 +17,7 @@ use super::fetch::Fetcher;
 use super::room::Room;
 use crate::core::keys::{KeySet, MAX_KEY_SET};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::seldom::Seldom;
 
 /// The shortest time between two fetches that unknown keys ask for.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -74,7 +75,17 @@ pub struct Keys {
     attempted: Mutex<Option<Instant>>,
     waiting: Room,
     failure: ArcSwapOption<String>,
+    told: Told,
     metrics: Arc<Metrics>,
+}
+
+/// What the log has been told of the tokens of an issuer; tokens that have expired are the most
+/// frequent, and must not hide the others.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) expired: Seldom,
+    pub(super) no_roles: Seldom,
+    pub(super) refused: Seldom,
 }
 
 struct Loaded {
@@ -115,6 +126,7 @@ impl Keys {
             attempted,
             waiting,
             failure,
+            told: Told::default(),
             metrics,
         }))
     }
@@ -123,6 +135,10 @@ impl Keys {
     #[must_use]
     pub fn source(&self) -> &KeySource {
         &self.source
+    }
+
+    pub(super) fn told(&self) -> &Told {
+        &self.told
     }
 
     /// The keys, where there are any that are fresh enough.

@@ -241,9 +241,11 @@ async fn identify(
     let metrics = &context.gateway.metrics;
     metrics.overhead(Phase::Auth, began.elapsed());
     metrics.auth(scheme.as_str(), found.as_ref().map(|_| ()).map_err(|unknown| unknown.failure));
+    super::authenticate::tell(context, &exchange.request_id, found.as_deref());
     let principal = found.map_err(|unknown| {
-        exchange.stale_token = unknown.token_name;
-        Refusal::Unauthenticated(unknown.failure)
+        let failure = unknown.failure;
+        exchange.unidentified = Some(unknown);
+        Refusal::Unauthenticated(failure)
     })?;
     exchange.principal = Some(Arc::clone(&principal));
     Ok(principal)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::core::jwt::JwtFault;
+use crate::core::jwt::{JwtFault, Rejected};
 
 /// Why a caller is not known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +32,7 @@ impl AuthFailure {
         match self {
             Self::Expired | Self::Jwt(JwtFault::Expired) => "expired",
             Self::Jwt(JwtFault::Audience) => "bad_audience",
-            Self::Jwt(JwtFault::Claim(_)) => "bad_claim",
+            Self::Jwt(JwtFault::Claim) => "bad_claim",
             Self::Jwt(JwtFault::Issuer) => "bad_issuer",
             Self::Jwt(JwtFault::Malformed(_)) => "malformed",
             Self::Jwt(JwtFault::Signature) => "bad_signature",
@@ -61,7 +61,7 @@ impl AuthFailure {
     /// What can be wrong with a JWT.
     pub const OF_JWTS: [Self; 9] = [
         Self::Jwt(JwtFault::Audience),
-        Self::Jwt(JwtFault::Claim("")),
+        Self::Jwt(JwtFault::Claim),
         Self::Jwt(JwtFault::Expired),
         Self::Jwt(JwtFault::Issuer),
         Self::Jwt(JwtFault::Malformed("")),
@@ -79,10 +79,38 @@ pub struct Unidentified {
     pub failure: AuthFailure,
     /// The expired or revoked token's name.
     pub token_name: Option<Arc<str>>,
+    /// The name of the issuer that a JWT says to be of.
+    pub issuer: Option<Arc<str>>,
+    /// More about the failure of a JWT.
+    pub rejected: Option<Rejected>,
 }
 
 impl From<AuthFailure> for Unidentified {
     fn from(failure: AuthFailure) -> Self {
-        Self { failure, token_name: None }
+        Self { failure, token_name: None, issuer: None, rejected: None }
+    }
+}
+
+impl From<Rejected> for Unidentified {
+    fn from(rejected: Rejected) -> Self {
+        let failure = AuthFailure::Jwt(rejected.fault);
+        Self { rejected: Some(rejected), ..failure.into() }
+    }
+}
+
+impl Unidentified {
+    /// The same, of a JWT that says to be of this issuer.
+    #[must_use]
+    pub fn of(self, issuer: &Arc<str>) -> Self {
+        Self { issuer: Some(Arc::clone(issuer)), ..self }
+    }
+
+    /// The same, by a configuration that is not in force and only takes away.
+    #[must_use]
+    pub fn by_what_waits(mut self) -> Self {
+        if let Some(rejected) = &mut self.rejected {
+            rejected.detail.insert_str(0, "by the configuration that waits: ");
+        }
+        self
     }
 }

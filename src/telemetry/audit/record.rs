@@ -35,7 +35,8 @@ pub struct Record<'a> {
     pub organization: Option<&'a str>,
     /// The name of the token that proved it, or of the expired or revoked one that did not.
     pub token: Option<&'a str>,
-    /// The name of the issuer of the JWT that proved it.
+    /// The name of the issuer of the JWT that proved it, or that one says to be of that proved
+    /// nothing.
     pub issuer: Option<&'a str>,
     /// The names of the caller's roles.
     pub roles: Vec<&'a str>,
