@@ -100,6 +100,17 @@ fn what_http2_lets_a_caller_repeat_is_refused_or_dropped() {
 }
 
 #[test]
+fn headers_may_be_as_long_over_http2_as_the_limit_says() {
+    let (upstream, pair) = (Upstream::good(), self_signed());
+    let gateway = behind_tls(&upstream, &pair).start();
+    for (length, expected) in [(20_000, "2 200"), (31_000, "2 200"), (33_000, "2 431")] {
+        let header = format!("X-Long: {}", "x".repeat(length));
+        let options = ["--http2", "--header", &header];
+        assert_eq!(curl_with(&gateway, &pair, &options, "echo").0, expected, "{length}");
+    }
+}
+
+#[test]
 fn plain_text_on_a_tls_listener_is_not_answered() {
     let (upstream, pair) = (Upstream::good(), self_signed());
     let gateway = behind_tls(&upstream, &pair).start();

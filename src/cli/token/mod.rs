@@ -77,8 +77,9 @@ pub(super) fn token(token: Token) -> Done {
     }
 }
 
-/// The longest text that is read as a token; nothing is cut off in silence.
-const MAX_INPUT: u64 = 64 << 10;
+/// The longest text that is read as a token, as long as headers may be; nothing is cut off in
+/// silence.
+const MAX_INPUT: u64 = 1 << 20;
 
 /// A token from standard input, a line end behind it aside.
 fn read_token() -> Result<String, Complaint> {
@@ -99,8 +100,8 @@ fn read_token() -> Result<String, Complaint> {
 }
 
 /// What is wrong with a token that [`can_be_sent`] is not true of.
-const UNUSABLE: &str = "no bearer token, so the gateway refuses it always: at most 8,192 letters, \
-                        digits and -._~+/ can be one";
+const UNUSABLE: &str = "no bearer token, so the gateway refuses it always: letters, digits and \
+                        -._~+/ can be one, = only at its end";
 
 /// Whether the gateway would look for it at all.
 fn can_be_sent(token: &str) -> bool {
