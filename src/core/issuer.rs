@@ -75,7 +75,8 @@ impl Issuer {
 
     /// By what alone another value of `iss` differs from this issuer's, where it is little: what is
     /// mistaken in configurations.
-    pub(super) fn difference(&self, named: &str) -> Option<&'static str> {
+    #[must_use]
+    pub fn difference(&self, named: &str) -> Option<&'static str> {
         let ours = self.issuer.as_str();
         let scheme = |text: &str| text.split_once("://").map(|(_, rest)| rest.to_owned());
         let version = |text: &str| text.trim_end_matches('/').trim_end_matches("/v2.0").to_owned();

@@ -175,6 +175,17 @@ impl Keys {
         }
     }
 
+    /// The keys, fetched once where they are not known.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn asked(&self) -> Result<Arc<KeySet>, String> {
+        if self.known().is_none() {
+            self.ask_again().await;
+        }
+        self.known().ok_or_else(|| self.trouble().unwrap_or_default())
+    }
+
     /// Fetches the keys for as long as somebody uses them.
     pub async fn keep_fresh(keys: Weak<Self>) {
         let mut retry = FIRST_RETRY;

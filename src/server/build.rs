@@ -130,8 +130,7 @@ impl Builder {
             let known = before.and_then(|keys| keys.get(&**name));
             let keys = match known.filter(|keys| *keys.source() == source) {
                 Some(keys) => Arc::clone(keys),
-                None => Keys::new(Arc::clone(name), source, Arc::clone(&self.metrics))
-                    .ok_or_else(|| unfetchable(spec))?,
+                None => keys_of(spec, &self.metrics)?,
             };
             all.insert(name.to_string(), keys);
         }
@@ -153,6 +152,12 @@ impl Builder {
         let seal = made.ok_or_else(|| StartError::Internal("no session key".to_owned()))?;
         Ok(self.own_seal.insert(seal).clone())
     }
+}
+
+/// The keys of an issuer; those of a URL are not fetched yet.
+pub(super) fn keys_of(spec: &IssuerSpec, metrics: &Arc<Metrics>) -> Result<Arc<Keys>, StartError> {
+    let (name, metrics) = (Arc::clone(&spec.issuer.name), Arc::clone(metrics));
+    Keys::new(name, key_source(&spec.keys), metrics).ok_or_else(|| unfetchable(spec))
 }
 
 /// Why the keys of an issuer cannot be fetched.

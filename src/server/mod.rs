@@ -14,6 +14,7 @@ mod builtin;
 mod builtin;
 mod descriptors;
 mod error;
+pub mod keys;
 mod listen;
 mod ours;
 mod prove;

@@ -55,4 +55,5 @@ mod tls;
 mod token;
 mod transcripts;
 mod trouble;
+mod verify;
 mod wire;

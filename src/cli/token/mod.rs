@@ -2,6 +2,7 @@
 
 mod edit;
 mod hash;
+mod jwt;
 mod list;
 mod new;
 mod revoke;
@@ -63,8 +64,16 @@ enum Verb {
         #[command(flatten)]
         config: ConfigFile,
     },
-    /// Say what is known about a token that is read from standard input (exit 1 if it is not valid)
-    Verify(ConfigFile),
+    /// Say what is known about a token, or a JWT, that is read from standard input: every check, with
+    /// what was expected and found (exit 0 if an upstream takes it, 1 if none does or its signature
+    /// cannot be checked, 2 on errors)
+    Verify {
+        /// Fetch no keys from a `jwks_url`: say what would be checked
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
 }
 
 pub(super) fn token(token: Token) -> Done {
@@ -73,7 +82,7 @@ pub(super) fn token(token: Token) -> Done {
         Verb::List { expiring, json, config } => list::list(&config, expiring, json),
         Verb::New(new) => new.run(),
         Verb::Revoke { name, write, at, config } => revoke::revoke(&config, &name, write, at),
-        Verb::Verify(config) => verify::verify(&config),
+        Verb::Verify { offline, config } => verify::verify(&config, offline),
     }
 }
 

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use sha2::{Digest as _, Sha256};
 
 use super::list::state;
-use super::{Done, UNUSABLE, can_be_sent, loaded_with_revision, now, read_token, running, say};
+use super::{
+    Done, UNUSABLE, can_be_sent, jwt, loaded_with_revision, now, read_token, running, say, tell,
+};
 use crate::cli::{ConfigFile, EXIT_NO};
+use crate::core::jwt::has_form;
 use crate::core::principal::Digest;
 use crate::core::secret::{Form, form};
 
-pub(super) fn verify(file: &ConfigFile) -> Done {
+pub(super) fn verify(file: &ConfigFile, is_offline: bool) -> Done {
     let path = &file.config;
     let (config, revision) = loaded_with_revision(path)?;
     let token = read_token()?;
@@ -22,8 +25,18 @@ pub(super) fn verify(file: &ConfigFile) -> Done {
         Form::Foreign => "not made by doorward, which is no fault".to_owned(),
     };
     let mut out = format!("form: {form}\n");
+    let limit = config.settings.limits.headers;
+    let fits = token.len() < limit;
+    if !fits {
+        tell(&format!("A request with it is a 431: limits.headers are {limit} bytes"));
+    }
     let digest: Digest = Sha256::digest(token.as_bytes()).into();
     let Some(entry) = config.policy.tokens().list_one(&digest) else {
+        if is_usable && has_form(&token) {
+            let is_taken = jwt::explain(&config, &token, is_offline, now())? && fits;
+            running::warn_where_it_differs(file, config.settings.admin_listen, &revision);
+            return Ok(if is_taken { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) });
+        }
         out += &format!("entry: none; it is not in {} and what that includes\n", path.display());
         say(&out)?;
         running::warn_where_it_differs(file, config.settings.admin_listen, &revision);
@@ -33,7 +46,7 @@ pub(super) fn verify(file: &ConfigFile) -> Done {
     out += &format!("entry: {}, of {} in {}\n", entry.name, user.as_str(), organization.as_str());
     say(&format!("{out}state: {}\n", state(&entry, now())))?;
     running::warn_where_it_differs(file, config.settings.admin_listen, &revision);
-    Ok(if is_usable && entry.failure(now()).is_none() {
+    Ok(if is_usable && fits && entry.failure(now()).is_none() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(EXIT_NO)

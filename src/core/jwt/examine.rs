@@ -93,6 +93,12 @@ impl Unverified<'_> {
         [signature].into_iter().chain(rules).chain([user]).chain(organization).collect()
     }
 
+    /// Its scopes that mean something to the issuer's row.
+    #[must_use]
+    pub fn scopes(&self, issuer: &Issuer) -> Vec<String> {
+        issuer.known_scopes(&Claims::assumed(self.claims.clone()))
+    }
+
     /// The names of the roles that it would give, and why the claim for roles gives none.
     #[must_use]
     pub fn roles(&self, issuer: &Arc<Issuer>) -> (Vec<String>, Option<String>) {
