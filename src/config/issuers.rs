@@ -15,6 +15,7 @@ use super::read::{At, Table};
 use super::restrictions::Whose;
 use super::values::{self, Durations};
 use super::{outside, providers, tls};
+use crate::core::argument::Pointer;
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::keys::KeySet;
 use crate::core::permission::{Patterns, Role};
@@ -135,10 +136,11 @@ fn issuer(
     let max_lifetime = table
         .parsed("max_lifetime", |text| Durations("1s", "366d").read(text))
         .map(|at| seconds(at.value));
-    let user_claim = table.string("user_claim").map_or("sub", |at| at.value).to_owned();
+    let user_claim =
+        table.parsed("user_claim", claim).map_or_else(|| "sub".to_owned(), |at| at.value);
     let organization = organization(&mut table);
     let roles = reader.roles(&mut table, "roles");
-    let roles_claim = table.string("roles_claim").map(|at| at.value.to_owned());
+    let roles_claim = table.parsed("roles_claim", claim).map(|at| at.value);
     let roles_map = roles_map(&mut table, reader);
     let scopes = scopes(&mut table, reader);
     let initial_scopes = initial_scopes(&mut table, &scopes);
@@ -275,9 +277,20 @@ fn leeway(text: &str) -> Result<i64, String> {
     Durations("0s", "60s").read(text).map(seconds)
 }
 
+/// The name of a claim; behind a `/` a place in one (RFC 6901).
+fn claim(text: &str) -> Result<String, String> {
+    match text.strip_prefix('/') {
+        _ if text.is_empty() => Err("is empty: write the name of a claim".to_owned()),
+        Some(_) if Pointer::parse(text).is_none() => Err("begins with \"/\" and is no JSON \
+            pointer (RFC 6901): \"~\" is ~0 there, and \"/\" in a name ~1"
+            .to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 /// Said by a claim, or the same for everybody: exactly one of the two.
 fn organization(table: &mut Table<'_>) -> Option<Organization> {
-    let claim = table.string("organization_claim").map(|at| at.value.to_owned());
+    let claim = table.parsed("organization_claim", claim).map(|at| at.value);
     let parse = |text: &str| OrganizationId::parse(text).map_err(|error| error.to_string());
     let fixed = table.parsed("organization", parse).map(|at| at.value);
     let has = ["organization_claim", "organization"].map(|key| table.value(key).is_some());

@@ -224,6 +224,11 @@ fn an_issuer_that_could_be_somebody_else_is_refused() {
         ("organization =", "scopes = { a = [\"x/y\"] }\norganization =", "names no upstream"),
         ("organization =", "scopes = { a = { tolls = [] } }\norganization =", "unknown key"),
         ("organization =", "upstreams = [\"x\"]\norganization =", "upstream `x` does not exist"),
+        ("organization =", "user_claim = \"/a~b\"\norganization =", "no JSON pointer"),
+        ("organization =", "user_claim = \"/a/~2\"\norganization =", "no JSON pointer"),
+        ("organization =", "user_claim = \"\"\norganization =", "`user_claim` is empty"),
+        ("organization =", "roles_claim = \"/x~\"\norganization =", "no JSON pointer"),
+        ("organization = \"acme\"", "organization_claim = \"/~\"", "no JSON pointer"),
     ] {
         let text = ISSUER.replace(from, to);
         assert_ne!(text, ISSUER, "{from}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::harmless::visible;
 use super::jwt::{Claims, Expected, JwtFault, Rejected, Unverified, found, one_of};
@@ -13,6 +13,9 @@ use super::permission::{Grants, Patterns, Permission, Question, Role, Target};
 use super::principal::{BadIdentity, OrganizationId, Principal, Proof, UserId};
 use super::token::UnixSeconds;
 use super::trace::NoTrace;
+
+/// What the claims begin with in which Zitadel names the organization of a user.
+const ZITADEL_ORGANIZATION: &str = "urn:zitadel:iam:user:resourceowner:";
 
 /// Where the organization of a caller is said.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,7 +27,7 @@ pub enum Organization {
 }
 
 /// An issuer of JWTs (RFC 9068). Claims are named as [`JSON pointers`](https://www.rfc-editor.org/rfc/rfc6901)
-/// where they begin with `/`.
+/// where they begin with `/`. Where one text is wanted, an array of one text is as good.
 #[derive(Debug, PartialEq)]
 pub struct Issuer {
     /// Its name in logs, metrics and records.
@@ -45,7 +48,8 @@ pub struct Issuer {
     pub organization: Organization,
     /// What every caller of the issuer may do.
     pub roles: Vec<Arc<Role>>,
-    /// The claim that holds groups or roles: a string or an array of strings.
+    /// The claim that holds groups or roles: a string, an array of strings, or an object whose
+    /// members have their names.
     pub roles_claim: Option<String>,
     /// What these give here; others give nothing.
     pub roles_map: BTreeMap<String, Arc<Role>>,
@@ -132,10 +136,7 @@ impl Issuer {
     /// The token's scopes that mean something here: `scope` (RFC 8693 4.2), or `scp`.
     pub(super) fn known_scopes(&self, claims: &Claims) -> Vec<String> {
         let claim = claims.get("scope").or_else(|| claims.get("scp"));
-        let held: Vec<&str> = match claim {
-            Some(Value::String(list)) => list.split(' ').collect(),
-            other => texts(other),
-        };
+        let held: Vec<&str> = texts(claim).into_iter().flat_map(|list| list.split(' ')).collect();
         self.scopes.keys().filter(|scope| held.contains(&scope.as_str())).cloned().collect()
     }
 
@@ -145,7 +146,10 @@ impl Issuer {
             return (Vec::new(), None);
         };
         let claim = claims.get(name);
-        let groups = texts(claim);
+        let groups = match claim {
+            Some(Value::Object(members)) => self.members(members, claims),
+            claim => texts(claim),
+        };
         let mapped: Vec<_> = groups.iter().filter_map(|group| self.roles_map.get(*group)).collect();
         let lack = (mapped.is_empty() && !self.roles_map.is_empty()).then(|| {
             let expected = one_of(self.roles_map.keys().map(String::as_str));
@@ -156,6 +160,28 @@ impl Issuer {
             format!("{}: expected {expected}, found {}{more}", visible(name), found(claim))
         });
         (mapped, lack)
+    }
+
+    /// The names of the members of an object that say something: true, or an object or an array
+    /// with anything in it. Zitadel names there the organizations that gave the role; where the
+    /// caller's organization is said by Zitadel, it must be one of them.
+    fn members<'c>(&self, members: &'c Map<String, Value>, claims: &Claims) -> Vec<&'c str> {
+        let organization = match &self.organization {
+            Organization::Claim(name) if name.starts_with(ZITADEL_ORGANIZATION) => {
+                Some(claims.text(name).unwrap_or_default())
+            }
+            _ => None,
+        };
+        let says = |value: &Value| match (value, organization) {
+            (Value::Object(by), Some(organization)) => by
+                .iter()
+                .any(|(id, domain)| id == organization || domain.as_str() == Some(organization)),
+            (_, Some(_)) => false,
+            (Value::Object(by), None) => !by.is_empty(),
+            (Value::Array(items), None) => !items.is_empty(),
+            (value, None) => *value == Value::Bool(true),
+        };
+        members.iter().filter(|(_, value)| says(value)).map(|(name, _)| name.as_str()).collect()
     }
 
     /// The roles of every caller, of the claim, and of scopes.
@@ -196,7 +222,7 @@ fn identity<T>(
 ) -> Result<T, Rejected> {
     let parsed = claims.text(name).and_then(|text| parse(text).ok());
     parsed.ok_or_else(|| {
-        let expected = "a text of 1 to 256 visible ASCII characters without blank or comma";
+        let expected = "one text of 1 to 256 visible ASCII characters without blank or comma";
         Rejected::claim(JwtFault::Claim, name, expected, &found(claims.get(name)))
     })
 }
