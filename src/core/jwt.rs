@@ -2,7 +2,7 @@
 //!
 //! A token chooses nothing: its issuer must be one of the configuration, its algorithm one that
 //! the configuration allows and its key is for, and its key one that the issuer is known to have.
-//! Whatever in a header could point elsewhere is refused. What a token says is repeated only once
+//! Whatever in a header points to keys is not looked at. What a token says is repeated only once
 //! its signature is good.
 
 mod check;
@@ -27,8 +27,10 @@ pub use self::examine::{Check, Verdict};
 pub use self::rejected::{JwtFault, Rejected};
 pub(super) use self::rejected::{found, one_of};
 
-/// Header members that name keys or change what a signature covers (RFC 7515 4.1, RFC 7797).
-const FORBIDDEN: [&str; 8] = ["b64", "crit", "cty", "jku", "jwk", "x5c", "x5u", "zip"];
+/// Header members that change what a signature covers, or that must be understood (RFC 7515 4.1.11,
+/// RFC 7516 4.1.3, RFC 7797). All others that are not read below are ignored (RFC 7515 4), those
+/// that name keys (jku, jwk, x5c, x5t, x5u) included: keys come from the configuration alone.
+const FORBIDDEN: [&str; 3] = ["b64", "crit", "zip"];
 
 /// Names of algorithms (RFC 7518 3.1, 8037, 8812, 9864) that may be repeated from a token that
 /// nobody has verified.
@@ -69,6 +71,11 @@ impl<'t> Unverified<'t> {
         let (header, payload) = (part()?, part()?);
         let header = decoded(header).ok_or(JwtFault::Malformed("header"))?;
         let claims = decoded(payload).ok_or(JwtFault::Malformed("payload"))?;
+        // A token in a token (RFC 7519 5.2) has no claims that could be read here.
+        let is_nested = |kind: &Value| kind.as_str().is_some_and(|k| k.eq_ignore_ascii_case("JWT"));
+        if header.get("cty").is_some_and(is_nested) {
+            return Err(JwtFault::Malformed("cty"));
+        }
         if let Some(name) = FORBIDDEN.into_iter().find(|name| header.contains_key(*name)) {
             return Err(JwtFault::Malformed(name));
         }
