@@ -15,6 +15,7 @@ use super::read::{At, Table};
 use super::restrictions::Whose;
 use super::values::{self, Durations};
 use super::{outside, providers, tls};
+use crate::core::algorithm;
 use crate::core::argument::Pointer;
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::keys::KeySet;
@@ -247,14 +248,15 @@ fn trust(table: &mut Table<'_>, files: &Files) -> [u8; 32] {
     digest.finalize().into()
 }
 
-/// What may verify a signature with a public key; the names are those of RFC 7518 and RFC 8037.
+/// What may verify a signature with a public key.
 fn algorithms(table: &mut Table<'_>) -> Vec<Algorithm> {
-    let parse = |text: &str| match text.parse() {
-        Ok(Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) | Err(_) => {
-            Err("must be of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA"
-                .to_owned())
-        }
-        Ok(algorithm) => Ok(algorithm),
+    let parse = |text: &str| {
+        algorithm::served(text).ok_or_else(|| {
+            let names = algorithm::SERVED.join(", ");
+            let why = algorithm::known(text)
+                .map_or_else(String::new, |(name, why)| format!("; {name} is one{why}"));
+            format!("must be of {names}{why}")
+        })
     };
     let texts = table.strings("algorithms");
     if table.value("algorithms").is_none() {
@@ -270,7 +272,14 @@ fn algorithms(table: &mut Table<'_>) -> Vec<Algorithm> {
         );
     }
     let checked = texts.into_iter().filter_map(|text| table.check("algorithms", text, parse));
-    checked.map(|at| at.value).collect()
+    let mut algorithms: Vec<Algorithm> = Vec::new();
+    for algorithm in checked.map(|at| at.value) {
+        // Two names of one are one.
+        if !algorithms.contains(&algorithm) {
+            algorithms.push(algorithm);
+        }
+    }
+    algorithms
 }
 
 fn leeway(text: &str) -> Result<i64, String> {

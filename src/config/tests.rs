@@ -216,6 +216,11 @@ fn an_issuer_that_could_be_somebody_else_is_refused() {
         ("organization =", "algorithms = [\"HS256\"]\norganization =", "RS256"),
         ("organization =", "algorithms = [\"none\"]\norganization =", "RS256"),
         ("organization =", "algorithms = []\norganization =", "is empty"),
+        (
+            "organization =",
+            "algorithms = [\"Ed25519\", \"Ed448\"]\norganization =",
+            "Ed448 is one, which doorward cannot verify",
+        ),
         ("organization =", "leeway = \"61s\"\norganization =", "from \"0s\" to \"60s\""),
         ("organization =", "roles = [\"x\"]\norganization =", "role `x` does not exist"),
         ("organization =", "roles_map = { a = \"x\" }\norganization =", "role `x` does not"),

@@ -18,8 +18,8 @@ use jsonwebtoken::{Algorithm, crypto};
 use serde_json::{Map, Value};
 
 use super::issuer::Issuer;
-use super::json;
 use super::keys::{KeySet, MAX_DEPTH, MAX_KID};
+use super::{algorithm, json};
 
 pub(super) use self::check::Expected;
 pub(super) use self::claims::Claims;
@@ -31,13 +31,6 @@ pub(super) use self::rejected::{found, one_of};
 /// RFC 7516 4.1.3, RFC 7797). All others that are not read below are ignored (RFC 7515 4), those
 /// that name keys (jku, jwk, x5c, x5t, x5u) included: keys come from the configuration alone.
 const FORBIDDEN: [&str; 3] = ["b64", "crit", "zip"];
-
-/// Names of algorithms (RFC 7518 3.1, 8037, 8812, 9864) that may be repeated from a token that
-/// nobody has verified.
-const NAMES: [&str; 18] = [
-    "ES256", "ES256K", "ES384", "ES512", "Ed25519", "Ed448", "EdDSA", "HS256", "HS384", "HS512",
-    "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "none", "None",
-];
 
 /// A JWT that has been read and not verified: it proves nothing yet.
 pub struct Unverified<'t> {
@@ -80,7 +73,7 @@ impl<'t> Unverified<'t> {
             return Err(JwtFault::Malformed(name));
         }
         let algorithm = header.get("alg").and_then(Value::as_str);
-        let algorithm = algorithm.and_then(|name| name.parse().ok());
+        let algorithm = algorithm.and_then(algorithm::served);
         let is_fit = |id: &Value| id.as_str().is_some_and(|id| id.len() <= MAX_KID);
         if !header.get("kid").is_none_or(is_fit) {
             return Err(JwtFault::Malformed("kid"));
@@ -134,14 +127,14 @@ impl<'t> Unverified<'t> {
     }
 
     fn bad_algorithm(&self, algorithms: &[Algorithm]) -> Rejected {
-        let expected: Vec<String> = algorithms.iter().map(|name| format!("{name:?}")).collect();
+        let expected: Vec<String> = algorithms.iter().copied().map(algorithm::name).collect();
         let named = self.header.get("alg").and_then(Value::as_str);
-        let found = match named.and_then(|name| NAMES.into_iter().find(|known| *known == name)) {
-            Some(name) => name,
-            None if self.header.contains_key("alg") => "another",
-            None => "nothing",
+        let (found, why) = match named.and_then(algorithm::known) {
+            Some(known) => known,
+            None if self.header.contains_key("alg") => ("another", ""),
+            None => ("nothing", ""),
         };
-        let detail = format!("alg: expected {}, found {found}", expected.join(" or "));
+        let detail = format!("alg: expected {}, found {found}{why}", expected.join(" or "));
         Rejected::unsigned(JwtFault::Signature, detail)
     }
 }

@@ -8,9 +8,9 @@ use std::fmt;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::json;
+use super::{algorithm, json};
 
 /// Longest JWK set in bytes that is read.
 pub const MAX_KEY_SET: usize = 256 << 10;
@@ -31,17 +31,20 @@ pub enum BadKeySet {
     TooLong,
     /// Not an object with an array `keys`.
     Unreadable,
-    /// It holds no key that can be used.
-    NoKey,
+    /// It holds no key that can be used; holds what is wrong with the first one.
+    NoKey(Option<&'static str>),
 }
 
 impl fmt::Display for BadKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLong => "is longer than 256 KiB",
-            Self::Unreadable => "is not a JWK set (RFC 7517)",
-            Self::NoKey => "holds no public key that can verify a signature",
-        })
+        match self {
+            Self::TooLong => f.write_str("is longer than 256 KiB"),
+            Self::Unreadable => f.write_str("is not a JWK set (RFC 7517)"),
+            Self::NoKey(None) => f.write_str("holds no key"),
+            Self::NoKey(Some(why)) => {
+                write!(f, "holds no public key that can verify a signature: the first one {why}")
+            }
+        }
     }
 }
 
@@ -55,11 +58,15 @@ struct Key {
 }
 
 /// The keys of one issuer.
-pub struct KeySet(Vec<Key>);
+pub struct KeySet {
+    keys: Vec<Key>,
+    /// Ids of keys that cannot be used, and why.
+    unfit: Vec<(Option<String>, &'static str)>,
+}
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeySet({})", self.0.len())
+        write!(f, "KeySet({})", self.keys.len())
     }
 }
 
@@ -74,44 +81,52 @@ impl KeySet {
         }
         let set = json::object(text, MAX_DEPTH).ok_or(BadKeySet::Unreadable)?;
         let keys = set.get("keys").and_then(Value::as_array).ok_or(BadKeySet::Unreadable)?;
-        let keys: Vec<Key> = keys.iter().take(MAX_KEYS).filter_map(usable).collect();
-        if keys.is_empty() { Err(BadKeySet::NoKey) } else { Ok(Self(keys)) }
+        let mut set = Self { keys: Vec::new(), unfit: Vec::new() };
+        for value in keys.iter().take(MAX_KEYS) {
+            match usable(value) {
+                Ok(key) => set.keys.push(key),
+                Err(why) => set.unfit.push((key_id(value).ok().flatten(), why)),
+            }
+        }
+        let first = set.unfit.first().map(|(_, why)| *why);
+        if set.keys.is_empty() { Err(BadKeySet::NoKey(first)) } else { Ok(set) }
     }
 
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 
     /// Never: a set has a key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// Says why [`Self::find`] has none. The id itself is not repeated: a token that nobody has
     /// verified says it.
     pub(super) fn lack(&self, id: Option<&str>, algorithm: Algorithm) -> String {
-        let named = |key: &&Key| id.is_some() && key.id.as_deref() == id;
-        match (id, self.0.iter().find(named)) {
-            (None, _) => {
-                format!(
-                    "kid: expected one, since not exactly one key of the issuer is for {algorithm:?}; found nothing"
-                )
-            }
-            (Some(_), Some(_)) => {
-                format!("kid: expected a key for {algorithm:?}, found one that is not")
-            }
-            (Some(_), None) => {
-                format!("kid: expected one of the issuer's {} keys, found another", self.0.len())
-            }
+        let name = algorithm::name(algorithm);
+        let Some(id) = id else {
+            return format!(
+                "kid: expected one, since not exactly one key of the issuer is for {name}, \
+                 found nothing"
+            );
+        };
+        let unfit = self.unfit.iter().find(|(named, _)| named.as_deref() == Some(id));
+        if self.keys.iter().any(|key| key.id.as_deref() == Some(id)) {
+            format!("kid: expected a key for {name}, found one of the issuer that is not")
+        } else if let Some((_, why)) = unfit {
+            format!("kid: expected a key that can be used, found one of the issuer that {why}")
+        } else {
+            format!("kid: expected one of {} keys of the issuer, found another", self.keys.len())
         }
     }
 
     /// The key with this id, or the only key that fits where a token names none.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
-        let mut fitting = self.0.iter().filter(|key| {
+        let mut fitting = self.keys.iter().filter(|key| {
             key.algorithms.contains(&algorithm) && key.only.is_none_or(|only| only == algorithm)
         });
         match id {
@@ -124,27 +139,61 @@ impl KeySet {
     }
 }
 
-/// A public key for signatures by an algorithm that is served.
-fn usable(value: &Value) -> Option<Key> {
+/// Members of a key that are looked at here (RFC 7517 4, RFC 7518 6, RFC 8037 2). Others, like
+/// certificates, say nothing that would count.
+const MEMBERS: [&str; 8] = ["crv", "e", "key_ops", "kty", "n", "use", "x", "y"];
+
+/// A public key for signatures by an algorithm that is served; or what is wrong with it, to be put
+/// behind "the key".
+fn usable(value: &Value) -> Result<Key, &'static str> {
+    let text = |name| value.get(name).and_then(Value::as_str);
     if value.get("d").is_some() {
-        return None;
+        return Err("is a private key, which the issuer should not show");
     }
-    let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
+    match (text("kty"), text("crv")) {
+        (Some("oct"), _) => return Err("is a secret (kty oct), and not a public key"),
+        (Some("OKP"), Some("Ed25519")) | (Some("EC"), Some("P-256" | "P-384")) => {}
+        (Some("OKP"), Some("Ed448")) => {
+            return Err("is on the curve Ed448, which doorward cannot verify; Ed25519 is served");
+        }
+        (Some("OKP" | "EC"), _) => {
+            return Err("is on a curve that is not served; P-256, P-384 and Ed25519 are");
+        }
+        (Some("RSA"), _) => {}
+        _ => return Err("is of a type (kty) that is not served; RSA, EC and OKP are"),
+    }
+    let members = value.as_object().into_iter().flatten();
+    let known = members.filter(|(name, _)| MEMBERS.contains(&name.as_str()));
+    let known: Map<String, Value> = known.map(|(n, v)| (n.clone(), v.clone())).collect();
+    let jwk: Jwk = serde_json::from_value(known.into()).map_err(|_| "is not a JWK (RFC 7517)")?;
     let common = &jwk.common;
     let for_signing = common.public_key_use.as_ref().is_none_or(|u| *u == PublicKeyUse::Signature);
     let for_verifying =
         common.key_operations.as_ref().is_none_or(|ops| ops.contains(&KeyOperations::Verify));
-    if !for_signing || !for_verifying || common.key_id.as_ref().is_some_and(|id| id.len() > MAX_KID)
-    {
-        return None;
+    if !for_signing || !for_verifying {
+        return Err("is not for signatures (use, key_ops)");
     }
+    let algorithms = algorithms(&jwk.algorithm).ok_or("is too short or too long")?;
     let only = match value.get("alg") {
-        Some(named) => Some(named.as_str()?.parse().ok()?),
+        Some(named) => Some(named.as_str().and_then(algorithm::served).ok_or(OTHER_ALGORITHM)?),
         None => None,
     };
-    let algorithms = algorithms(&jwk.algorithm)?;
-    let key = DecodingKey::from_jwk(&jwk).ok()?;
-    Some(Key { id: common.key_id.clone(), algorithms, only, key })
+    if only.is_some_and(|only| !algorithms.contains(&only)) {
+        return Err(OTHER_ALGORITHM);
+    }
+    let key = DecodingKey::from_jwk(&jwk).map_err(|_| "has numbers that cannot be read")?;
+    Ok(Key { id: key_id(value)?, algorithms, only, key })
+}
+
+const OTHER_ALGORITHM: &str = "is for an algorithm (alg) that is not served, or not of its type";
+
+/// The id of a key, where it has one that a token can name.
+fn key_id(value: &Value) -> Result<Option<String>, &'static str> {
+    match value.get("kid") {
+        None => Ok(None),
+        Some(Value::String(id)) if id.len() <= MAX_KID => Ok(Some(id.clone())),
+        Some(_) => Err("has an id (kid) that is no text of at most 128 bytes"),
+    }
 }
 
 /// What a key of this type may verify; the type decides, and never the token (RFC 8725 3.1).
@@ -194,7 +243,8 @@ mod tests {
             "{}".to_owned(),
             "7".to_owned(),
         ] {
-            assert_eq!(parse(std::slice::from_ref(&bad)).unwrap_err(), BadKeySet::NoKey, "{bad}");
+            let refused = parse(std::slice::from_ref(&bad)).unwrap_err();
+            assert!(matches!(refused, BadKeySet::NoKey(Some(_))), "{bad}: {refused}");
             assert_eq!(parse(&[bad, good.clone()]).unwrap().len(), 1);
         }
         for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, "\u{feff}{}"] {
@@ -202,6 +252,69 @@ mod tests {
         }
         let huge = vec![b' '; MAX_KEY_SET + 1];
         assert_eq!(KeySet::parse(&huge).unwrap_err(), BadKeySet::TooLong);
+    }
+
+    const ED: &str =
+        r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
+
+    #[test]
+    fn what_cannot_be_used_is_said_with_its_cause() {
+        let ed448 = r#""kty":"OKP","crv":"Ed448","x":"AA""#;
+        for (key, why) in [
+            (ed448.to_owned(), "Ed448"),
+            (format!(r#"{ed448},"alg":"Ed448""#), "Ed448"),
+            (format!(r#"{ed448},"alg":"EdDSA""#), "Ed448"),
+            (r#""kty":"OKP","crv":"X25519","x":"AA""#.to_owned(), "a curve that is not served"),
+            (r#""kty":"EC","crv":"secp256k1","x":"AA","y":"AA""#.to_owned(), "a curve that"),
+            (r#""kty":"AKP","alg":"ML-DSA-44","pub":"AA""#.to_owned(), "a type (kty)"),
+            (r#""kty":"oct","k":"c2VjcmV0""#.to_owned(), "a secret"),
+            (format!(r#"{ED},"d":"AA""#), "a private key"),
+            (format!(r#"{ED},"use":"enc""#), "not for signatures"),
+            (format!(r#"{ED},"alg":"Ed448""#), "an algorithm"),
+            (format!(r#"{ED},"alg":"ES256""#), "an algorithm"),
+            (format!(r#"{ED},"alg":7"#), "an algorithm"),
+        ] {
+            let set = parse(&[format!("{{{key}}}")]).unwrap_err().to_string();
+            assert!(set.contains(why), "{key}: {set}");
+            let both = parse(&[format!(r#"{{{key},"kid":"u"}}"#), format!("{{{ES}}}")]).unwrap();
+            let said = both.lack(Some("u"), Algorithm::EdDSA);
+            assert!(said.contains(why) && !said.contains("\"u\""), "{key}: {said}");
+        }
+        assert_eq!(parse(&[]).unwrap_err().to_string(), "holds no key");
+    }
+
+    #[test]
+    fn both_names_of_eddsa_are_one_for_its_curve() {
+        for alg in ["", r#","alg":"EdDSA""#, r#","alg":"Ed25519""#] {
+            let set = parse(&[format!(r#"{{{ED},"kid":"e"{alg}}}"#)]).unwrap();
+            for token in ["EdDSA", "Ed25519"] {
+                let algorithm = algorithm::served(token).unwrap();
+                assert!(set.find(Some("e"), algorithm).is_some(), "{alg} {token}");
+                assert!(set.find(None, algorithm).is_some(), "{alg} {token}");
+            }
+        }
+        for name in ["Ed448", "ed25519", "EDDSA", "ES512", "ES256K", "HS256", "none", "ESP256", ""]
+        {
+            assert_eq!(algorithm::served(name), None, "{name}");
+        }
+        for name in algorithm::SERVED {
+            assert!(algorithm::served(name).is_some(), "{name}");
+            assert_eq!(algorithm::known(name), Some((name, "")));
+        }
+    }
+
+    #[test]
+    fn members_of_a_key_that_do_not_count_do_not_spoil_it() {
+        for more in [
+            r#""x5c":7"#,
+            r#""x5c":["AA",7]"#,
+            r#""x5t":7,"x5t#S256":[]"#,
+            r#""x5u":{}"#,
+            r#""issuer":"https://login.example.com","exp":1"#,
+            r#""oth":[],"r":1,"revoked":{}"#,
+        ] {
+            assert_eq!(parse(&[format!("{{{ES},{more}}}")]).unwrap().len(), 1, "{more}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! [`decide`]: decide::decide
 
 pub mod access;
+pub mod algorithm;
 pub mod argument;
 pub mod assertion;
 pub mod capabilities;

@@ -357,6 +357,59 @@ fn a_token_that_is_not_wholly_right_is_worth_nothing() {
 }
 
 #[test]
+fn eddsa_and_ed25519_are_one_whichever_says_the_key_the_token_and_the_file() {
+    let (upstream, signer, ec) = (Upstream::good(), Signer::ed25519("e"), Signer::es256("c"));
+    let mut passed = 0;
+    for of_file in ["EdDSA", "Ed25519"] {
+        for of_key in [Value::Null, json!("EdDSA"), json!("Ed25519")] {
+            let mut key = signer.jwk();
+            key.as_object_mut().unwrap().remove("alg");
+            if !of_key.is_null() {
+                key["alg"] = of_key.clone();
+            }
+            let ed448 = json!({"kty": "OKP", "crv": "Ed448", "x": "AA", "kid": "goldilocks"});
+            let issuer = format!(
+                "[issuers.corp]\nissuer = \"{ISSUER}\"\njwks_file = \"jwks.json\"\n\
+                 algorithms = [\"{of_file}\"]\norganization_claim = \"org\"\n\
+                 roles_claim = \"groups\"\nroles_map = {{ mcp-readers = \"reader\" }}"
+            );
+            let keys = json!({ "keys": [key, ec.jwk(), ed448] }).to_string();
+            let setup = Setup::new(&upstream).server(&format!("public_url = \"{PUBLIC}\""));
+            let gateway = setup.more(&issuer).file("jwks.json", &keys).start();
+            let what = format!("{of_file} {of_key}");
+            for of_token in ["EdDSA", "Ed25519"] {
+                for id in [json!("e"), Value::Null] {
+                    let header = header(&signer, &json!({"alg": of_token, "kid": id}));
+                    let answer = gateway.ask(&with(&signer.sign_as(&header, &claims())));
+                    assert_eq!(answer.status, 200, "{what} {of_token}: {}", answer.text());
+                    passed += 1;
+                }
+            }
+            let refused = [
+                (json!({"alg": "Ed448", "kid": "e"}), "found Ed448, which doorward cannot verify"),
+                (json!({"alg": "ed25519", "kid": "e"}), "found another"),
+                (json!({"alg": "ES256", "kid": "c"}), "expected EdDSA (Ed25519), found ES256"),
+                (json!({"alg": "EdDSA", "kid": "goldilocks"}), "is on the curve Ed448"),
+                (json!({"alg": "Ed25519", "kid": "goldilocks"}), "is on the curve Ed448"),
+                (json!({"alg": "Ed25519", "kid": "c"}), "expected a key for EdDSA (Ed25519)"),
+            ];
+            for (header, said) in &refused {
+                let signer = if header["kid"] == "c" { &ec } else { &signer };
+                let answer = gateway.ask(&with(&signer.sign_as(header, &claims())));
+                assert_eq!(answer.status, 401, "{what} {header} {said}");
+            }
+            let records = gateway.audit(4 + refused.len());
+            let details: Vec<&str> = records.iter().filter_map(|r| r["detail"].as_str()).collect();
+            for (header, said) in &refused {
+                let is_said = details.iter().any(|detail| detail.contains(said));
+                assert!(is_said, "{what} {header}: {details:?}");
+            }
+            assert_eq!(upstream.requests().len(), passed, "{what}");
+        }
+    }
+}
+
+#[test]
 fn what_a_header_says_of_keys_is_neither_used_nor_a_reason_to_refuse() {
     let (upstream, signer, other) = (Upstream::good(), Signer::es256("k"), Signer::es256("o"));
     let gateway = with_keys(&upstream, &[signer.jwk()], "").start();
@@ -540,13 +593,13 @@ fn the_record_says_expected_and_found_of_what_the_issuer_has_signed_and_of_nothi
             "kid",
             "unknown_key",
             headed(json!({"kid": "evil"})),
-            &["kid: expected one of the issuer's 1 keys"],
+            &["kid: expected one of 1 keys of the issuer, found another"],
         ),
         unsigned(
             "alg",
             "bad_signature",
             headed(json!({"alg": "evil"})),
-            &["alg: expected RS256 or ES256 or EdDSA, found another"],
+            &["alg: expected RS256 or ES256 or EdDSA (Ed25519), found another"],
         ),
         unsigned("alg none", "bad_signature", headed(json!({"alg": "none"})), &["found none"]),
         unsigned(

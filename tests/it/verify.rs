@@ -121,7 +121,8 @@ fn of_a_jwt_that_is_refused_every_fault_is_named_and_not_the_first_alone() {
         (
             "none",
             signer.sign_as(&json!({"alg": "none"}), &claims()),
-            "signature: bad, alg: expected RS256 or ES256, found none\n".to_owned(),
+            "signature: bad, alg: expected RS256 or ES256, found none, which signs nothing\n"
+                .to_owned(),
         ),
         (
             "long",
