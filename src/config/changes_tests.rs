@@ -177,6 +177,21 @@ fn every_change_is_shown_and_waits_where_it_gives_more() {
 }
 
 #[test]
+fn another_name_to_ask_for_a_scope_is_shown_and_gives_nothing() {
+    let row = |ask: &str| format!("{{ a = {{ tools = ['t/echo']{ask} }} }}");
+    let names = ["", ", ask = 'api://x/a'", ", ask = 'api://y/a'"];
+    for (old, new) in [(0, 1), (1, 0), (1, 2)] {
+        let (old, new) = (row(names[old]), row(names[new]));
+        let (lines, widens) =
+            lines(&with("issuers.*.scopes", &old), &with("issuers.*.scopes", &new));
+        assert!(
+            lines.len() == 1 && lines[0].contains("`ask`") && !widens,
+            "{old} {new}: {lines:?}"
+        );
+    }
+}
+
+#[test]
 fn another_spelling_is_no_change() {
     for (key, old, new) in [
         ("limits.list_ttl", "'60s'", "'1m'"),

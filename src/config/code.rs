@@ -145,6 +145,10 @@ codes! {
         "Servers read values in many ways: -1 as all, large numbers wrapped, words in any case or by\n\
          their number, texts parsed as JSON. What may be read as something that is not permitted is\n\
          refused; the finding says which other condition says it better.";
+    ScopeName, "DW0118", "a scope by one of its two names",
+        "With Entra a scope has a short name in tokens and a long one to ask for, like\n\
+         api://APPLICATION/tickets.write. The row of the scope has the short one, and with ask = \"…\" the\n\
+         long one: clients are told the long one, tokens are compared with the short one.";
     FewDescriptors, "DW0119", "fewer file descriptors than connections",
         "Each connection takes a file descriptor, and each call and stream one more for its\n\
          upstream's. The process takes as many as it may (the hard limit), sets some aside for the\n\
@@ -207,6 +211,7 @@ impl Code {
                 | Self::FewDescriptors
                 | Self::Nothing
                 | Self::Placeholder
+                | Self::ScopeName
                 | Self::Unmatched
                 | Self::NoPath
                 | Self::Over

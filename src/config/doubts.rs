@@ -303,6 +303,9 @@ pub(super) fn check_issuers(file: &mut Table<'_>, decides: &Decides, files: &Fil
         }
         for scope in table.strings("initial_scopes") {
             if !issuer.scopes.contains_key(scope.value)
+                && !issuer.asked.values().any(|long| long == scope.value)
+                // All that a client is registered for (Entra).
+                && !scope.value.ends_with("/.default")
                 && !["openid", "offline_access", "profile", "email"].contains(&scope.value)
             {
                 let message =

@@ -17,6 +17,7 @@ use super::values::{self, Durations};
 use super::{outside, providers, tls};
 use crate::core::algorithm;
 use crate::core::argument::Pointer;
+use crate::core::harmless::visible;
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::keys::KeySet;
 use crate::core::permission::{Patterns, Role};
@@ -143,13 +144,14 @@ fn issuer(
     let roles = reader.roles(&mut table, "roles");
     let roles_claim = table.parsed("roles_claim", claim).map(|at| at.value);
     let roles_map = roles_map(&mut table, reader);
-    let scopes = scopes(&mut table, reader);
+    let (scopes, asked) = scopes(&mut table, reader);
     let initial_scopes = initial_scopes(&mut table, &scopes);
     let audiences = audiences(&mut table, url.as_ref().map_or("", |url| &url.value));
     let upstreams = upstreams(&mut table, reader);
     let trust = trust(&mut table, files);
     if let Some(url) = &url {
         providers::check_rights(&mut table, &url.value);
+        providers::check_scopes(&mut table, &url.value, &asked);
     }
     table.finish();
     let issuer = Issuer {
@@ -165,6 +167,7 @@ fn issuer(
         roles_claim,
         roles_map,
         scopes,
+        asked,
         initial_scopes,
     };
     Some(IssuerSpec { issuer: Arc::new(issuer), keys: keys?, trust, upstreams })
@@ -324,12 +327,15 @@ fn roles_map(table: &mut Table<'_>, reader: &Reader<'_>) -> BTreeMap<String, Arc
     map
 }
 
-/// `"scope" = ["upstream/tool"]`, or `{ tools, prompts, resources, roles }`.
-fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Vec<Arc<Role>>> {
-    let mut scopes = BTreeMap::new();
+/// What scopes give, and by what name clients ask for them where it is another.
+type Scopes = (BTreeMap<String, Vec<Arc<Role>>>, BTreeMap<String, String>);
+
+/// `"scope" = ["upstream/tool"]`, or `{ tools, prompts, resources, roles, ask }`.
+fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Scopes {
+    let (mut scopes, mut asked) = Scopes::default();
     for (name, value) in table.entries("scopes") {
-        if !is_scope(name.value) {
-            let message = format!("`{}` is not a scope", name.value);
+        if let Err(why) = scope_name(name.value) {
+            let message = format!("`{}` {why}", visible(name.value));
             table.report().error(Code::BadValue, name.span.clone(), message, "see RFC 6749 3.3");
         }
         let role = format!("scope {}", name.value);
@@ -338,6 +344,9 @@ fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Ve
                 let mut inner = table.within("scopes", &name, value);
                 let mut granted = reader.roles(&mut inner, "roles");
                 let allow = reader.patterns(&mut inner, &["tools", "prompts", "resources"]);
+                if let Some(long) = inner.parsed("ask", scope_name) {
+                    asked.insert(name.value.to_owned(), long.value);
+                }
                 inner.finish();
                 granted.push(Arc::new(Role { allow, ..Role::named(&role) }));
                 granted
@@ -351,12 +360,16 @@ fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Ve
         };
         scopes.insert(name.value.to_owned(), granted);
     }
-    scopes
+    (scopes, asked)
 }
 
 /// `scope-token` of RFC 6749 3.3.
-fn is_scope(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+fn scope_name(text: &str) -> Result<String, String> {
+    let is_legal = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
+    match !text.is_empty() && text.bytes().all(is_legal) {
+        true => Ok(text.to_owned()),
+        false => Err("is not a scope".to_owned()),
+    }
 }
 
 fn initial_scopes(table: &mut Table<'_>, scopes: &BTreeMap<String, Vec<Arc<Role>>>) -> Vec<String> {
@@ -364,8 +377,8 @@ fn initial_scopes(table: &mut Table<'_>, scopes: &BTreeMap<String, Vec<Arc<Role>
     if table.value("initial_scopes").is_none() {
         return scopes.keys().cloned().collect();
     }
-    for text in texts.iter().filter(|text| !is_scope(text.value)) {
-        let message = format!("`{}` is not a scope", text.value);
+    for text in texts.iter().filter(|text| scope_name(text.value).is_err()) {
+        let message = format!("`{}` is not a scope", visible(text.value));
         table.report().error(Code::BadValue, text.span.clone(), message, "see RFC 6749 3.3");
     }
     texts.into_iter().map(|at| at.value.to_owned()).collect()

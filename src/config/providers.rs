@@ -1,6 +1,8 @@
 //! What is known of issuers beyond the file: which of them issue tokens to anybody in the world,
 //! what never stands in `iss`, and which audiences are not ours alone.
 
+use std::collections::BTreeMap;
+
 use super::code::Code;
 use super::outside;
 use super::read::{At, Table};
@@ -125,6 +127,33 @@ pub(super) fn check_rights(table: &mut Table<'_>, issuer: &str) {
             let message = format!("{whose} may choose what this claim says");
             table.report().warning(Code::SharedClaim, claim.span, message, help);
         }
+    }
+}
+
+/// Scopes of OpenID Connect, which Entra gives by these very names.
+const OPENID: [&str; 4] = ["email", "offline_access", "openid", "profile"];
+
+/// With Entra a scope has two names: one to ask for, which begins with the URI of an application,
+/// and behind its last slash one in tokens.
+pub(super) fn check_scopes(table: &mut Table<'_>, issuer: &str, asked: &BTreeMap<String, String>) {
+    let (host, _) = place(issuer).unwrap_or_default();
+    if !ENTRA.contains(&host.as_str()) {
+        return;
+    }
+    for (scope, _) in table.entries("scopes") {
+        let name = scope.value;
+        let (message, help) = match name.rsplit_once('/') {
+            Some((_, short)) => (
+                format!("tokens of Entra hold `{}`, and not `{}`", visible(short), visible(name)),
+                format!("write {short:?} = {{ tools = […], ask = {name:?} }}"),
+            ),
+            None if asked.contains_key(name) || OPENID.contains(&name) => continue,
+            None => (
+                format!("Entra refuses clients that ask for `{}` alone", visible(name)),
+                format!("write {name:?} = {{ tools = […], ask = \"api://…/{name}\" }}"),
+            ),
+        };
+        table.report().warning(Code::ScopeName, scope.span.clone(), message, help);
     }
 }
 

@@ -102,6 +102,29 @@ fn a_claim_that_strangers_choose_is_warned_of() {
 }
 
 #[test]
+fn with_entra_a_scope_that_clients_or_tokens_never_have_is_doubted() {
+    const V2: &str = "https://login.microsoftonline.com/11111111-1111-1111-1111-111111111111/v2.0";
+    const V1: &str = "https://sts.windows.net/11111111-1111-1111-1111-111111111111/";
+    for (scopes, codes_of_entra) in [
+        (r#"{ "tickets.write" = ["t/echo"] }"#, &["DW0118"][..]),
+        (r#"{ "api://4b1e/tickets.write" = ["t/echo"] }"#, &["DW0118"]),
+        (r#"{ "https://mcp.example.com/mcp/tickets.write" = ["t/echo"] }"#, &["DW0118"]),
+        (r#"{ a = { tools = ["t/echo"] }, b = ["t/echo"] }"#, &["DW0118", "DW0118"]),
+        (r#"{ "tickets.write" = { tools = ["t/echo"], ask = "api://4b1e/tickets.write" } }"#, &[]),
+        (r#"{ "openid" = ["t/echo"] }"#, &[]),
+    ] {
+        let lines = format!("scopes = {scopes}");
+        for entra in [V1, V2] {
+            assert_eq!(codes(entra, &lines), codes_of_entra, "{entra} {lines}");
+        }
+        assert_eq!(codes("https://login.example.com", &lines), [""; 0], "{lines}");
+    }
+    let initial = "scopes = { a = { tools = [\"t/echo\"], ask = \"api://x/a\" } }\n\
+                   initial_scopes = [\"api://x/a\", \"a\", \"openid\", \"api://x/.default\"]";
+    assert_eq!(codes(V2, initial), [""; 0]);
+}
+
+#[test]
 fn an_issuer_that_stands_in_no_token_is_refused() {
     for (issuer, said) in [
         ("https://login.microsoftonline.com/{tenantid}/v2.0", "placeholder"),

@@ -345,6 +345,7 @@ fn checks(old: &Issuer, new: &Issuer) -> Vec<(String, bool)> {
         roles_claim,
         roles_map: _,
         scopes: _,
+        asked,
         // Callers are told of it, and it gives nothing.
         initial_scopes: _,
     } = old;
@@ -370,6 +371,9 @@ fn checks(old: &Issuer, new: &Issuer) -> Vec<(String, bool)> {
     say("user_claim", *user_claim != new.user_claim, true);
     say("organization", *organization != new.organization, true);
     say("roles_claim", *roles_claim != new.roles_claim, new.roles_claim.is_some());
+    if *asked != new.asked {
+        found.push(("are asked for with other names of scopes, by `ask`".to_owned(), false));
+    }
     found
 }
 

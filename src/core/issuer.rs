@@ -53,8 +53,10 @@ pub struct Issuer {
     pub roles_claim: Option<String>,
     /// What these give here; others give nothing.
     pub roles_map: BTreeMap<String, Arc<Role>>,
-    /// What a scope gives.
+    /// What a scope gives, by its name in tokens.
     pub scopes: BTreeMap<String, Vec<Arc<Role>>>,
+    /// By what name clients ask for a scope, where it is another than in tokens.
+    pub asked: BTreeMap<String, String>,
     /// Scopes that a caller without a token is told to ask for.
     pub initial_scopes: Vec<String>,
 }
@@ -209,8 +211,20 @@ impl Issuer {
                     Question { upstream, target, now: UnixSeconds::MAX, call: None, pins: None };
                 with.judge(&question, &mut NoTrace).permission == Permission::Allowed
             })?;
-        let all: Vec<&str> = held.iter().chain([missing]).map(String::as_str).collect();
+        let mut all: Vec<&str> = Vec::new();
+        for scope in held.iter().chain([missing]).map(|scope| self.asked(scope)) {
+            if !all.contains(&scope) {
+                all.push(scope);
+            }
+        }
         Some(all.join(" "))
+    }
+
+    /// The name by which clients ask for a scope. With some providers (Entra) it is longer than in
+    /// tokens.
+    #[must_use]
+    pub fn asked<'s>(&'s self, scope: &'s str) -> &'s str {
+        self.asked.get(scope).map_or(scope, String::as_str)
     }
 }
 

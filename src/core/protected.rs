@@ -95,7 +95,7 @@ impl Protected {
     #[must_use]
     pub fn metadata(&self) -> String {
         let servers: Vec<&str> = self.issuers.iter().map(|i| i.issuer.as_str()).collect();
-        let scopes = union(self.issuers.iter().flat_map(|i| i.scopes.keys()));
+        let scopes = union(self.issuers.iter().flat_map(|i| i.scopes.keys().map(|s| i.asked(s))));
         let metadata = Metadata {
             resource: &self.resource,
             authorization_servers: servers,
@@ -109,7 +109,8 @@ impl Protected {
     /// one should have.
     #[must_use]
     pub fn parameters(&self) -> String {
-        let scopes = union(self.issuers.iter().flat_map(|i| i.initial_scopes.iter()));
+        let scopes =
+            union(self.issuers.iter().flat_map(|i| i.initial_scopes.iter().map(|s| i.asked(s))));
         match scopes.is_empty() {
             true => format!(r#"resource_metadata="{}""#, self.metadata_url),
             false => self.parameters_for(&scopes.join(" ")),
@@ -124,10 +125,10 @@ impl Protected {
 }
 
 /// Each once, in order.
-fn union<'s>(scopes: impl Iterator<Item = &'s String>) -> Vec<&'s str> {
+fn union<'s>(scopes: impl Iterator<Item = &'s str>) -> Vec<&'s str> {
     let mut all: Vec<&str> = Vec::new();
     for scope in scopes {
-        if !all.contains(&scope.as_str()) {
+        if !all.contains(&scope) {
             all.push(scope);
         }
     }

@@ -944,6 +944,52 @@ fn a_missing_scope_is_named_where_it_would_help_and_only_there() {
 }
 
 #[test]
+fn a_scope_with_two_names_is_asked_for_by_the_long_one_and_found_by_the_short_one() {
+    const LONG: &str = "api://4b1e/tickets.write";
+    let (upstream, signer) = (Upstream::good(), Signer::es256("k"));
+    let rows = format!(
+        "scopes = {{ \"tickets.read\" = {{ tools = [\"t/read\"], ask = \"api://4b1e/tickets.read\" }}, \
+         \"tickets.write\" = {{ tools = [\"t/delete_all\"], ask = \"{LONG}\" }}, \
+         \"plain\" = {{ prompts = [\"t/pick\"] }} }}\n"
+    );
+    let initial = [
+        ("", "plain api://4b1e/tickets.read api://4b1e/tickets.write"),
+        ("initial_scopes = [\"openid\", \"tickets.read\"]", "openid api://4b1e/tickets.read"),
+        ("initial_scopes = [\"api://4b1e/tickets.read\"]", "api://4b1e/tickets.read"),
+        ("initial_scopes = [\"api://4b1e/.default\"]", "api://4b1e/.default"),
+    ];
+    for (line, expected) in initial {
+        let gateway = with_keys(&upstream, &[signer.jwk()], &format!("{rows}{line}")).start();
+        let answer = gateway.ask(&echo().without("Authorization"));
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(challenge.ends_with(&format!("scope=\"{expected}\"")), "{line}: {challenge}");
+    }
+    let gateway = with_keys(&upstream, &[signer.jwk()], &rows).start();
+    let path = "/.well-known/oauth-protected-resource/mcp";
+    let metadata = gateway.ask(&Call::empty("GET").without("Authorization").target(path)).text();
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let all = json!(["plain", "api://4b1e/tickets.read", "api://4b1e/tickets.write"]);
+    assert_eq!(metadata["scopes_supported"], all);
+    // Entra's tokens hold the short names.
+    let reader = signer.sign(&claims_with(&json!({"groups": null, "scp": "plain tickets.read"})));
+    assert_eq!(gateway.ask(&Call::post(tool_call("read")).token(&reader)).status, 200);
+    let answer = gateway.ask(&Call::post(tool_call("delete_all")).token(&reader));
+    assert_eq!(answer.status, 403);
+    let challenge = answer.header("www-authenticate").unwrap();
+    let wanted = format!("scope=\"plain api://4b1e/tickets.read {LONG}\"");
+    assert!(challenge.ends_with(&wanted), "{challenge}");
+    let writer = signer.sign(&claims_with(&json!({"groups": null, "scp": "tickets.write"})));
+    assert_eq!(gateway.ask(&Call::post(tool_call("delete_all")).token(&writer)).status, 200);
+    assert_eq!(upstream.requests().len(), 2);
+    // The long one, and one that only begins or ends alike, are other scopes.
+    for other in [LONG, "tickets.writer", "x/tickets.write", "Tickets.Write"] {
+        let token = signer.sign(&claims_with(&json!({"groups": null, "scp": other})));
+        assert_eq!(gateway.ask(&Call::post(tool_call("delete_all")).token(&token)).status, 403);
+    }
+    assert_eq!(upstream.requests().len(), 2, "none of these reached it");
+}
+
+#[test]
 fn a_deny_rule_is_not_cured_by_a_scope() {
     let (upstream, signer) = (Upstream::good(), Signer::es256("k"));
     let lines = "roles = [\"careful\"]\nscopes = { w = [\"t/*\"] }\n[roles.careful]\ndeny = [\"t/delete_*\"]";
