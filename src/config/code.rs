@@ -145,6 +145,9 @@ codes! {
         "Servers read values in many ways: -1 as all, large numbers wrapped, words in any case or by\n\
          their number, texts parsed as JSON. What may be read as something that is not permitted is\n\
          refused; the finding says which other condition says it better.";
+    Doubled, "DW0117", "a credential with more than the secret",
+        "The text begins with what is put before it, like \"Bearer \", or is quoted or JSON. It would be\n\
+         sent as it stands, and refused.";
     ScopeName, "DW0118", "a scope by one of its two names",
         "With Entra a scope has a short name in tokens and a long one to ask for, like\n\
          api://APPLICATION/tickets.write. The row of the scope has the short one, and with ask = \"…\" the\n\

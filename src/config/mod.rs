@@ -11,6 +11,7 @@ mod changes;
 mod clash;
 mod code;
 mod conditions;
+mod credential;
 mod doubts;
 mod error;
 mod expect;
@@ -310,6 +311,8 @@ mod providers_tests;
 mod ranges_tests;
 #[cfg(test)]
 mod refused_tests;
+#[cfg(test)]
+mod secrets_tests;
 #[cfg(test)]
 mod shipped_tests;
 #[cfg(test)]

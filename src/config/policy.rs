@@ -449,8 +449,8 @@ impl Reader<'_> {
     fn digest(&self, table: &mut Table<'_>, is_needed: bool) -> Option<At<Digest>> {
         let given = [
             table.parsed("sha256", values::sha256),
-            table.parsed("sha256_file", |n| values::sha256(self.files.read_text(n)?.trim())),
-            table.parsed("sha256_env", |n| values::sha256(values::variable(n)?.trim())),
+            table.parsed("sha256_file", |n| values::sha256_output(&self.files.read_text(n)?)),
+            table.parsed("sha256_env", |n| values::sha256_output(&values::variable(n)?)),
         ];
         let keys = ["sha256", "sha256_file", "sha256_env"];
         let count = keys.into_iter().filter(|key| table.value(key).is_some()).count();

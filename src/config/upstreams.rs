@@ -8,8 +8,9 @@ use http::{HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use super::code::Code;
+use super::credential;
 use super::files::Files;
-use super::read::Table;
+use super::read::{At, Table};
 use super::settings::duration;
 use super::tls::{self, Purpose};
 use super::values::{self, Durations};
@@ -246,6 +247,10 @@ fn credential(table: &mut Table<'_>, target: &Target, files: &Files) -> Option<C
     };
     let secret = secret(&mut table, keys, files);
     let name = header.as_ref().map_or(http::header::AUTHORIZATION, |at| at.value.clone());
+    if let Some(secret) = &secret {
+        credential::doubt(&table, secret, &name, header.is_none());
+    }
+    let secret = secret.map(|at| at.value);
     table.finish();
     let text = match header {
         None => format!("Bearer {}", secret?),
@@ -258,7 +263,7 @@ fn credential(table: &mut Table<'_>, target: &Target, files: &Files) -> Option<C
 }
 
 /// A text from a file or a variable of the environment: exactly one of these keys.
-fn secret(table: &mut Table<'_>, keys: [&'static str; 2], files: &Files) -> Option<String> {
+fn secret(table: &mut Table<'_>, keys: [&'static str; 2], files: &Files) -> Option<At<String>> {
     let visible = |text: String| match text.trim_ascii() {
         "" => Err("is empty".to_owned()),
         text if text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') => Ok(text.to_owned()),
@@ -271,5 +276,5 @@ fn secret(table: &mut Table<'_>, keys: [&'static str; 2], files: &Files) -> Opti
         let message = format!("`credential` needs either `{file}` or `{variable}`");
         table.report().error(Code::Conflict, table.span(), message, "");
     }
-    from_file.or(from_variable).map(|at| at.value)
+    from_file.or(from_variable)
 }

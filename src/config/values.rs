@@ -185,6 +185,32 @@ pub(super) fn sha256(text: &str) -> Result<Digest, String> {
     Ok(digest)
 }
 
+/// The same where it was written by a tool: alone, or as `sha256sum`, `shasum`, BSD and OpenSSL say
+/// it, with one name beside it.
+pub(super) fn sha256_output(text: &str) -> Result<Digest, String> {
+    let is_around = |c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}';
+    let line = text.trim_matches(is_around);
+    if line.contains('\n') {
+        return Err("holds more than one line, and it is not clear which is meant".to_owned());
+    }
+    // A name with a backslash or a line end in it is escaped, and a backslash stands before all.
+    let line = line.strip_prefix('\\').unwrap_or(line);
+    // digits, two blanks or a blank and a mark, name
+    let first = sha256(line.split([' ', '\t']).next().unwrap_or_default());
+    // SHA256 (name) = digits
+    if first.is_err()
+        && let Some((name, digits)) = line.rsplit_once('=')
+        && let Some((algorithm, _)) = name.split_once('(')
+        && name.trim_end().ends_with(')')
+    {
+        return match algorithm.trim().to_ascii_uppercase().as_str() {
+            "SHA256" | "SHA2-256" => sha256(digits.trim()),
+            _ => Err("is a digest of another kind: SHA-256 is wanted".to_owned()),
+        };
+    }
+    first
+}
+
 /// A TOML date (its first second in UTC) or date-time with offset.
 pub(super) fn moment(value: &toml::value::Datetime) -> Option<UnixSeconds> {
     let text = value.to_string();
