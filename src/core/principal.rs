@@ -221,10 +221,11 @@ impl Principal {
     /// Why the JWT's claim for roles gives none, where that is so; for operators.
     #[must_use]
     pub fn lack(&self) -> Option<&str> {
-        match &self.proof {
+        let own = match &self.proof {
             Proof::Token { .. } | Proof::Certificate { .. } => None,
             Proof::Jwt { lack, .. } => lack.as_deref(),
-        }
+        };
+        own.or_else(|| self.bound.as_ref()?.held.lack())
     }
 
     /// From this moment on the proof is worth nothing; `None` for never.

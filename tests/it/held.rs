@@ -154,11 +154,22 @@ fn a_held_file_takes_away_from_callers_with_a_jwt() {
     let groups = "roles_map = { mcp-readers = \"reader\" }";
     let start = whole.find("[issuers.corp]").unwrap();
     let issuer = whole[start..].split("[reload]").next().unwrap();
-    for (from, to, status) in [
-        (groups, "roles_map = { staff-of-old = \"reader\" }", 200),
-        ("organization_claim = \"org\"", "organization_claim = \"nothing\"", 401),
-        (&*format!("public_url = \"{PUBLIC}\""), "public_url = \"https://other.example\"", 401),
-        (issuer, "", 401),
+    const WAITS: &str = "by the configuration that waits: ";
+    for (from, to, status, said) in [
+        (groups, "roles_map = { staff-of-old = \"reader\" }", 200, "groups: expected ".to_owned()),
+        (
+            "organization_claim = \"org\"",
+            "organization_claim = \"nothing\"",
+            401,
+            format!("{WAITS}nothing: expected one text "),
+        ),
+        (
+            &*format!("public_url = \"{PUBLIC}\""),
+            "public_url = \"https://other.example\"",
+            401,
+            format!("{WAITS}aud: expected "),
+        ),
+        (issuer, "", 401, format!("{WAITS}iss is not known")),
     ] {
         assert!(is_let_through(&gateway, &call), "{to}: before");
         let seen = upstream.requests().len();
@@ -167,6 +178,8 @@ fn a_held_file_takes_away_from_callers_with_a_jwt() {
         assert_eq!(answer.status, status, "{to}: {}", answer.text());
         assert!(!is_let_through(&gateway, &call), "{to}");
         assert_eq!(upstream.requests().len(), seen, "{to}");
+        let said = format!("\"detail\":\"{said}");
+        eventually("the record says why", || gateway.output().contains(&said));
         assert!(gateway.after_reload(|| gateway.put("gateway.toml", &whole)), "{to}");
     }
     // A key that is gone, beside one that stays.
