@@ -11,7 +11,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
-use super::{Gateway, Next, Setup, Upstream, Wire};
+use super::{Call, Gateway, Next, Setup, Upstream, Wire, echo};
 
 /// What the gateway is called by clients.
 pub(crate) const PUBLIC: &str = "https://mcp.example.com";
@@ -182,4 +182,21 @@ pub(crate) fn with_keys(upstream: &Upstream, keys: &[Value], lines: &str) -> Set
 /// The failures of JWTs that a gateway has counted by this name.
 pub(crate) fn counted(gateway: &Gateway, result: &str) -> f64 {
     gateway.metric(&format!("doorward_auth_total{{result=\"{result}\",scheme=\"jwt\"}}"))
+}
+
+/// A call of `echo` with this token.
+pub(crate) fn with(token: &str) -> Call {
+    echo().token(token)
+}
+
+/// The usual header of a token, with other members; null takes one away.
+pub(crate) fn header(signer: &Signer, more: &Value) -> Value {
+    let mut header = json!({"alg": signer.algorithm, "kid": signer.id, "typ": "JWT"});
+    for (name, value) in more.as_object().unwrap() {
+        match value {
+            Value::Null => drop(header.as_object_mut().unwrap().remove(name)),
+            value => header[name] = value.clone(),
+        }
+    }
+    header
 }

@@ -1,0 +1,212 @@
+//! Records of JWTs that are refused: what they say, and what they do not repeat.
+
+use serde_json::{Value, json};
+
+use crate::support::Upstream;
+use crate::support::issuer::{ISSUER, PUBLIC, Signer, claims_with, header, now, with, with_keys};
+
+/// Claims, or nothing of them, and what the record must say of the token.
+struct Row {
+    what: &'static str,
+    token: String,
+    reason: &'static str,
+    issuer: Option<&'static str>,
+    /// What the detail holds.
+    said: Vec<String>,
+    /// What it must not hold.
+    unsaid: &'static str,
+}
+
+fn row(what: &'static str, reason: &'static str, token: String, said: &[&str]) -> Row {
+    let said = said.iter().map(|text| (*text).to_owned()).collect();
+    Row { what, token, reason, issuer: Some("corp"), said, unsaid: "eyJ" }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table is read row by row")]
+#[test]
+fn the_record_says_expected_and_found_of_what_the_issuer_has_signed_and_of_nothing_else() {
+    let (upstream, signer, other) = (Upstream::good(), Signer::es256("k"), Signer::es256("k"));
+    let lines = "user_claim = \"/act/name\"\nmax_lifetime = \"1h\"";
+    let gateway = with_keys(&upstream, &[signer.jwk()], lines).start();
+    let good = claims_with(&json!({"act": {"name": "carol"}}));
+    let changed = |changes: &Value| {
+        let mut claims = good.clone();
+        for (name, value) in changes.as_object().unwrap() {
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+                value => claims[name] = value.clone(),
+            }
+        }
+        claims
+    };
+    let signed = |changes: Value| signer.sign(&changed(&changes));
+    let typed = |kind: Value| signer.sign_as(&header(&signer, &json!({"typ": kind})), &good);
+    let forged = |changes: Value| other.sign(&changed(&changes));
+    let resource = format!("aud: expected \"{PUBLIC}/mcp\", found ");
+    let long = "x".repeat(5000);
+    let secret = signer.sign(&good);
+    let far = now() + 86_400;
+    let mut rows = vec![
+        row("aud", "bad_audience", signed(json!({"aud": "account"})), &[&resource, "\"account\""]),
+        row("no aud", "bad_audience", signed(json!({"aud": null})), &[&resource, "nothing"]),
+        row(
+            "aud list",
+            "bad_audience",
+            signed(json!({"aud": ["a", "b"]})),
+            &[&resource, "[\"a\",\"b\"]"],
+        ),
+        row(
+            "aud number",
+            "bad_audience",
+            signed(json!({"aud": [format!("{PUBLIC}/mcp"), 7]})),
+            &[&resource, ",7]"],
+        ),
+        row(
+            "exp",
+            "expired",
+            signed(json!({"exp": 1_700_000_000})),
+            &[
+                "exp: expected later than ",
+                "30s of leeway, found 1700000000 (2023-11-14T22:13:20Z)",
+            ],
+        ),
+        row(
+            "no exp",
+            "bad_claim",
+            signed(json!({"exp": null})),
+            &["exp: expected a number", "nothing"],
+        ),
+        row(
+            "exp text",
+            "bad_claim",
+            signed(json!({"exp": "never"})),
+            &["exp: expected a number", "\"never\""],
+        ),
+        row(
+            "exp far",
+            "bad_claim",
+            signed(json!({"exp": far})),
+            &["exp: expected at most", "3600s", &far.to_string()],
+        ),
+        row(
+            "nbf",
+            "not_yet_valid",
+            signed(json!({"nbf": far})),
+            &["nbf: expected at most", &far.to_string()],
+        ),
+        row(
+            "nbf text",
+            "bad_claim",
+            signed(json!({"nbf": "x"})),
+            &["nbf: expected a number", "\"x\""],
+        ),
+        row(
+            "iat",
+            "not_yet_valid",
+            signed(json!({"iat": far})),
+            &["iat: expected at most", &far.to_string()],
+        ),
+        row("typ", "malformed", typed(json!("dpop+jwt")), &["typ: expected JWT", "\"dpop+jwt\""]),
+        row("typ number", "malformed", typed(json!(7)), &["typ: expected JWT", "found 7"]),
+        row(
+            "user",
+            "bad_claim",
+            signed(json!({"act": {"name": "a b"}})),
+            &["/act/name: expected one text of 1 to 256", "found \"a b\""],
+        ),
+        row(
+            "no user",
+            "bad_claim",
+            signed(json!({"act": {}})),
+            &["/act/name: expected", "nothing"],
+        ),
+        row(
+            "organization",
+            "bad_claim",
+            signed(json!({"org": "a,b"})),
+            &["org: expected", "\"a,b\""],
+        ),
+        row("long", "bad_claim", signed(json!({"org": long})), &["org: expected", "xxx…"]),
+        row(
+            "control",
+            "bad_claim",
+            signed(json!({"org": "\u{1b}[2J\u{202e}"})),
+            &["org: expected", "u001b[2J"],
+        ),
+        row(
+            "a token",
+            "bad_claim",
+            signed(json!({"org": secret})),
+            &["org: expected", "looks like a token"],
+        ),
+    ];
+    let unsigned = |what, reason, token, said: &[&str]| Row {
+        unsaid: "evil",
+        ..row(what, reason, token, said)
+    };
+    let aud = json!({"aud": "evil", "sub": "evil", "exp": 7, "org": "evil"});
+    let headed = |more: Value| other.sign_as(&header(&other, &more), &changed(&aud));
+    rows.extend([
+        unsigned("forged", "bad_signature", forged(aud.clone()), &["the signature is not"]),
+        unsigned(
+            "kid",
+            "unknown_key",
+            headed(json!({"kid": "evil"})),
+            &["kid: expected one of 1 keys of the issuer, found another"],
+        ),
+        unsigned(
+            "alg",
+            "bad_signature",
+            headed(json!({"alg": "evil"})),
+            &["alg: expected RS256 or ES256 or EdDSA (Ed25519), found another"],
+        ),
+        unsigned("alg none", "bad_signature", headed(json!({"alg": "none"})), &["found none"]),
+        unsigned(
+            "typ unsigned",
+            "bad_signature",
+            headed(json!({"typ": "evil"})),
+            &["the signature is not"],
+        ),
+    ]);
+    let iss = |iss: Value| forged(json!({ "iss": iss }));
+    for (what, token, said) in [
+        ("no iss", iss(Value::Null), "found nothing"),
+        ("iss", iss(json!("https://evil.example")), "found another"),
+        ("iss with a slash", iss(json!(format!("{ISSUER}/"))), "corp by a slash at its end"),
+        ("iss in http", iss(json!(ISSUER.replace("https", "http"))), "corp by its scheme"),
+        ("iss of version 2", iss(json!(format!("{ISSUER}/v2.0"))), "corp by /v2.0 at its end"),
+        ("iss in capitals", iss(json!(ISSUER.to_uppercase())), "corp by the case of its letters"),
+    ] {
+        let expected = format!("iss: expected \"{ISSUER}\", found ");
+        let row = unsigned(what, "bad_issuer", token, &[&expected, said]);
+        rows.push(Row { issuer: None, ..row });
+    }
+    let mut ids = Vec::new();
+    for row in &rows {
+        let answer = gateway.ask(&with(&row.token));
+        assert_eq!(answer.status, 401, "{}", row.what);
+        ids.push(answer.header("x-request-id").unwrap().to_owned());
+        upstream.assert_untouched(row.what);
+    }
+    let records = gateway.audit(rows.len());
+    let record_of = |id: &String| records.iter().find(|r| r["request_id"] == **id).unwrap();
+    for (id, row) in ids.iter().zip(&rows) {
+        let (record, what) = (record_of(id), row.what);
+        assert_eq!(record["reason"], row.reason, "{what}: {record}");
+        assert_eq!(record["issuer"].as_str(), row.issuer, "{what}");
+        let detail = record["detail"].as_str().unwrap();
+        for said in &row.said {
+            assert!(detail.contains(said.as_str()), "{what}: {detail}");
+        }
+        assert!(!detail.contains(row.unsaid) && detail.len() < 600, "{what}: {detail}");
+        assert!(detail.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{what}: {detail:?}");
+    }
+    // One line for each kind: the log is not for what comes with every request.
+    let told = gateway.events("auth.refused");
+    let reasons: Vec<&Value> = told.iter().map(|event| &event["reason"]).collect();
+    assert_eq!(reasons, ["bad_audience", "expired"], "{told:?}");
+    assert_eq!(told[0]["issuer"], "corp");
+    assert_eq!(told[0]["request_id"], *ids[0]);
+    assert_eq!(told[0]["detail"], record_of(&ids[0])["detail"]);
+    assert!(!gateway.output().contains(&secret), "a token was printed");
+}
