@@ -2,11 +2,16 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::talk::tell;
 use super::{EXIT_CONFIG, EXIT_START, complain};
 use crate::config::{self, Reading};
 use crate::server;
+
+/// How long the last words may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(path: &Path) -> ExitCode {
     let Reading { config, sources } = config::read(path, &[]);
@@ -20,7 +25,14 @@ pub(super) fn run(path: &Path) -> ExitCode {
     match server::run(config, sources) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("doorward: {error}"));
+            let words = format!("doorward: {error}");
+            let (done, said) = mpsc::channel();
+            std::thread::spawn(move || {
+                tell(&words);
+                done.send(())
+            });
+            // Where standard error is a pipe that nobody reads, the end must not wait for it.
+            let _ = said.recv_timeout(PATIENCE);
             ExitCode::from(EXIT_START)
         }
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use crate::core::decide::Permit;
 use crate::core::headers;
 use crate::core::method::Filter;
 use crate::core::revision::{Era, Header, encode_sentinel};
+use crate::telemetry::log;
 
 /// The names of [`headers`], made once. A name more there does not compile here.
 static PASSED: [HeaderName; headers::PASSED.len()] = [
@@ -218,8 +218,7 @@ fn connector(is_tls: bool, options: &UpstreamOptions) -> Option<Connector> {
     settings.ca_file =
         if is_tls { options.tls.ca_file.clone() } else { Some("/dev/null".to_owned()) };
     settings.cert_key_file = options.tls.client.clone().filter(|_| is_tls);
-    let connect = AssertUnwindSafe(|| Connector::new(Some(settings)));
-    std::panic::catch_unwind(connect).ok()
+    log::unwinding(|| Connector::new(Some(settings)))
 }
 
 /// The headers of MCP itself. In the legacy era `Mcp-Method` and its kin mean nothing and are

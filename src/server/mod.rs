@@ -62,7 +62,8 @@ use self::tls::{ListenerTls, Prepared, Secured};
 pub fn run(config: Config, sources: Sources) -> Result<(), StartError> {
     let settings = &config.settings;
     let json = is_json(settings.log_format, io::stderr().is_terminal());
-    let dial = log::init(settings.log_level, json);
+    // Dropped last: whatever is said to the very end is written.
+    let (_log, dial) = log::init(settings.log_level, json).map_err(StartError::System)?;
     for line in config.warnings.without_advice().to_string().lines() {
         tracing::warn!(event = "config.warning", "{line}");
     }

@@ -1,50 +1,81 @@
 //! The log: diagnostics for operators, on standard error.
 
+mod panics;
+mod queue;
+
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::Arc;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, reload};
 
+pub use self::panics::{new_panics, unwinding};
+pub use self::queue::newly_dropped;
+use self::queue::{DRAIN, Queue};
 use crate::core::harmless::{coloured, harmless, lines};
 
-/// Starts logging. `json` is for collectors; the other form is for people. Call it once.
+/// Holds the log. When it is dropped, what waits is written first, within a second.
+#[derive(Debug)]
+pub struct Log(Arc<Queue>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.drain(DRAIN);
+    }
+}
+
+/// Starts logging, panics included. `json` is for collectors; the other form is for people. Call
+/// it once.
 ///
 /// `level` holds for doorward's own targets. Libraries are heard from `warn` on and never below:
 /// at debug the framework prints request heads, and with them the `Authorization` header.
-pub fn init(level: tracing::Level, json: bool) -> Dial {
+///
+/// # Errors
+/// Where no thread can be started.
+pub fn init(level: tracing::Level, json: bool) -> io::Result<(Log, Dial)> {
+    let queue = Arc::<Queue>::default();
+    queue.write_to(queue::standard_error()?, |dropped| {
+        // No level hides it.
+        tracing::error!(
+            event = "log.dropped",
+            lines = dropped,
+            "standard error was not read, or could not be written to"
+        );
+    })?;
     let (filter, handle) = reload::Layer::new(filter(level));
     let has_colours = !json && io::stderr().is_terminal();
-    let layer = fmt::layer().with_writer(move || Shown { json, has_colours });
+    let to = Arc::clone(&queue);
+    let layer = fmt::layer().with_writer(move || Shown { json, has_colours, to: Arc::clone(&to) });
     let layer = if json {
         layer.json().flatten_event(true).with_span_list(false).with_current_span(false).boxed()
     } else {
         layer.with_ansi(has_colours).with_target(false).boxed()
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    std::panic::set_hook(Box::new(panics::happened));
     // Fails only where the subscriber is gone, and then nobody listens.
-    Dial(Box::new(move |level| drop(handle.reload(self::filter(level)))))
+    let dial = Dial(Box::new(move |level| drop(handle.reload(self::filter(level)))));
+    Ok((Log(queue), dial))
 }
 
 /// Standard error, on which an event stays one line, whatever names and errors it quotes.
 struct Shown {
     json: bool,
     has_colours: bool,
+    to: Arc<Queue>,
 }
 
-impl Shown {
-    fn line<'t>(&self, event: &'t str) -> Cow<'t, str> {
-        let shown = |line: &str| if self.has_colours { coloured(line) } else { lines(line) };
-        match self.json {
-            true => harmless(event),
-            // It ends in the one line end that is meant.
-            false => {
-                let line = event.strip_suffix('\n').unwrap_or(event).replace('\n', "\\n");
-                Cow::Owned(shown(&line) + "\n")
-            }
-        }
+/// The line of an event, harmless and without its end.
+fn line(event: &str, json: bool, has_colours: bool) -> Cow<'_, str> {
+    let shown = |line: &str| if has_colours { coloured(line) } else { lines(line) };
+    let event = event.strip_suffix('\n').unwrap_or(event);
+    match json {
+        true => harmless(event),
+        // It ends in the one line end that is meant.
+        false => shown(&event.replace('\n', "\\n")).into(),
     }
 }
 
@@ -52,12 +83,13 @@ impl Write for Shown {
     /// The formatter hands over a whole event at a time.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        io::stderr().write_all(self.line(&text).as_bytes())?;
+        let line = line(&text, self.json, self.has_colours).into_owned() + "\n";
+        self.to.put(line.into_bytes());
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 
@@ -90,12 +122,11 @@ mod tests {
     fn an_event_is_one_line_whatever_it_quotes() {
         let event = "WARN \u{1b}[2Jx\u{202e}\r\nFORGED\u{7} y\n";
         for has_colours in [false, true] {
-            let line = Shown { json: false, has_colours }.line(event).into_owned();
-            assert_eq!(line, "WARN \\u{1b}[2Jx\\u{202e}\\r\\nFORGED\\u{7} y\n");
+            let line = line(event, false, has_colours);
+            assert_eq!(line, "WARN \\u{1b}[2Jx\\u{202e}\\r\\nFORGED\\u{7} y");
         }
         let coloured = "\u{1b}[33m WARN\u{1b}[0m x\n";
-        assert_eq!(Shown { json: false, has_colours: true }.line(coloured), coloured);
-        let json = Shown { json: true, has_colours: false };
-        assert_eq!(json.line("{\"a\":\"\u{202e}\"}\n"), "{\"a\":\"\\u202e\"}\n");
+        assert_eq!(line(coloured, false, true), coloured.trim_end());
+        assert_eq!(line("{\"a\":\"\u{202e}\"}\n", true, false), "{\"a\":\"\\u202e\"}");
     }
 }

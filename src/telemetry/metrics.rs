@@ -11,8 +11,8 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 pub use bounds::{AdminRefusal, Bounds};
@@ -22,6 +22,7 @@ use crate::core::method;
 use crate::core::outcome::Outcome;
 use crate::core::pin::{Change, Pins};
 use crate::core::token::{AuthFailure, Census, SPANS};
+use crate::telemetry::log;
 
 /// Label value for everything outside the closed sets.
 pub const OTHER: &str = "other";
@@ -73,6 +74,8 @@ pub struct Metrics {
     pub retries: IntCounterVec,
     /// How audit records fare.
     pub records: Records,
+    log_dropped: IntCounter,
+    panics: IntCounter,
     limits: [IntGauge; 2],
     tokens: IntGaugeVec,
     tokens_expiring: IntGaugeVec,
@@ -132,6 +135,14 @@ impl Metrics {
             streams_closed: make.counters(&STREAMS_CLOSED)?,
             retries: make.counters(&RETRIES)?,
             records: Records::new(&make)?,
+            log_dropped: make.counter(
+                "log_lines_dropped_total",
+                "Lines of the log that found no room, or could not be written to standard error.",
+            )?,
+            panics: make.counter(
+                "panics_total",
+                "Faults of the gateway that ended a request or another task of it.",
+            )?,
             limits: [
                 make.gauge("requests_in_flight_limit", "Limit from the configuration.")?,
                 make.gauge("streams_limit", "Limit from the configuration.")?,
@@ -376,6 +387,8 @@ impl Metrics {
     /// # Errors
     /// Where a metric cannot be encoded.
     pub fn encode(&self) -> prometheus::Result<Vec<u8>> {
+        self.log_dropped.inc_by(log::newly_dropped());
+        self.panics.inc_by(log::new_panics());
         let mut families = self.registry.gather();
         let process = prometheus::process_collector::ProcessCollector::for_self();
         families.extend(prometheus::core::Collector::collect(&process));
@@ -502,6 +515,10 @@ impl Make<'_> {
     ) -> prometheus::Result<HistogramVec> {
         let opts = HistogramOpts::new(*name, *help).buckets(buckets.to_vec());
         self.registered(HistogramVec::new(opts, labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.registered(IntCounter::new(name, help)?)
     }
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {

@@ -37,6 +37,7 @@ mod jwt_forms;
 mod jwt_records;
 mod layers;
 mod lists;
+mod log;
 mod monitoring;
 mod mtls;
 mod observability;

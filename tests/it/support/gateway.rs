@@ -70,6 +70,8 @@ pub(crate) struct Setup {
     server: String,
     upstream: String,
     targets: &'static str,
+    /// Of alice, besides `reader`.
+    roles: String,
     limits: String,
     log: String,
     more: String,
@@ -95,6 +97,7 @@ impl Setup {
             server: String::new(),
             upstream: String::new(),
             targets: TARGETS,
+            roles: String::new(),
             limits: String::new(),
             log: "level = \"debug\"\n".to_owned(),
             more: String::new(),
@@ -155,6 +158,12 @@ impl Setup {
         self
     }
 
+    /// A further role for alice, which is in [`Self::more`].
+    pub(crate) fn role(mut self, name: &str) -> Self {
+        self.roles += &format!(", \"{name}\"");
+        self
+    }
+
     /// More tools for alice.
     pub(crate) fn permit(mut self, tools: &[&str]) -> Self {
         self.reader.extend(tools.iter().map(|tool| format!("t/{tool}")));
@@ -204,7 +213,7 @@ impl Setup {
             "[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
             format!("[upstreams.t]\npath = \"/mcp\"\nurl = \"{}\"\n{}", self.url, self.upstream),
             format!("[roles.reader]\ntools = {:?}\n{}", self.reader, self.targets),
-            token("alice", ALICE, "acme", &format!("roles = [\"reader\"]\n{never}")),
+            token("alice", ALICE, "acme", &format!("roles = [\"reader\"{}]\n{never}", self.roles)),
             token("alice", ROTATED, "acme", &format!("roles = [\"reader\"]\n{never}"))
                 .replace("alice-key", "alice-new-key"),
             token("bob", BOB, "globex", &format!("tools = [\"t/delete_all\"]\n{never}")),
@@ -238,11 +247,25 @@ impl Setup {
     }
 }
 
+/// Who reads a stream of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Reader {
+    /// Reads, and keeps the lines.
+    #[default]
+    Reading,
+    /// Is there and does not read.
+    Stuck,
+    /// Is gone.
+    Gone,
+}
+
 /// The lines of one of its streams so far.
 #[derive(Default)]
 struct Lines {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+    reader: Mutex<Reader>,
+    reader_changed: Condvar,
 }
 
 impl Lines {
@@ -251,11 +274,22 @@ impl Lines {
         let collected = Arc::clone(&lines);
         std::thread::spawn(move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                let is_stuck = |reader: &mut Reader| *reader == Reader::Stuck;
+                let reader = collected.reader.lock().unwrap();
+                let reader = collected.reader_changed.wait_while(reader, is_stuck).unwrap();
+                if *reader == Reader::Gone {
+                    return;
+                }
                 collected.lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
                 collected.grown.notify_all();
             }
         });
         lines
+    }
+
+    fn set_reader(&self, reader: Reader) {
+        *self.reader.lock().unwrap() = reader;
+        self.reader_changed.notify_all();
     }
 
     fn text(&self) -> String {
@@ -350,6 +384,11 @@ impl Gateway {
         let lines = self.stderr.lines.lock().unwrap();
         let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         parsed.into_iter().filter(|line| line["event"] == name).collect()
+    }
+
+    /// Changes who reads its log; [`Reader::Gone`] goes with the next line.
+    pub(crate) fn log_reader(&self, reader: Reader) {
+        self.stderr.set_reader(reader);
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -500,6 +539,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.stderr.set_reader(Reader::Gone);
         if std::thread::panicking() {
             eprintln!("--- the gateway printed:\n{}", self.output());
         }
