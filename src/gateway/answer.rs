@@ -1,10 +1,13 @@
 //! Step 9 of the story: the upstream's answer, read where it has to change, else as it comes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::time::timeout;
+use pingora::upstreams::peer::HttpPeer;
 
 use super::buffers::{Buffer, shared};
 use super::exchange::Exchange;
@@ -13,6 +16,7 @@ use super::head::{MCP_SESSION, media_type, only};
 use super::respond;
 use super::sieve::{Sieve, Sifted};
 use super::story::{Break, Context};
+use super::trouble::{Phase, Trouble};
 use super::upstream::Upstream;
 use crate::core::decide::Permit;
 use crate::core::outcome::Outcome;
@@ -41,18 +45,17 @@ pub(super) async fn deliver(
     downstream: &mut ServerSession,
     exchange: &mut Exchange<'_>,
 ) -> Result<(), Break> {
+    let peer = Arc::clone(&answered.peer);
     let brought = bring(context, upstream, permit, answered, downstream, exchange).await;
     if let Err(Break::Refuse(refusal)) = &brought
         && *refusal != Refusal::BuffersFull
+        && exchange.trouble.is_none()
     {
-        warn(permit, refusal);
+        let words = refusal.detail().unwrap_or_else(|| refusal.row().reason.to_owned());
+        let trouble = Trouble::new(Phase::Body, upstream.place(Some(&peer)), &words);
+        exchange.blame(permit.upstream(), refusal.clone(), trouble);
     }
     brought
-}
-
-pub(super) fn warn(permit: &Permit, refusal: &Refusal) {
-    let (reason, detail) = (refusal.row().reason, refusal.detail());
-    tracing::warn!(event = "upstream.answer", upstream = permit.upstream(), reason, detail);
 }
 
 async fn bring(
@@ -63,21 +66,28 @@ async fn bring(
     downstream: &mut ServerSession,
     exchange: &mut Exchange<'_>,
 ) -> Result<(), Break> {
-    let form = match form(&answered, permit) {
+    let form = match form(&answered, permit, exchange.expects_answer()) {
         Ok(form) => form,
-        Err(refusal) => {
+        Err((refusal, words)) => {
+            let place = upstream.place(Some(&answered.peer));
+            let trouble = match (words, answered.session.response_header()) {
+                (None, Some(head)) => Trouble::status(head, place),
+                (words, _) => Trouble::new(Phase::Head, place, &words.unwrap_or_default()),
+            };
             answered.session.shutdown().await;
-            return Err(refusal.into());
+            return Err(exchange.blame(permit.upstream(), refusal, trouble).into());
         }
     };
     let mut head = head(context, &answered, permit)?;
     let sieve = Sieve { context, permit };
-    let delivery = Delivery { context, upstream, permit, sieve };
+    let peer = Arc::clone(&answered.peer);
+    let delivery = Delivery { context, upstream, permit, sieve, peer };
+    delivery.note_status(&answered, exchange);
     match form {
         Form::Whole => delivery.whole(answered, downstream, exchange, head).await,
         Form::Status => {
             answered.session.shutdown().await;
-            exchange.outcome = Outcome::RpcError;
+            exchange.outcome = delivery.judged(exchange, None);
             head.remove_header(&header::CONTENT_TYPE);
             Ok(respond::write(downstream, exchange, head, Bytes::new()).await?)
         }
@@ -108,17 +118,25 @@ impl Form {
     }
 }
 
-fn form(answered: &Answered, permit: &Permit) -> Result<Form, Refusal> {
-    let bad = |what| Err(Refusal::UpstreamAnswer(what));
+/// How the answer is treated; else why it cannot be passed on, in words of its own where its
+/// status does not say it.
+fn form(
+    answered: &Answered,
+    permit: &Permit,
+    expects_answer: bool,
+) -> Result<Form, (Refusal, Option<String>)> {
+    let bad = |what, words| Err((Refusal::UpstreamAnswer(what), words));
     let Some(head) = answered.session.response_header() else {
-        return bad("no head");
+        return bad("no head", Some("no head".to_owned()));
     };
     if !PASSED.contains(&head.status.as_u16()) {
-        return bad("status");
+        return bad("status", None);
     }
     let encoding = head.headers.get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return bad("encoded");
+    if let Some(encoding) = encoding.filter(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        let words = format!("Content-Encoding {encoding}, though it was asked for none");
+        return bad("encoded", Some(words));
     }
     let media = match only(&head.headers, header::CONTENT_TYPE) {
         Header::One(value) => value,
@@ -126,16 +144,30 @@ fn form(answered: &Answered, permit: &Permit) -> Result<Form, Refusal> {
     };
     let is_events = media_type(media).is_some_and(|m| m.eq_ignore_ascii_case("text/event-stream"));
     let is_json = media_type(media).is_some_and(|m| m.eq_ignore_ascii_case("application/json"));
+    let neither = |media: &str| {
+        let words = format!("status 200, Content-Type {media}: neither JSON nor an event stream");
+        bad("neither JSON nor an event stream", Some(words))
+    };
+    let is_ok = head.status == http::StatusCode::OK;
+    if is_ok && (expects_answer || permit.is_get()) && is_page(media) {
+        return neither(media);
+    }
     if !permit.changes_answer() {
         return Ok(if is_events { Form::Events } else { Form::Plain });
     }
     match head.status.as_u16() {
         _ if is_events => Ok(Form::SiftedEvents),
         _ if is_json => Ok(Form::Whole),
-        200 => bad("neither JSON nor an event stream"),
+        200 => neither(if media.is_empty() { "missing or unclear" } else { media }),
         _ if permit.hides() => Ok(Form::Status),
         _ => Ok(Form::Plain),
     }
+}
+
+/// Whether this media type is certainly for somebody else than a client of MCP.
+fn is_page(media: &str) -> bool {
+    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    !matches!(essence.as_str(), "" | "application/json" | "text/event-stream")
 }
 
 /// A new response head from an allow-list.
@@ -173,9 +205,54 @@ pub(super) struct Delivery<'d> {
     pub(super) upstream: &'d Upstream,
     pub(super) permit: &'d Permit,
     pub(super) sieve: Sieve<'d>,
+    peer: Arc<HttpPeer>,
 }
 
+/// Statuses that say that a client and a server do not understand each other at all.
+const STRANGE: [u16; 5] = [404, 405, 406, 410, 415];
+
 impl Delivery<'_> {
+    /// Where the answer comes from.
+    pub(super) fn place(&self) -> String {
+        self.upstream.place(Some(&self.peer))
+    }
+
+    /// Takes down what is amiss with the body, and says it in the log.
+    pub(super) fn blame_body(&self, exchange: &mut Exchange<'_>, trouble: Trouble) -> Refusal {
+        let refusal = Refusal::UpstreamAnswer("body");
+        exchange.blame(self.permit.upstream(), refusal, trouble)
+    }
+
+    /// Takes down a status that passes and is no success.
+    fn note_status(&self, answered: &Answered, exchange: &mut Exchange<'_>) {
+        if let Some(head) = answered.session.response_header()
+            && !head.status.is_success()
+        {
+            exchange.trouble = Some(Trouble::status(head, self.place()));
+            exchange.answered = Some(head.status.as_u16());
+        }
+    }
+
+    /// How a request ended whose answer passed, by what its body `said`. A status that nothing in
+    /// MCP explains, and that no body of MCP goes with, is told in the log.
+    pub(super) fn judged(&self, exchange: &Exchange<'_>, said: Option<Outcome>) -> Outcome {
+        let Some(status) = exchange.answered else {
+            return said.unwrap_or(Outcome::Ok);
+        };
+        let is_usual = match status {
+            404 => self.permit.session().is_some(),
+            405 => !exchange.is_message(),
+            _ => false,
+        };
+        if let (None, false, Some(trouble)) = (said, is_usual, &exchange.trouble) {
+            trouble.tell(self.permit.upstream(), "status");
+            if STRANGE.contains(&status) {
+                return Outcome::UpstreamError;
+            }
+        }
+        said.unwrap_or(Outcome::RpcError)
+    }
+
     /// One message: read, changed, sent with its new length, or a 502.
     async fn whole(
         &self,
@@ -184,8 +261,9 @@ impl Delivery<'_> {
         exchange: &mut Exchange<'_>,
         head: ResponseHeader,
     ) -> Result<(), Break> {
-        let reading = self.collect(&mut answered, downstream);
-        let body = match timeout(self.upstream.options().call_timeout, reading).await {
+        let time = self.upstream.options().call_timeout;
+        let reading = self.collect(&mut answered, downstream, exchange);
+        let body = match timeout(time, reading).await {
             Ok(Ok(body)) => body,
             Ok(Err(stopped)) => {
                 answered.session.shutdown().await;
@@ -193,7 +271,9 @@ impl Delivery<'_> {
             }
             Err(_) => {
                 answered.session.shutdown().await;
-                return Err(Refusal::UpstreamTimeout.into());
+                let trouble = Trouble::late(Phase::Body, self.place(), "call_timeout", time);
+                let (upstream, refusal) = (self.permit.upstream(), Refusal::UpstreamTimeout);
+                return Err(exchange.blame(upstream, refusal, trouble).into());
             }
         };
         self.release(answered).await;
@@ -211,7 +291,10 @@ impl Delivery<'_> {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        exchange.outcome = outcome.unwrap_or(Outcome::RpcError);
+        exchange.outcome = match head.status {
+            http::StatusCode::OK => outcome.unwrap_or(Outcome::RpcError),
+            _ => self.judged(exchange, outcome),
+        };
         Ok(respond::write(downstream, exchange, head, body).await?)
     }
 
@@ -219,6 +302,7 @@ impl Delivery<'_> {
         &self,
         answered: &mut Answered,
         downstream: &mut ServerSession,
+        exchange: &mut Exchange<'_>,
     ) -> Result<Bytes, Break> {
         let mut all = Buffer::new(self.context.share(), None);
         loop {
@@ -229,7 +313,10 @@ impl Delivery<'_> {
             match chunk {
                 Ok(Some(chunk)) => all.extend(&chunk)?,
                 Ok(None) => return Ok(all.freeze()),
-                Err(_) => return Err(Refusal::UpstreamAnswer("body cut off").into()),
+                Err(error) => {
+                    let trouble = Trouble::of(&error, Phase::Body, self.place());
+                    return Err(self.blame_body(exchange, trouble).into());
+                }
             }
             if all.len() > self.context.options().limits.listing {
                 return Err(Refusal::UpstreamAnswer("too long to be read").into());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use pingora::protocols::http::ServerSession;
 
+use super::trouble::Trouble;
 use super::{Gateway, Snapshot};
 use crate::core::decide::{self, Permit};
 use crate::core::message::{Id, Message};
@@ -54,6 +55,10 @@ pub(super) struct Exchange<'g> {
     judged: Option<Judged>,
     pub(super) slot: Option<Slot>,
     pub(super) refusal: Option<Refusal>,
+    /// What is amiss with the upstream or its answer.
+    pub(super) trouble: Option<Trouble>,
+    /// The status of the upstream's answer, where it passes and is no success.
+    pub(super) answered: Option<u16>,
     pub(super) outcome: Outcome,
     pub(super) status: Option<u16>,
     pub(super) bytes_in: usize,
@@ -90,6 +95,8 @@ impl<'g> Exchange<'g> {
             judged: None,
             slot: None,
             refusal: None,
+            trouble: None,
+            answered: None,
             outcome: Outcome::Internal,
             status: None,
             bytes_in: 0,
@@ -121,6 +128,16 @@ impl<'g> Exchange<'g> {
             Some(target) => self.sent_target = Some(shorten(target.name)),
             None => {}
         }
+    }
+
+    /// Whether the caller waits for an answer of JSON-RPC.
+    pub(super) fn expects_answer(&self) -> bool {
+        self.id.is_some() && self.method != Some("response")
+    }
+
+    /// Whether it is a POST with a message.
+    pub(super) fn is_message(&self) -> bool {
+        !matches!(self.method, Some("DELETE" | "GET" | "OPTIONS"))
     }
 
     pub(super) fn upstream_label(&self) -> &str {
@@ -157,18 +174,27 @@ impl<'g> Exchange<'g> {
         self.judged.as_ref().filter(|judged| judged.permission != Permission::Allowed)
     }
 
+    /// Takes down what is amiss with the upstream, and says it in the log. The refusal is given
+    /// back.
+    pub(super) fn blame(&mut self, upstream: &str, refusal: Refusal, trouble: Trouble) -> Refusal {
+        trouble.tell(upstream, refusal.row().reason);
+        self.trouble = Some(trouble);
+        refusal
+    }
+
     /// More about the reason.
     fn detail(&self) -> Option<String> {
-        match &self.refusal {
-            Some(Refusal::Unauthenticated(_)) => {
+        match (&self.trouble, &self.refusal) {
+            (Some(trouble), _) => Some(trouble.detail()),
+            (None, Some(Refusal::Unauthenticated(_))) => {
                 Some(self.unidentified.as_ref()?.rejected.as_ref()?.detail.clone())
             }
             // With a claim for roles that gives none, most is unknown.
-            Some(Refusal::UnknownTarget { .. }) => {
+            (None, Some(Refusal::UnknownTarget { .. })) => {
                 Some(self.principal.as_deref()?.lack()?.to_owned())
             }
-            Some(refusal) => refusal.detail(),
-            None => Some(self.tried_out()?.failure.as_ref()?.pointer.clone()),
+            (None, Some(refusal)) => refusal.detail(),
+            (None, None) => Some(self.tried_out()?.failure.as_ref()?.pointer.clone()),
         }
     }
 

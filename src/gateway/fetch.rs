@@ -9,6 +9,7 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use tokio::time::timeout;
 
+use super::trouble::{Cause, Phase};
 use super::upstream::{Upstream, UpstreamOptions, UpstreamTls};
 
 use crate::core::harmless::visible;
@@ -36,7 +37,9 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name => f.write_str("the name does not resolve"),
-            Self::Broken(error) => write!(f, "cannot be reached: {}", error.etype().as_str()),
+            Self::Broken(error) => {
+                write!(f, "cannot be reached: {}", Cause::of(error, Phase::Head))
+            }
             Self::Refused(words) => write!(f, "says no: {}", visible(words)),
             Self::Status(status) => write!(f, "answers with status {status}"),
             Self::TooLong => f.write_str("sends too much"),

@@ -8,9 +8,11 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::client::HttpSession;
 use pingora::time::timeout;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, Tracer};
 
+use super::exchange::Exchange;
 use super::story::{Break, Context};
+use super::trouble::{Connected, Phase, Trouble};
 use super::upstream::Upstream;
 use crate::core::decide::{HeldBody, Permit};
 use crate::core::refusal::Refusal;
@@ -28,37 +30,36 @@ pub(super) async fn forward(
     permit: &Permit,
     held: Option<HeldBody>,
     downstream: &mut ServerSession,
-    request_id: &str,
+    exchange: &mut Exchange<'_>,
 ) -> Result<Answered, Break> {
     let sent = downstream.req_header();
     let body = held.map(|held| held.release(permit));
     let head = upstream
-        .head(permit, sent, body.as_deref(), request_id, context.options())
+        .head(permit, sent, body.as_deref(), &exchange.request_id, context.options())
         .map_err(|_| Refusal::Internal)?;
 
     let mut spare = permit.is_repeatable().then(|| (head.clone(), body.clone()));
     let (mut head, mut body) = (head, body);
     loop {
-        let peer = upstream.peer().await.ok_or(Refusal::UpstreamUnreachable)?;
-        let connecting = upstream.connector.get_http_session(&*peer);
-        let (mut session, reused) = match connecting.await {
+        let (mut session, reused, peer) = match connect(upstream).await {
             Ok(connected) => connected,
-            Err(error) => {
-                upstream.forget_address();
-                return Err(failure(permit, &error).into());
+            Err((refusal, trouble)) => {
+                return Err(exchange.blame(permit.upstream(), refusal, trouble).into());
             }
         };
-        let deadline = upstream.options().call_timeout;
-        let exchange = exchange(&mut session, head, body, downstream);
-        match timeout(deadline, exchange).await {
-            Err(_) => {
-                session.shutdown().await;
-                return Err(Refusal::UpstreamTimeout.into());
-            }
+        let place = || upstream.place(Some(&peer));
+        let time = upstream.options().call_timeout;
+        let mut phase = Phase::Write;
+        let talk = talk(&mut session, head, body, downstream, &mut phase);
+        let (refusal, trouble) = match timeout(time, talk).await {
             Ok(Ok(())) => return Ok(Answered { session, peer }),
             Ok(Err(Stopped::ClientGone)) => {
                 session.shutdown().await;
                 return Err(Break::Gone);
+            }
+            Err(_) => {
+                let trouble = Trouble::late(phase, place(), "call_timeout", time);
+                (Refusal::UpstreamTimeout, trouble)
             }
             Ok(Err(Stopped::Upstream(error))) => match spare.take().filter(|_| reused) {
                 // The upstream closed a pooled connection while the request was on its way.
@@ -66,12 +67,43 @@ pub(super) async fn forward(
                 Some(again) => {
                     (head, body) = again;
                     context.gateway.metrics.retries.with_label_values(&[permit.upstream()]).inc();
+                    continue;
                 }
-                None => {
-                    session.shutdown().await;
-                    return Err(failure(permit, &error).into());
-                }
+                None => (failure(&error), Trouble::of(&error, phase, place())),
             },
+        };
+        session.shutdown().await;
+        return Err(exchange.blame(permit.upstream(), refusal, trouble).into());
+    }
+}
+
+/// A connection to the upstream, and whether it was used before.
+async fn connect(
+    upstream: &Upstream,
+) -> Result<(HttpSession, bool, Arc<HttpPeer>), (Refusal, Trouble)> {
+    let unreachable = |trouble| (Refusal::UpstreamUnreachable, trouble);
+    let peer = upstream.locate().await.map_err(unreachable)?;
+    let connected = Connected::default();
+    // Where TLS follows, the same error is one of either.
+    let watched = upstream.is_tls().then(|| {
+        let mut watched = HttpPeer::clone(&peer);
+        watched.options.tracer = Some(Tracer(Box::new(connected.clone())));
+        watched
+    });
+    let connecting = upstream.connector.get_http_session(watched.as_ref().unwrap_or(&peer));
+    match connecting.await {
+        Ok((session, reused)) => Ok((session, reused, peer)),
+        Err(error) => {
+            upstream.forget_address();
+            let (phase, place) = (connected.phase(), upstream.place(Some(&peer)));
+            let trouble = match error.etype() {
+                ErrorType::ConnectTimedout => {
+                    let time = upstream.options().connect_timeout;
+                    Trouble::late(phase, place, "connect_timeout", time)
+                }
+                _ => Trouble::of(&error, phase, place),
+            };
+            Err((failure(&error), trouble))
         }
     }
 }
@@ -89,17 +121,19 @@ impl From<Box<pingora::Error>> for Stopped {
 
 /// Writes the request and reads up to the final head. The caller's leaving ends it at once: that
 /// is how modern clients cancel a call (MCP 2026-07-28, "Cancellation").
-async fn exchange(
+async fn talk(
     session: &mut HttpSession,
     head: RequestHeader,
     body: Option<Bytes>,
     downstream: &mut ServerSession,
+    phase: &mut Phase,
 ) -> Result<(), Stopped> {
     session.write_request_header(Box::new(head)).await?;
     if let Some(body) = body {
         session.write_request_body(body, true).await?;
     }
     session.finish_request_body().await?;
+    *phase = Phase::Head;
     loop {
         tokio::select! {
             biased;
@@ -115,9 +149,7 @@ async fn exchange(
     }
 }
 
-fn failure(permit: &Permit, error: &pingora::Error) -> Refusal {
-    let cause = error.etype().as_str();
-    tracing::warn!(event = "upstream.failed", upstream = permit.upstream(), cause);
+fn failure(error: &pingora::Error) -> Refusal {
     match error.etype() {
         ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
             Refusal::UpstreamTimeout

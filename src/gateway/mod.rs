@@ -26,6 +26,7 @@ mod sieve;
 mod standing;
 mod story;
 mod stream;
+mod trouble;
 mod upstream;
 mod walk;
 

@@ -294,13 +294,20 @@ impl<'d> Flow<'d> {
         self.seen
     }
 
-    /// How the answer ended: by what it says of itself, else by its status.
-    pub(super) fn outcome(&self, status: Option<u16>) -> Outcome {
+    /// How the answer ended, by what it says of itself.
+    pub(super) fn said(&self) -> Option<Outcome> {
         let plain = self.observed.as_ref().filter(|_| self.form == Form::Plain);
-        let said = self.seen.or_else(|| plain.and_then(|message| self.outcome_of(message)));
-        said.unwrap_or(match status {
-            Some(200..=299) => Outcome::Ok,
-            _ => Outcome::RpcError,
-        })
+        self.seen.or_else(|| plain.and_then(|message| self.outcome_of(message)))
+    }
+
+    /// Why a body that was looked at to its end is not the answer to a request.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        let observed = self.observed.as_ref().filter(|_| self.form == Form::Plain)?;
+        match serde_json::from_slice::<serde::de::IgnoredAny>(observed) {
+            _ if self.said().is_some() => None,
+            _ if observed.is_empty() => Some("an empty body, and no JSON"),
+            Ok(_) => Some("a body of JSON that is no answer of JSON-RPC"),
+            Err(_) => Some("a body that is no JSON"),
+        }
     }
 }

@@ -184,8 +184,7 @@ async fn tell(
     exchange.permit(slot.map_err(|NoRoom| Refusal::AuditUnavailable)?, &mut permit);
 
     let upstream = context.snapshot.upstreams.get(permit.upstream()).ok_or(Refusal::Internal)?;
-    let answered =
-        forward::forward(context, upstream, &permit, held, session, &exchange.request_id).await?;
+    let answered = forward::forward(context, upstream, &permit, held, session, exchange).await?;
     answer::deliver(context, upstream, &permit, answered, session, exchange).await
 }
 

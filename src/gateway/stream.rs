@@ -7,13 +7,14 @@ use pingora::protocols::http::ServerSession;
 use pingora::time::timeout;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use super::answer::{self, Delivery, Form};
+use super::answer::{Delivery, Form};
 use super::exchange::Exchange;
 use super::forward::Answered;
 use super::respond;
 use super::sieve::Flow;
 use super::standing::Follower;
 use super::story::Break;
+use super::trouble::{Phase, Trouble};
 use crate::core::outcome::Outcome;
 use crate::core::refusal::Refusal;
 use crate::core::sse;
@@ -56,7 +57,15 @@ impl Delivery<'_> {
         match pumped {
             Ok(()) => {
                 self.release(answered).await;
-                exchange.outcome = flow.outcome(exchange.status);
+                exchange.outcome = self.judged(exchange, flow.said());
+                if exchange.expects_answer()
+                    && exchange.answered.is_none()
+                    && let Some(fault) = flow.fault()
+                {
+                    let trouble = Trouble::new(Phase::Body, self.place(), fault);
+                    self.blame_body(exchange, trouble);
+                    exchange.outcome = Outcome::UpstreamError;
+                }
                 Ok(())
             }
             Err(stopped) => {
@@ -157,7 +166,8 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
                 }
                 Err(stopped) if self.head.is_some() => return Err(stopped.before_head()),
                 Err(Stopped::Unfit(refusal)) => {
-                    answer::warn(permit, &refusal);
+                    let words = refusal.detail().unwrap_or_else(|| refusal.row().reason.into());
+                    self.blame(refusal.clone(), Trouble::new(Phase::Body, self.place(), &words));
                     self.close_with(&refusal).await?;
                     return Err(Stopped::Upstream);
                 }
@@ -171,6 +181,23 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
                 }
                 Err(stopped) => return Err(stopped),
             }
+        }
+    }
+
+    fn place(&self) -> String {
+        self.delivery.place()
+    }
+
+    fn blame(&mut self, refusal: Refusal, trouble: Trouble) {
+        self.exchange.blame(self.delivery.permit.upstream(), refusal, trouble);
+    }
+
+    /// Takes down that the time of `key` is over. A listener's stream ends like that every day.
+    fn late(&mut self, key: &str, time: Duration) {
+        let trouble = Trouble::late(Phase::Body, self.place(), key, time);
+        match self.delivery.permit.is_endless() {
+            true => self.exchange.trouble = Some(trouble),
+            false => self.blame(Refusal::UpstreamTimeout, trouble),
         }
     }
 
@@ -213,7 +240,10 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
             ended = self.follower.ended() => {
                 return Err(ended.map_or(Stopped::Changed, Stopped::Lost));
             }
-            () = sleep_until(self.oldest) => return Err(Stopped::MaxAge),
+            () = sleep_until(self.oldest) => {
+                self.late("stream_max", self.delivery.upstream.options().stream_max);
+                return Err(Stopped::MaxAge);
+            }
             chunk = timeout(deadline - now, answered.session.read_response_body()) => chunk,
             _ = self.downstream.read_body_or_idle(true) => return Err(Stopped::Client),
             // Calls may finish; there is no end of an endless stream to wait for.
@@ -226,8 +256,15 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
                 self.heard = Instant::now();
                 Ok(chunk.map_or(Heard::End, Heard::Chunk))
             }
-            Ok(Err(_)) => Err(Stopped::Upstream),
-            Err(_) if deadline == idle => Err(Stopped::Idle),
+            Ok(Err(error)) => {
+                let trouble = Trouble::of(&error, Phase::Body, self.place());
+                self.blame(Refusal::UpstreamAnswer("body"), trouble);
+                Err(Stopped::Upstream)
+            }
+            Err(_) if deadline == idle => {
+                self.late("stream_idle", self.delivery.upstream.options().stream_idle);
+                Err(Stopped::Idle)
+            }
             Err(_) => Ok(Heard::Nothing),
         }
     }
@@ -321,7 +358,7 @@ impl Stopped {
     /// While the head has not been sent, the caller can still be told.
     fn before_head(self) -> Self {
         match self {
-            Self::Upstream => Self::Unfit(Refusal::UpstreamAnswer("body cut off")),
+            Self::Upstream => Self::Unfit(Refusal::UpstreamAnswer("body")),
             Self::Idle | Self::MaxAge => Self::Unfit(Refusal::UpstreamTimeout),
             Self::Lost(failure) => Self::Unfit(Refusal::Unauthenticated(failure)),
             Self::Changed | Self::Client | Self::Shutdown | Self::Unfit(_) => self,

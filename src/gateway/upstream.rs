@@ -12,8 +12,9 @@ use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::TcpKeepalive;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, Peer as _};
 
+use super::trouble::{Phase, Trouble};
 use super::{Options, head};
 use crate::core::decide::Permit;
 use crate::core::headers;
@@ -123,21 +124,53 @@ impl Upstream {
 
     /// The address to connect to; `None` where the name does not resolve.
     pub(super) async fn peer(&self) -> Option<Arc<HttpPeer>> {
+        self.locate().await.ok()
+    }
+
+    /// The address to connect to, or why there is none.
+    pub(super) async fn locate(&self) -> Result<Arc<HttpPeer>, Trouble> {
         let known = self.resolved.load_full();
         if let Some(known) = known.filter(|k| k.until.is_none_or(|until| Instant::now() < until)) {
-            return Some(Arc::clone(&known.peer));
+            return Ok(Arc::clone(&known.peer));
         }
         let (address, until) = match self.host.parse() {
             Ok(ip) => (SocketAddr::new(ip, self.port), None),
-            Err(_) => {
-                let lookup = tokio::net::lookup_host((self.host.as_str(), self.port));
-                let found = tokio::time::timeout(self.options.connect_timeout, lookup).await;
-                (found.ok()?.ok()?.next()?, Some(Instant::now() + NAME_LIFETIME))
-            }
+            Err(_) => (self.resolve().await?, Some(Instant::now() + NAME_LIFETIME)),
         };
         let peer = Arc::new(self.peer_at(address));
         self.resolved.store(Some(Arc::new(Resolved { peer: Arc::clone(&peer), until })));
-        Some(peer)
+        Ok(peer)
+    }
+
+    async fn resolve(&self) -> Result<SocketAddr, Trouble> {
+        let (phase, time) = (Phase::Resolve, self.options.connect_timeout);
+        let lookup = tokio::net::lookup_host((self.host.as_str(), self.port));
+        match tokio::time::timeout(time, lookup).await {
+            Err(_) => Err(Trouble::late(phase, self.place(None), "connect_timeout", time)),
+            Ok(Err(error)) => {
+                let words = format!("the name does not resolve: {error}");
+                Err(Trouble::new(phase, self.place(None), &words))
+            }
+            Ok(Ok(mut found)) => found
+                .next()
+                .ok_or_else(|| Trouble::new(phase, self.place(None), "the name has no address")),
+        }
+    }
+
+    /// Where it is, for operators: host and port of the configuration, and what they resolve to.
+    pub(super) fn place(&self, peer: Option<&HttpPeer>) -> String {
+        let name = match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        };
+        match peer.map(|peer| peer.address().to_string()) {
+            Some(address) if address != name => format!("{name} ({address})"),
+            _ => name,
+        }
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// After a failure to connect: the name may have moved.

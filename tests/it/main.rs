@@ -59,5 +59,6 @@ mod tls;
 mod token;
 mod transcripts;
 mod trouble;
+mod upstream_faults;
 mod verify;
 mod wire;

@@ -1,0 +1,306 @@
+//! Every way in which an upstream or its answer is of no use: record and log say in which step, at
+//! which address, and why; the caller is told none of it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::PrivateKeyDer;
+use serde_json::Value;
+
+use crate::support::{
+    Call, Gateway, LIST, Next, Response, Setup, Upstream, echo, eventually, json, rpc,
+};
+
+const TIMES: &str = "connect_timeout = \"1s\"\ncall_timeout = \"1s\"\n";
+
+/// What alice is answered, the record of it, and the line in the log.
+struct Told {
+    answer: Response,
+    record: Value,
+    line: Value,
+}
+
+fn lines(gateway: &Gateway) -> Vec<Value> {
+    [gateway.events("upstream.failed"), gateway.events("upstream.answer")].concat()
+}
+
+fn ask(gateway: &Gateway, call: &Call, what: &str) -> Told {
+    let answer = gateway.ask(call);
+    let record = gateway.audit(1).remove(0);
+    eventually(&format!("a line about {what}, {record}"), || !lines(gateway).is_empty());
+    let mut lines = lines(gateway);
+    assert_eq!(lines.len(), 1, "{what}: {lines:#?}");
+    Told { answer, record, line: lines.remove(0) }
+}
+
+/// `words` are what both must say, with the phase first.
+fn assert_told(told: &Told, status: u16, words: &[&str], address: &str, what: &str) {
+    let detail = told.record["detail"].as_str().unwrap_or_default();
+    let line = told.line.to_string();
+    assert_eq!(told.answer.status, status, "{what}: {detail}");
+    assert!(detail.starts_with(&format!("{} {address}", words[0])), "{what}: {detail}");
+    for word in words {
+        assert!(detail.contains(word), "{what}: {word} is not in {detail}");
+        assert!(line.contains(word), "{what}: {word} is not in {line}");
+    }
+    assert_eq!(told.line["phase"], words[0], "{what}");
+    assert!(told.line["address"].as_str().unwrap().contains(address), "{what}: {line}");
+    assert!(!told.answer.text().contains("127.0.0.1"), "{what}: {}", told.answer.text());
+    assert!(told.record["outcome"] == "upstream_error" || told.record["outcome"] == "timeout");
+}
+
+fn at(upstream: &Upstream) -> Setup {
+    Setup::new(upstream).upstream(TIMES)
+}
+
+#[test]
+fn an_answer_that_is_of_no_use_is_told_by_its_status_and_headers() {
+    let page = "Content-Type: text/html\r\n";
+    let secret = "Location: https://me:s3cret@elsewhere.example/mcp?code=s3cret#s3cret\r\n";
+    let cases: [(&str, &str, u16, &[&str]); 17] = [
+        ("401 Unauthorized", "", 502, &["head", "status 401"]),
+        ("402 Payment Required", "", 502, &["head", "status 402"]),
+        ("403 Forbidden", page, 502, &["head", "status 403", "text/html"]),
+        ("418 Teapot", "", 502, &["head", "status 418"]),
+        ("500 Internal Server Error", "", 502, &["head", "status 500"]),
+        ("503 Busy", "Retry-After: 7\r\n", 502, &["head", "status 503", "Retry-After 7"]),
+        ("599 x", "", 502, &["head", "status 599"]),
+        ("301 Moved", secret, 502, &["head", "301", "Location https://elsewhere.example/mcp?…"]),
+        ("303 See Other", "Location: /login\r\n", 502, &["head", "303", "Location /login"]),
+        ("308 Moved", "Location: //a.example\r\n", 502, &["head", "308", "//a.example"]),
+        ("404 Not Found", page, 404, &["head", "status 404", "text/html"]),
+        ("405 Not Allowed", "", 405, &["head", "status 405"]),
+        ("415 Unsupported", page, 415, &["head", "status 415"]),
+        ("200 OK", page, 502, &["head", "status 200", "text/html"]),
+        ("200 OK", "Content-Type: text/plain\r\n", 502, &["head", "text/plain"]),
+        ("200 OK", "Content-Encoding: gzip\r\n", 502, &["head", "Content-Encoding gzip"]),
+        ("204 No Content\r\nX: y", "Content-Encoding: br\r\n", 502, &["head", "br"]),
+    ];
+    for (status, headers, expected, words) in cases {
+        let body = if status.starts_with("204") { "" } else { "<html>s3cret</html>" };
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
+        let upstream = Upstream::fixed(answer, Next::Close);
+        let gateway = at(&upstream).start();
+        let told = ask(&gateway, &echo(), status);
+        assert_told(&told, expected, words, &upstream.address.to_string(), status);
+        assert!(!gateway.output().contains("s3cret"), "{}", gateway.output());
+    }
+}
+
+#[test]
+fn an_answer_that_breaks_off_or_is_none_is_told() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    let events = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+    let list = || Call::post(LIST);
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    let cases: [(&str, String, Call, u16, &[&str]); 13] = [
+        ("nothing", String::new(), echo(), 502, &["head", "closed"]),
+        ("another protocol", "220 mail ESMTP\r\n\r\n".to_owned(), echo(), 502, &["head"]),
+        ("half a head", "HTTP/1.1 200 OK\r\nX-A".to_owned(), echo(), 502, &["head", "closed"]),
+        ("half a body", format!("{head}Content-Length: 9\r\n\r\n{{}}"), echo(), 200, &["body"]),
+        ("half a list", format!("{head}Content-Length: 9\r\n\r\n{{}}"), list(), 502, &["body"]),
+        ("no chunk", format!("{head}{chunked}ZZ\r\n"), echo(), 200, &["body"]),
+        ("no chunk in a list", format!("{head}{chunked}ZZ\r\n"), list(), 502, &["body"]),
+        (
+            "half a stream",
+            format!("{events}{chunked}4\r\n: x\n\r\n"),
+            echo(),
+            200,
+            &["body", "closed"],
+        ),
+        ("no JSON", json("200 OK", "", r#"{"jsonrpc":"2.0","#), echo(), 200, &["body", "JSON"]),
+        ("other JSON", json("200 OK", "", r#"{"a":1}"#), echo(), 200, &["body", "JSON-RPC"]),
+        ("empty", json("200 OK", "", ""), echo(), 200, &["body", "empty"]),
+        ("a list that is none", json("200 OK", "", r#"{"a":1}"#), list(), 502, &["body"]),
+        ("no list", json("200 OK", "", "<html>"), list(), 502, &["body"]),
+    ];
+    for (what, answer, call, status, words) in cases {
+        let upstream = Upstream::fixed(answer, Next::Close);
+        let gateway = at(&upstream).start();
+        let mut client = gateway.connect();
+        client.send(&call.bytes(client.address));
+        // Whether it comes whole is not what this is about.
+        let mut answer = client.head();
+        while let Ok(Some(part)) = client.try_part() {
+            answer.body.extend_from_slice(&part);
+        }
+        let record = gateway.audit(1).remove(0);
+        eventually(&format!("a line about {what}"), || !lines(&gateway).is_empty());
+        let line = lines(&gateway).remove(0);
+        let told = Told { answer, record, line };
+        assert_told(&told, status, words, &upstream.address.to_string(), what);
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_come_in_time_is_told_with_the_key_that_says_so() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
+    for (what, sent, call, words) in [
+        ("silence", "", echo(), ["head", "call_timeout = 1s"]),
+        ("half a head", "HTTP/1.1 200 OK\r\nX", echo(), ["head", "call_timeout = 1s"]),
+        ("half a list", head, Call::post(LIST), ["body", "call_timeout = 1s"]),
+    ] {
+        let upstream = Upstream::script(move |_, wire| {
+            wire.send(sent);
+            wire.wait_closed();
+            Next::Close
+        });
+        let gateway = at(&upstream).start();
+        let told = ask(&gateway, &call, what);
+        assert_told(&told, 504, &words, &upstream.address.to_string(), what);
+    }
+}
+
+#[test]
+fn an_upstream_that_cannot_be_connected_to_is_told() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}/mcp");
+    let refused: (&str, &str, &[&str]) = (&url, &closed.to_string(), &["connect", "refused"]);
+    let nowhere = ("http://no-such-host.invalid/mcp", "no-such-host.invalid", &["resolve"][..]);
+    let named = format!("http://localhost:{}/mcp", closed.port());
+    let local = format!("localhost:{} (", closed.port());
+    for (url, address, words) in [refused, nowhere, (&named, &local, &["connect", "refused"])] {
+        let gateway = Setup::at(url).upstream(TIMES).start();
+        let told = ask(&gateway, &echo(), url);
+        assert_told(&told, 502, words, address, url);
+    }
+}
+
+#[test]
+fn answers_that_mean_something_in_mcp_are_no_faults() {
+    let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"x"}}"#;
+    let session = crate::support::sealed_session(crate::support::ALICE_AT, "s");
+    let page = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    let none = "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n";
+    let done = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+    let notice = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    for (what, answer, call) in [
+        ("an error", json("404 Not Found", "", error), echo()),
+        ("an error", json("400 Bad Request", "", error), Call::post(rpc("1", "ping", "{}"))),
+        ("a session that is over", page.to_owned(), echo().header("Mcp-Session-Id", &session)),
+        ("no stream", none.to_owned(), Call::empty("GET")),
+        ("sessions end by themselves", none.to_owned(), Call::empty("DELETE")),
+        ("a notification", done.to_owned(), Call::post(notice)),
+    ] {
+        let upstream = Upstream::fixed(answer, Next::Keep);
+        let gateway = at(&upstream).start();
+        gateway.ask(&call);
+        let record = gateway.audit(1).remove(0);
+        assert_ne!(record["outcome"], "upstream_error", "{what}: {record}");
+        assert!(lines(&gateway).is_empty(), "{what}: {:?}", lines(&gateway));
+    }
+}
+
+/// A server with TLS, or something else where it should be.
+struct Secure {
+    address: SocketAddr,
+    ca: String,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fault {
+    Eof,
+    Expired,
+    NoTls,
+    NotYet,
+    OtherName,
+    SameName,
+    Silent,
+    Untrusted,
+    WantsCertificate,
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn secure(fault: Fault) -> Secure {
+    let ours = authority("ours");
+    let other = match fault {
+        Fault::SameName => Some(authority("ours")),
+        Fault::Untrusted => Some(authority("other")),
+        _ => None,
+    };
+    let mut params = CertificateParams::default();
+    let host = if fault == Fault::OtherName { "127.0.0.9" } else { "127.0.0.1" };
+    params.subject_alt_names = vec![SanType::IpAddress(host.parse().unwrap())];
+    match fault {
+        Fault::Expired => params.not_after = rcgen::date_time_ymd(2020, 1, 1),
+        Fault::NotYet => params.not_before = rcgen::date_time_ymd(4000, 1, 1),
+        _ => {}
+    }
+    let key = KeyPair::generate().unwrap();
+    let signer = other.as_ref().unwrap_or(&ours);
+    let cert = params.signed_by(&key, signer).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = if fault == Fault::WantsCertificate {
+        let mut roots = RootCertStore::empty();
+        roots.add(ours.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        builder.with_client_cert_verifier(verifier.build().unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = Arc::new(builder.with_single_cert(vec![cert.der().clone()], key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let config = Arc::clone(&config);
+            std::thread::spawn(move || serve(stream, config, fault));
+        }
+    });
+    Secure { address, ca: ours.pem() }
+}
+
+fn serve(mut stream: std::net::TcpStream, config: Arc<ServerConfig>, fault: Fault) {
+    let mut buffer = [0; 4096];
+    match fault {
+        Fault::Eof => drop(stream.read(&mut buffer)),
+        Fault::NoTls => {
+            let _ = stream.read(&mut buffer);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        }
+        Fault::Silent => while matches!(stream.read(&mut buffer), Ok(1..)) {},
+        _ => {
+            let connection = ServerConnection::new(config).unwrap();
+            let mut stream = StreamOwned::new(connection, stream);
+            while matches!(stream.read(&mut buffer), Ok(1..)) {}
+        }
+    }
+}
+
+#[test]
+fn faults_of_tls_each_have_words_of_their_own() {
+    let cases: [(Fault, u16, &[&str]); 9] = [
+        (Fault::Untrusted, 502, &["tls", "unknown issuer"]),
+        (Fault::SameName, 502, &["tls", "unknown issuer"]),
+        (Fault::OtherName, 502, &["tls", "another name", "127.0.0.9"]),
+        (Fault::Expired, 502, &["tls", "has expired"]),
+        (Fault::NotYet, 502, &["tls", "not valid yet"]),
+        (Fault::NoTls, 502, &["tls", "does not speak TLS"]),
+        (Fault::Eof, 502, &["tls", "closed"]),
+        (Fault::WantsCertificate, 502, &["tls", "wants a certificate"]),
+        (Fault::Silent, 504, &["tls", "timed out", "connect_timeout = 1s"]),
+    ];
+    for (fault, status, words) in cases {
+        let server = secure(fault);
+        let setup = Setup::at(&format!("https://{}/mcp", server.address)).upstream(TIMES);
+        let gateway = setup.upstream("ca_file = \"ca.pem\"").file("ca.pem", &server.ca).start();
+        let what = format!("{fault:?}");
+        let told = ask(&gateway, &echo(), &what);
+        assert_told(&told, status, words, &server.address.to_string(), &what);
+    }
+}
