@@ -56,6 +56,8 @@ pub(super) struct Exchange<'g> {
     pub(super) slot: Option<Slot>,
     pub(super) refusal: Option<Refusal>,
     /// What is amiss with the upstream or its answer.
+    /// What it was for, where that is not ours.
+    pub(super) misdirected: Option<String>,
     pub(super) trouble: Option<Trouble>,
     /// The status of the upstream's answer, where it passes and is no success.
     pub(super) answered: Option<u16>,
@@ -99,6 +101,7 @@ impl<'g> Exchange<'g> {
             answered: None,
             outcome: Outcome::Internal,
             status: None,
+            misdirected: None,
             bytes_in: 0,
             bytes_out: 0,
         }
@@ -193,7 +196,7 @@ impl<'g> Exchange<'g> {
             (None, Some(Refusal::UnknownTarget { .. })) => {
                 Some(self.principal.as_deref()?.lack()?.to_owned())
             }
-            (None, Some(refusal)) => refusal.detail(),
+            (None, Some(refusal)) => refusal.detail().or_else(|| self.misdirected.clone()),
             (None, None) => Some(self.tried_out()?.failure.as_ref()?.pointer.clone()),
         }
     }

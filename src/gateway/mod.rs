@@ -19,6 +19,7 @@ mod head;
 mod keys;
 mod lists;
 mod minted;
+mod misdirected;
 mod peer;
 mod respond;
 mod room;
@@ -59,6 +60,7 @@ pub use fetch::FetchError;
 pub use keys::{KeySource, Keys};
 use lists::Lists;
 use minted::Minted;
+use misdirected::Hints;
 pub use peer::PeerCertificate;
 pub use room::{Inside, Room};
 pub use upstream::{Upstream, UpstreamOptions, UpstreamTls};
@@ -161,6 +163,7 @@ pub struct Gateway {
     buffers: Arc<Buffers>,
     minted: Minted,
     lists: Lists,
+    hints: Hints,
     http: HttpServerOptions,
 }
 
@@ -179,6 +182,7 @@ impl Gateway {
             buffers: Arc::default(),
             minted: Minted::default(),
             lists: Lists::default(),
+            hints: Hints::default(),
             used: Used::default(),
             metrics,
             audit,

@@ -16,6 +16,7 @@ use super::buffers::Share;
 use super::exchange::Exchange;
 use super::head::Admitted;
 use super::room::Inside;
+use super::misdirected::Misdirected;
 use super::{Gateway, Options, Snapshot, answer, body, forward, head, respond};
 use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
 use crate::core::message::Unreadable;
@@ -103,6 +104,10 @@ pub(super) async fn run(
         Err(Break::Cut(outcome)) => {
             exchange.outcome = outcome;
             End::Close
+            if let Some(misdirected) = Misdirected::of(session, &refusal) {
+                exchange.misdirected = Some(misdirected.detail());
+                gateway.hints.give(&misdirected, refusal.row().reason, &snapshot);
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ mod jwt_records;
 mod layers;
 mod lists;
 mod log;
+mod misdirected;
 mod monitoring;
 mod mtls;
 mod observability;
