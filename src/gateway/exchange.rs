@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use pingora::protocols::http::ServerSession;
+use uuid::Uuid;
 
 use super::trouble::Trouble;
 use super::{Gateway, Snapshot};
-use crate::core::decide::{self, Permit};
+use crate::core::decide::{self, Permit, Verdict};
 use crate::core::message::{Id, Message};
 use crate::core::outcome::Outcome;
 use crate::core::permission::{Judged, Permission, Target, TargetKind};
@@ -55,9 +56,9 @@ pub(super) struct Exchange<'g> {
     judged: Option<Judged>,
     pub(super) slot: Option<Slot>,
     pub(super) refusal: Option<Refusal>,
-    /// What is amiss with the upstream or its answer.
     /// What it was for, where that is not ours.
     pub(super) misdirected: Option<String>,
+    /// What is amiss with the upstream or its answer.
     pub(super) trouble: Option<Trouble>,
     /// The status of the upstream's answer, where it passes and is no success.
     pub(super) answered: Option<u16>,
@@ -73,12 +74,15 @@ impl<'g> Exchange<'g> {
         gateway: &'g Gateway,
         snapshot: &'g Snapshot,
         session: &ServerSession,
+        request: Uuid,
     ) -> Self {
         let client = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
+        let client_ip = client.map(tracing::field::display);
+        tracing::debug!(event = "request.accepted", client_ip);
         Self {
             gateway,
             snapshot,
-            request_id: uuid::Uuid::now_v7().to_string(),
+            request_id: request.to_string(),
             time: jiff::Timestamp::now(),
             started: Instant::now(),
             client,
@@ -97,11 +101,11 @@ impl<'g> Exchange<'g> {
             judged: None,
             slot: None,
             refusal: None,
+            misdirected: None,
             trouble: None,
             answered: None,
             outcome: Outcome::Internal,
             status: None,
-            misdirected: None,
             bytes_in: 0,
             bytes_out: 0,
         }
@@ -160,6 +164,23 @@ impl<'g> Exchange<'g> {
         self.method.unwrap_or(NONE)
     }
 
+    /// Says in the log, at debug, what was decided about what.
+    pub(super) fn tell_verdict(&self, verdict: &Verdict) {
+        let (decision, reason) = match verdict {
+            Verdict::Forward(_) => ("forward", None),
+            Verdict::Ignore => ("ignore", None),
+            Verdict::Refuse(refusal) => ("refuse", Some(refusal.row().reason)),
+        };
+        tracing::debug!(
+            event = "request.judged",
+            upstream = self.upstream(),
+            method = self.unknown_method.as_deref().or(self.method),
+            tool = self.sent_tool,
+            decision,
+            reason,
+        );
+    }
+
     /// The call may go out; its record has its place.
     pub(super) fn permit(&mut self, slot: Option<Slot>, permit: &mut Permit) {
         self.is_permitted = true;
@@ -170,6 +191,14 @@ impl<'g> Exchange<'g> {
             None => ("allow", Permission::Allowed),
         };
         self.gateway.metrics.decision(permit.upstream(), decision, reason.as_str());
+        let rule = self.judged.as_ref().and_then(|judged| judged.rule.as_ref());
+        tracing::debug!(
+            event = "request.permitted",
+            decision,
+            reason = reason.as_str(),
+            rule = rule.map(Rule::name),
+            place = rule.map(Rule::place),
+        );
     }
 
     /// Why it would have been refused, if that counted.
@@ -259,6 +288,16 @@ impl<'g> Exchange<'g> {
             config: &self.snapshot.revision,
         };
         let recorded = &self.snapshot.options.recorded;
+        tracing::debug!(
+            event = "request.ended",
+            outcome = record.outcome,
+            reason = record.reason,
+            detail = record.detail,
+            status = record.status,
+            duration_ms = record.duration_ms,
+            bytes_in = record.bytes_in,
+            bytes_out = record.bytes_out,
+        );
         self.gateway.audit.record(slot, &record, recorded);
     }
 

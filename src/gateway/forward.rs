@@ -48,11 +48,16 @@ pub(super) async fn forward(
             }
         };
         let place = || upstream.place(Some(&peer));
+        tracing::debug!(event = "upstream.connected", address = place(), is_reused = reused);
         let time = upstream.options().call_timeout;
         let mut phase = Phase::Write;
         let talk = talk(&mut session, head, body, downstream, &mut phase);
         let (refusal, trouble) = match timeout(time, talk).await {
-            Ok(Ok(())) => return Ok(Answered { session, peer }),
+            Ok(Ok(())) => {
+                let status = session.response_header().map(|head| head.status.as_u16());
+                tracing::debug!(event = "upstream.answered", status);
+                return Ok(Answered { session, peer });
+            }
             Ok(Err(Stopped::ClientGone)) => {
                 session.shutdown().await;
                 return Err(Break::Gone);

@@ -10,13 +10,14 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
 use prometheus::IntGauge;
+use uuid::Uuid;
 
 use super::authenticate::authenticate;
 use super::buffers::Share;
 use super::exchange::Exchange;
 use super::head::Admitted;
-use super::room::Inside;
 use super::misdirected::Misdirected;
+use super::room::Inside;
 use super::{Gateway, Options, Snapshot, answer, body, forward, head, respond};
 use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
 use crate::core::message::Unreadable;
@@ -27,6 +28,7 @@ use crate::core::refusal::Refusal;
 use crate::core::revision::{self, Era};
 use crate::core::trace::NoTrace;
 use crate::telemetry::audit::NoRoom;
+use crate::telemetry::log;
 use crate::telemetry::metrics::Phase;
 
 /// What every step has at hand.
@@ -86,12 +88,26 @@ pub(super) async fn run(
     if !read_head(gateway, session, shutdown).await {
         return End::Close;
     }
+    let request = Uuid::now_v7();
+    log::about(request, serve(gateway, session, shutdown, request)).await
+}
+
+async fn serve(
+    gateway: &Gateway,
+    session: &mut ServerSession,
+    shutdown: &ShutdownWatch,
+    request: Uuid,
+) -> End {
     let snapshot = gateway.snapshot();
-    let mut exchange = Exchange::begin(gateway, &snapshot, session);
+    let mut exchange = Exchange::begin(gateway, &snapshot, session, request);
     let context = Context { gateway, snapshot: &snapshot, shutdown };
     match tell(context, session, &mut exchange).await {
         Ok(()) => End::Reusable,
         Err(Break::Refuse(refusal)) => {
+            if let Some(misdirected) = Misdirected::of(session, &refusal) {
+                exchange.misdirected = Some(misdirected.detail());
+                gateway.hints.give(&misdirected, refusal.row().reason, &snapshot);
+            }
             match respond::refuse(session, &mut exchange, refusal).await {
                 Ok(()) => End::Reusable,
                 Err(_) => End::Close,
@@ -104,10 +120,6 @@ pub(super) async fn run(
         Err(Break::Cut(outcome)) => {
             exchange.outcome = outcome;
             End::Close
-            if let Some(misdirected) = Misdirected::of(session, &refusal) {
-                exchange.misdirected = Some(misdirected.detail());
-                gateway.hints.give(&misdirected, refusal.row().reason, &snapshot);
-            }
         }
     }
 }
@@ -131,7 +143,8 @@ async fn read_head(
     match read {
         Ok(Ok(true)) => {}
         Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
-            refuse_unparsed(gateway, session).await;
+            let request = Uuid::now_v7();
+            log::about(request, refuse_unparsed(gateway, session, request)).await;
             return false;
         }
         Ok(Ok(false) | Err(_)) | Err(_) => return false,
@@ -146,9 +159,9 @@ async fn read_head(
 
 /// A head that the parser did not accept is answered and counted like every other refusal. The
 /// parser's own words are not repeated: they hold what the caller sent.
-async fn refuse_unparsed(gateway: &Gateway, session: &mut ServerSession) {
+async fn refuse_unparsed(gateway: &Gateway, session: &mut ServerSession, request: Uuid) {
     let snapshot = gateway.snapshot();
-    let mut exchange = Exchange::begin(gateway, &snapshot, session);
+    let mut exchange = Exchange::begin(gateway, &snapshot, session, request);
     // Whether the caller still reads this is no concern of ours.
     let _ = respond::refuse(session, &mut exchange, Refusal::BadHead("not parsed")).await;
 }
@@ -230,6 +243,8 @@ fn admit(
         Admitted::Preflight => Some("OPTIONS"),
         Admitted::Message => None,
     };
+    let http_method = session.req_header().method.as_str();
+    tracing::debug!(event = "request.routed", http_method, upstream = &*route.upstream);
     Ok((admitted, route))
 }
 
@@ -248,9 +263,20 @@ async fn identify(
     super::authenticate::tell(context, &exchange.request_id, found.as_deref());
     let principal = found.map_err(|unknown| {
         let failure = unknown.failure;
+        let (scheme, reason) = (scheme.as_str(), failure.as_str());
+        tracing::debug!(event = "request.unauthenticated", scheme, reason);
         exchange.unidentified = Some(unknown);
         Refusal::Unauthenticated(failure)
     })?;
+    tracing::debug!(
+        event = "request.authenticated",
+        scheme = scheme.as_str(),
+        user = principal.user().as_str(),
+        organization = principal.organization().as_str(),
+        token = principal.token_name(),
+        issuer = principal.issuer_name(),
+        roles = ?principal.grants().role_names(),
+    );
     exchange.principal = Some(Arc::clone(&principal));
     Ok(principal)
 }
@@ -304,6 +330,7 @@ fn judge(
     let ask = Ask { want, session, now: exchange.now() };
     let verdict = decide(seal, asked.principal, asked.route, ask, &mut NoTrace);
     metrics.overhead(Phase::Policy, began.elapsed());
+    exchange.tell_verdict(&verdict);
     match verdict {
         Verdict::Forward(permit) => Ok(Some(permit)),
         Verdict::Ignore => Ok(None),

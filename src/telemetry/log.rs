@@ -4,6 +4,7 @@ mod panics;
 mod queue;
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
 
@@ -11,11 +12,22 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, reload};
+use uuid::Uuid;
 
 pub use self::panics::{new_panics, unwinding};
 pub use self::queue::newly_dropped;
 use self::queue::{DRAIN, Queue};
 use crate::core::harmless::{coloured, harmless, lines};
+
+tokio::task_local! {
+    /// The request that the work at hand is for.
+    static REQUEST: Uuid;
+}
+
+/// Every line that `work` writes to the log has this request id, the framework's own included.
+pub async fn about<W: Future>(request: Uuid, work: W) -> W::Output {
+    REQUEST.scope(request, work).await
+}
 
 /// Holds the log. When it is dropped, what waits is written first, within a second.
 #[derive(Debug)]
@@ -68,14 +80,22 @@ struct Shown {
     to: Arc<Queue>,
 }
 
-/// The line of an event, harmless and without its end.
-fn line(event: &str, json: bool, has_colours: bool) -> Cow<'_, str> {
+/// The line of an event, harmless, without its end, and with the id of the request that it is
+/// about.
+fn line(event: &str, json: bool, has_colours: bool, request: Option<Uuid>) -> Cow<'_, str> {
     let shown = |line: &str| if has_colours { coloured(line) } else { lines(line) };
     let event = event.strip_suffix('\n').unwrap_or(event);
-    match json {
-        true => harmless(event),
+    match (json, request) {
+        (true, None) => harmless(event),
+        (true, Some(id)) => {
+            let open = event.strip_suffix('}').unwrap_or(event);
+            format!("{},\"request_id\":\"{id}\"}}", harmless(open)).into()
+        }
         // It ends in the one line end that is meant.
-        false => shown(&event.replace('\n', "\\n")).into(),
+        (false, None) => shown(&event.replace('\n', "\\n")).into(),
+        (false, Some(id)) => {
+            format!("{} request_id={id}", shown(&event.replace('\n', "\\n"))).into()
+        }
     }
 }
 
@@ -83,7 +103,8 @@ impl Write for Shown {
     /// The formatter hands over a whole event at a time.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        let line = line(&text, self.json, self.has_colours).into_owned() + "\n";
+        let request = REQUEST.try_with(|id| *id).ok();
+        let line = line(&text, self.json, self.has_colours, request).into_owned() + "\n";
         self.to.put(line.into_bytes());
         Ok(event.len())
     }
@@ -122,11 +143,24 @@ mod tests {
     fn an_event_is_one_line_whatever_it_quotes() {
         let event = "WARN \u{1b}[2Jx\u{202e}\r\nFORGED\u{7} y\n";
         for has_colours in [false, true] {
-            let line = line(event, false, has_colours);
+            let line = line(event, false, has_colours, None);
             assert_eq!(line, "WARN \\u{1b}[2Jx\\u{202e}\\r\\nFORGED\\u{7} y");
         }
         let coloured = "\u{1b}[33m WARN\u{1b}[0m x\n";
-        assert_eq!(line(coloured, false, true), coloured.trim_end());
-        assert_eq!(line("{\"a\":\"\u{202e}\"}\n", true, false), "{\"a\":\"\\u202e\"}");
+        assert_eq!(line(coloured, false, true, None), coloured.trim_end());
+        assert_eq!(line("{\"a\":\"\u{202e}\"}\n", true, false, None), "{\"a\":\"\\u202e\"}");
+    }
+
+    #[test]
+    fn a_line_about_a_request_has_its_id_whatever_it_quotes() {
+        let id = Uuid::from_u128(7);
+        for event in ["{\"b\":2}", "{\"a\":1}", "{\"a\":\"}\\\"\u{202e}\"}"] {
+            let event = event.to_owned() + "\n";
+            let line = line(&event, true, false, Some(id)).into_owned();
+            let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(read["request_id"], id.to_string(), "{line}");
+        }
+        let text = line("WARN x\n", false, false, Some(id)).into_owned();
+        assert_eq!(text, format!("WARN x request_id={id}"));
     }
 }

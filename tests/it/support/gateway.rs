@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -293,7 +293,8 @@ impl Lines {
     }
 
     fn text(&self) -> String {
-        self.lines.lock().unwrap().join("\n")
+        // A test that failed while it looked at them wants to see them.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 
     fn wait_for(&self, count: usize, is_wanted: impl Fn(&String) -> bool) -> Vec<String> {
