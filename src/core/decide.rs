@@ -197,12 +197,14 @@ impl Judge<'_> {
             // Servers of the modern era ask nothing of clients that would be answered by a POST.
             return match era {
                 Era::Legacy => self.tasks(permit, message),
-                Era::Modern => Err(Refusal::Unreadable(Fault::Shape)),
+                Era::Modern => Err(Refusal::Unreadable(Fault::Unasked)),
             };
         }
         let method = self.method(message, era)?;
         if method.is_notification != (*message.kind() == Kind::Notification) {
-            return Err(Refusal::Unreadable(Fault::BadId));
+            let fault =
+                if method.is_notification { Fault::IdOfNotification } else { Fault::IdMissing };
+            return Err(Refusal::Unreadable(fault));
         }
         // What is granted, and what is pinned, is what lists show.
         if method.rule != Rule::Authenticated && message.picks_version() {

@@ -95,7 +95,7 @@ pub struct TaskId<'a> {
 pub enum Fault {
     /// A JSON array: MCP dropped batches in 2025-06-18, and every item would need its own answer.
     Batch,
-    /// No id, or one that is neither a string (of at most 256 bytes) nor an integer.
+    /// An id that is neither a string (of at most 256 bytes) nor an integer.
     BadId,
     /// `method` is missing, empty or not a string.
     BadMethod,
@@ -103,6 +103,10 @@ pub enum Fault {
     BadParams,
     /// `jsonrpc` is not "2.0".
     BadVersion,
+    /// No id, where the method is one of requests.
+    IdMissing,
+    /// An id, where the method is one of notifications.
+    IdOfNotification,
     /// A member name that every object of JavaScript has without being given it.
     InheritedKey,
     /// Not one JSON value by RFC 8259 and RFC 7493.
@@ -115,6 +119,8 @@ pub enum Fault {
     NotUtf8,
     /// Neither request, notification nor response, or more than one of them.
     Shape,
+    /// A response in an era whose servers ask nothing.
+    Unasked,
     /// A member that JSON-RPC 2.0 does not know.
     UnknownKey,
 }
@@ -234,6 +240,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BadId => "id must be a string of at most 256 bytes or an integer",
+            Self::IdMissing => "this method is a request, and has no id",
+            Self::IdOfNotification => "this method is a notification, and must not have an id",
             Self::BadMethod => "method must be a non-empty string",
             Self::BadParams => "params must be an object",
             Self::BadVersion => "jsonrpc must be \"2.0\"",
@@ -247,6 +255,7 @@ impl fmt::Display for Fault {
             Self::NotAnObject => "not a JSON object",
             Self::NotUtf8 => "not UTF-8 without a byte order mark",
             Self::Shape => "neither request, notification nor response",
+            Self::Unasked => "a response, but servers of this revision ask nothing",
             Self::UnknownKey => "a member that JSON-RPC 2.0 does not define",
         })
     }

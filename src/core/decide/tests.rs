@@ -134,12 +134,20 @@ fn a_method_of_the_other_era_is_refused() {
 #[test]
 fn a_request_without_id_and_a_notification_with_one_are_refused() {
     let all = principal(&["*/*"], &[]);
-    for body in [
-        r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo"}}"#,
-        r#"{"jsonrpc":"2.0","id":1,"method":"notifications/initialized"}"#,
-    ] {
-        let refused = refusal(&all, Era::Legacy, body);
-        assert_eq!(refused, Refusal::Unreadable(Fault::BadId), "{body}");
+    for method in method::names() {
+        let is_notification = method.starts_with("notifications/");
+        let (id, fault) = match is_notification {
+            true => (r#""id":1,"#, Fault::IdOfNotification),
+            false => ("", Fault::IdMissing),
+        };
+        let body = format!(r#"{{"jsonrpc":"2.0",{id}"method":"{method}","params":{{}}}}"#);
+        for era in [Era::Legacy, Era::Modern] {
+            match refusal(&all, era, &body) {
+                // The other era has it.
+                Refusal::UnknownMethod(_) => {}
+                refused => assert_eq!(refused, Refusal::Unreadable(fault), "{body}"),
+            }
+        }
     }
 }
 
@@ -148,7 +156,7 @@ fn a_clients_response_passes_in_the_legacy_era_alone() {
     let nobody = principal(&[], &[]);
     let body = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
     assert_eq!(permit(&nobody, Era::Legacy, body).method(), None);
-    assert_eq!(refusal(&nobody, Era::Modern, body), Refusal::Unreadable(Fault::Shape));
+    assert_eq!(refusal(&nobody, Era::Modern, body), Refusal::Unreadable(Fault::Unasked));
 }
 
 /// Lists and calls are judged by one function: what is seen can be called, and nothing else.

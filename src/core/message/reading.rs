@@ -262,6 +262,11 @@ impl<'a> Reading<'a> {
                 Some(Fault::Shape)
             };
         }
+        // Whatever the id is, it is one too many.
+        let is_notification = self.method.as_ref().is_some_and(|m| m.starts_with("notifications/"));
+        if self.fault == Some(Fault::BadId) && is_notification {
+            self.fault = Some(Fault::IdOfNotification);
+        }
         if let Some(fault) = self.fault {
             return Err(Unreadable { fault, id: self.id });
         }

@@ -93,6 +93,8 @@ fn shapes_that_json_rpc_does_not_know_are_refused() {
         (r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#, Fault::BadVersion),
         (r#"{"id":1,"method":"ping"}"#, Fault::BadVersion),
         (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, Fault::BadId),
+        (r#"{"jsonrpc":"2.0","id":null,"method":"notifications/x"}"#, Fault::IdOfNotification),
+        (r#"{"method":"notifications/x","id":1.5,"jsonrpc":"2.0"}"#, Fault::IdOfNotification),
         (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, Fault::BadId),
         (r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#, Fault::BadId),
         (r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#, Fault::BadId),
