@@ -56,8 +56,10 @@ pub(super) struct Exchange<'g> {
     judged: Option<Judged>,
     pub(super) slot: Option<Slot>,
     pub(super) refusal: Option<Refusal>,
-    /// What it was for, where that is not ours.
-    pub(super) misdirected: Option<String>,
+    /// When the upstream says that it can be asked again.
+    pub(super) retry_after: Option<HeaderValue>,
+    /// What it was for, where that is not ours, or why the gateway ended its stream.
+    pub(super) note: Option<String>,
     /// What is amiss with the upstream or its answer.
     pub(super) trouble: Option<Trouble>,
     /// The status of the upstream's answer, where it passes and is no success.
@@ -101,7 +103,8 @@ impl<'g> Exchange<'g> {
             judged: None,
             slot: None,
             refusal: None,
-            misdirected: None,
+            retry_after: None,
+            note: None,
             trouble: None,
             answered: None,
             outcome: Outcome::Internal,
@@ -225,7 +228,8 @@ impl<'g> Exchange<'g> {
             (None, Some(Refusal::UnknownTarget { .. })) => {
                 Some(self.principal.as_deref()?.lack()?.to_owned())
             }
-            (None, Some(refusal)) => refusal.detail().or_else(|| self.misdirected.clone()),
+            (None, Some(refusal)) => refusal.detail().or_else(|| self.note.clone()),
+            (None, None) if self.note.is_some() => self.note.clone(),
             (None, None) => Some(self.tried_out()?.failure.as_ref()?.pointer.clone()),
         }
     }

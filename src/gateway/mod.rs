@@ -11,6 +11,7 @@ mod ask;
 mod authenticate;
 mod body;
 mod buffers;
+mod clock;
 mod drift;
 mod exchange;
 mod fetch;
@@ -56,6 +57,7 @@ use crate::telemetry::used::Used;
 
 pub use ask::tools;
 pub use buffers::Buffers;
+pub use clock::follow_clock;
 pub use fetch::FetchError;
 pub use keys::{KeySource, Keys};
 use lists::Lists;

@@ -23,11 +23,7 @@ pub(super) struct Follower<'r> {
 impl<'r> Follower<'r> {
     pub(super) fn new(context: Context<'r>, permit: &'r Permit) -> Self {
         let replaced = context.gateway.replaced.subscribe();
-        let expires = permit.principal().expires().map(|at| {
-            let left = at.saturating_sub(jiff::Timestamp::now().as_second());
-            Instant::now() + Duration::from_secs(u64::try_from(left).unwrap_or(0))
-        });
-        Self { context, permit, replaced, has_looked: false, expires }
+        Self { context, permit, replaced, has_looked: false, expires: expires(permit) }
     }
 
     /// Returns when the stream has to end: `None` where only the caller's rights have changed, and
@@ -53,7 +49,11 @@ impl<'r> Follower<'r> {
             tokio::select! {
                 () = expired => return Some(self.reason()),
                 // The sender lives as long as the gateway, which we hold.
-                _ = self.replaced.changed() => self.has_looked = false,
+                _ = self.replaced.changed() => {
+                    self.has_looked = false;
+                    // The clock may have jumped.
+                    self.expires = self::expires(self.permit);
+                }
             }
         }
     }
@@ -86,4 +86,10 @@ impl<'r> Follower<'r> {
             standing => standing,
         }
     }
+}
+
+/// When the caller's time is over, by the wall clock of now; `None` for never.
+fn expires(permit: &Permit) -> Option<Instant> {
+    let left = permit.principal().expires()?.saturating_sub(jiff::Timestamp::now().as_second());
+    Instant::now().checked_add(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
 }

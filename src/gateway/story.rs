@@ -105,7 +105,7 @@ async fn serve(
         Ok(()) => End::Reusable,
         Err(Break::Refuse(refusal)) => {
             if let Some(misdirected) = Misdirected::of(session, &refusal) {
-                exchange.misdirected = Some(misdirected.detail());
+                exchange.note = Some(misdirected.detail());
                 gateway.hints.give(&misdirected, refusal.row().reason, &snapshot);
             }
             match respond::refuse(session, &mut exchange, refusal).await {

@@ -70,6 +70,7 @@ impl Delivery<'_> {
             }
             Err(stopped) => {
                 answered.session.shutdown().await;
+                exchange.note = stopped.note();
                 match (&stopped, flow.seen()) {
                     // Legacy clients leave a call's stream as soon as they have read the answer.
                     (Stopped::Client, Some(outcome)) => Err(Break::Cut(outcome)),
@@ -359,6 +360,18 @@ impl Stopped {
     fn before_head(self) -> Self {
         match self {
             Self::Upstream => Self::Unfit(Refusal::UpstreamAnswer("body")),
+    /// What records say of the end of a stream that nobody else has ended.
+    fn note(&self) -> Option<String> {
+        let why = match self {
+            Self::Lost(failure) => failure.as_str(),
+            Self::Changed | Self::Shutdown => self.reason(),
+            Self::Client | Self::Idle | Self::MaxAge | Self::Unfit(_) | Self::Upstream => {
+                return None;
+            }
+        };
+        Some(format!("the stream was ended: {why}"))
+    }
+
             Self::Idle | Self::MaxAge => Self::Unfit(Refusal::UpstreamTimeout),
             Self::Lost(failure) => Self::Unfit(Refusal::Unauthenticated(failure)),
             Self::Changed | Self::Client | Self::Shutdown | Self::Unfit(_) => self,

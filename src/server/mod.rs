@@ -42,7 +42,7 @@ pub use prove::prove;
 
 use crate::admin::{Admin, Door, Readiness};
 use crate::config::{self, AuditTo, Config, LogFormat, Settings, Sources};
-use crate::gateway::{Gateway, Keys, Snapshot};
+use crate::gateway::{Gateway, Keys, Snapshot, follow_clock};
 use crate::telemetry::audit::{Audit, OnFailure, Writer};
 use crate::telemetry::log::{self, Dial};
 use crate::telemetry::metrics::Metrics;
@@ -135,6 +135,7 @@ async fn serve(
     let snapshot = builder.snapshot(config, &revision, None).await?;
     begin(&snapshot, None, &metrics);
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), audit));
+    tokio::spawn(follow_clock(Arc::downgrade(&gateway)));
 
     let (stop, stopping) = channel(false);
     // The admin listener outlives the public one, so that draining can be watched.

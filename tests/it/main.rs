@@ -21,6 +21,7 @@ mod bodies;
 mod broken;
 mod buffers;
 mod calls;
+mod clock;
 mod commands;
 mod config;
 mod descriptors;
