@@ -243,9 +243,10 @@ impl Refusal {
     }
 
     /// The body of the answer: a JSON-RPC error with the caller's own id, or where the caller can
-    /// do better a tool result that says so (MCP, "Error Handling" of tools).
+    /// do better a tool result that says so (MCP, "Error Handling" of tools). Where it is not the
+    /// caller who can mend it, `request_id` is in it, by which operators find the cause.
     #[must_use]
-    pub fn body(&self, id: Option<&Id>) -> String {
+    pub fn body(&self, id: Option<&Id>, request_id: &str) -> String {
         let row = self.row();
         if let (Self::Arguments { failure, era, .. }, Some(id)) = (self, id) {
             let text = failure.message.as_deref().unwrap_or(row.text);
@@ -260,19 +261,21 @@ impl Refusal {
         };
         let message = serde_json::Value::from(message);
         let (id, code) = (id.map_or("null", Id::as_json), row.code);
-        let data = self.data().map_or_else(String::new, |data| format!(r#","data":{data}"#));
+        let data =
+            self.data(request_id).map_or_else(String::new, |data| format!(r#","data":{data}"#));
         format!(
             r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}{data}}}}}"#
         )
     }
 
     /// The `data` of the error: revisions that a request can name instead (MCP 2026-07-28,
-    /// "Version Negotiation").
-    fn data(&self) -> Option<serde_json::Value> {
+    /// "Version Negotiation"), or the id of the request.
+    fn data(&self, request_id: &str) -> Option<serde_json::Value> {
         match self {
             Self::Headers(Disagreement::Unsupported(requested)) => {
                 Some(serde_json::json!({"supported": MODERN, "requested": echo(requested)}))
             }
+            _ if self.row().status >= 500 => Some(serde_json::json!({"request_id": request_id})),
             _ => None,
         }
     }
@@ -401,7 +404,7 @@ mod tests {
     fn the_callers_id_comes_back_in_its_own_spelling() {
         let refusal = unknown("x", Permission::NoMatch);
         for json in ["0", "7", "\"7\"", "9007199254740993", "\"\"", "-1", r#""\u0041\n""#] {
-            let body = refusal.body(Some(&id(json)));
+            let body = refusal.body(Some(&id(json)), "r");
             assert!(body.starts_with(&format!(r#"{{"jsonrpc":"2.0","id":{json},"#)), "{body}");
             assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
         }
@@ -410,7 +413,7 @@ mod tests {
     #[test]
     fn the_caller_cannot_tell_why_a_tool_is_not_there() {
         let why = [Permission::NoMatch, Permission::NoRole, Permission::DeniedByRule];
-        let bodies = why.map(|p| unknown("delete_all", p).body(Some(&id("1"))));
+        let bodies = why.map(|p| unknown("delete_all", p).body(Some(&id("1")), "r"));
         assert!(bodies.iter().all(|b| b == &bodies[0]));
         let message = r#""error":{"code":-32602,"message":"Unknown tool: delete_all"}}"#;
         assert!(bodies[0].ends_with(message), "{}", bodies[0]);
@@ -420,10 +423,30 @@ mod tests {
     #[test]
     fn an_echoed_name_can_neither_break_the_body_nor_fill_it() {
         let hostile = format!("\"\r\n\u{1b}[31m{}", "x".repeat(5000));
-        let body = unknown(&hostile, Permission::NoMatch).body(Some(&id("1")));
+        let body = unknown(&hostile, Permission::NoMatch).body(Some(&id("1")), "r");
         assert!(body.len() < 400);
         assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok());
         assert!(!body.contains('\u{1b}') && !body.contains('\n'));
+    }
+
+    #[test]
+    fn the_request_id_is_in_what_only_operators_can_mend() {
+        let data = |refusal: Refusal| {
+            let body: serde_json::Value =
+                serde_json::from_str(&refusal.body(Some(&id("1")), "01a2-b")).unwrap();
+            body["error"]["data"].clone()
+        };
+        for refusal in [
+            Refusal::UpstreamAnswer("x"),
+            Refusal::UpstreamTimeout,
+            Refusal::UpstreamUnreachable,
+            Refusal::AuditUnavailable,
+            Refusal::Internal,
+            Refusal::Overloaded,
+        ] {
+            assert_eq!(data(refusal), serde_json::json!({"request_id": "01a2-b"}));
+        }
+        assert!(data(unknown("x", Permission::NoMatch)).is_null());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::time::timeout;
@@ -74,6 +74,7 @@ async fn bring(
                 (None, Some(head)) => Trouble::status(head, place),
                 (words, _) => Trouble::new(Phase::Head, place, &words.unwrap_or_default()),
             };
+            exchange.retry_after = retry_after(&answered);
             answered.session.shutdown().await;
             return Err(exchange.blame(permit.upstream(), refusal, trouble).into());
         }
@@ -96,6 +97,21 @@ async fn bring(
         }
     }
 }
+
+/// When an upstream that is busy or away can be asked again (RFC 9110 10.2.3, 15.6.4).
+fn retry_after(answered: &Answered) -> Option<HeaderValue> {
+    let head = answered.session.response_header()?;
+    if head.status != http::StatusCode::SERVICE_UNAVAILABLE {
+        return None;
+    }
+    match only(&head.headers, header::RETRY_AFTER) {
+        Header::One(value) if value.len() <= MAX_RETRY_AFTER => HeaderValue::from_str(value).ok(),
+        _ => None,
+    }
+}
+
+/// Longest `Retry-After` in bytes that is passed on; a date has 29.
+const MAX_RETRY_AFTER: usize = 64;
 
 /// How an answer is treated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,6 +1,7 @@
 //! Step 8 of the story: the judged bytes, in a new head, to the upstream that the permit names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pingora::ErrorType;
@@ -133,11 +134,11 @@ async fn talk(
     downstream: &mut ServerSession,
     phase: &mut Phase,
 ) -> Result<(), Stopped> {
-    session.write_request_header(Box::new(head)).await?;
-    if let Some(body) = body {
-        session.write_request_body(body, true).await?;
+    if let Err(error) = send(session, head, body).await {
+        // What it said before it closed tells more than that it has.
+        let last_words = timeout(LAST_WORDS, session.read_response_header()).await;
+        return Err(last_words.ok().and_then(Result::err).unwrap_or(error).into());
     }
-    session.finish_request_body().await?;
     *phase = Phase::Head;
     loop {
         tokio::select! {
@@ -152,6 +153,21 @@ async fn talk(
             return Ok(());
         }
     }
+}
+
+/// How long the last words of an upstream may take that does not take the request.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+async fn send(
+    session: &mut HttpSession,
+    head: RequestHeader,
+    body: Option<Bytes>,
+) -> pingora::Result<()> {
+    session.write_request_header(Box::new(head)).await?;
+    if let Some(body) = body {
+        session.write_request_body(body, true).await?;
+    }
+    session.finish_request_body().await
 }
 
 fn failure(error: &pingora::Error) -> Refusal {

@@ -155,7 +155,7 @@ pub struct Options {
 /// The public side of doorward.
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
-    /// Tells open streams that there is another snapshot.
+    /// Tells open streams that there is another snapshot, or another time.
     replaced: watch::Sender<()>,
     metrics: Arc<Metrics>,
     audit: Audit,

@@ -19,7 +19,7 @@ pub(super) async fn refuse(
     exchange: &mut Exchange<'_>,
     refusal: Refusal,
 ) -> pingora::Result<()> {
-    let body = Bytes::from(refusal.body(exchange.id.as_ref()));
+    let body = Bytes::from(refusal.body(exchange.id.as_ref(), &exchange.request_id));
     let status = refusal.status(exchange.id.as_ref());
     exchange.outcome = refusal.row().outcome;
     let mut head = ResponseHeader::build_no_case(status, Some(8))?;
@@ -29,6 +29,9 @@ pub(super) async fn refuse(
     }
     for (name, value) in refusal.headers() {
         head.insert_header(*name, *value)?;
+    }
+    if let Some(retry_after) = exchange.retry_after.take() {
+        head.insert_header(header::RETRY_AFTER, retry_after)?;
     }
     if refusal.closes_connection() {
         session.set_keepalive(None);
@@ -148,11 +151,14 @@ pub(super) fn decorate(head: &mut ResponseHeader, exchange: &Exchange<'_>) -> pi
     head.insert_header(&REQUEST_ID, exchange.request_id.as_str())?;
     if let Some(origin) = &exchange.origin {
         head.insert_header("access-control-allow-origin", origin.clone())?;
-        head.insert_header("access-control-expose-headers", "Mcp-Session-Id, WWW-Authenticate")?;
+        head.insert_header("access-control-expose-headers", EXPOSED)?;
         head.insert_header("vary", "Origin")?;
     }
     Ok(())
 }
+
+/// What scripts may read of an answer, besides what the Fetch standard lets them read.
+const EXPOSED: &str = "Mcp-Session-Id, Retry-After, WWW-Authenticate, X-Request-Id";
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -207,7 +207,10 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
         // Into the middle of a line nothing can be written.
         let last = match self.delivery.permit.is_get() || self.last_byte != b'\n' {
             true => Bytes::new(),
-            false => Bytes::from(sse::event(&refusal.body(self.exchange.id.as_ref()))),
+            false => {
+                let (id, request_id) = (self.exchange.id.as_ref(), &self.exchange.request_id);
+                Bytes::from(sse::event(&refusal.body(id, request_id)))
+            }
         };
         self.downstream.write_response_body(last, true).await
     }
@@ -356,10 +359,6 @@ impl Stopped {
         }
     }
 
-    /// While the head has not been sent, the caller can still be told.
-    fn before_head(self) -> Self {
-        match self {
-            Self::Upstream => Self::Unfit(Refusal::UpstreamAnswer("body")),
     /// What records say of the end of a stream that nobody else has ended.
     fn note(&self) -> Option<String> {
         let why = match self {
@@ -372,6 +371,10 @@ impl Stopped {
         Some(format!("the stream was ended: {why}"))
     }
 
+    /// While the head has not been sent, the caller can still be told.
+    fn before_head(self) -> Self {
+        match self {
+            Self::Upstream => Self::Unfit(Refusal::UpstreamAnswer("body")),
             Self::Idle | Self::MaxAge => Self::Unfit(Refusal::UpstreamTimeout),
             Self::Lost(failure) => Self::Unfit(Refusal::Unauthenticated(failure)),
             Self::Changed | Self::Client | Self::Shutdown | Self::Unfit(_) => self,

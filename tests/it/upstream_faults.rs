@@ -173,6 +173,51 @@ fn an_upstream_that_cannot_be_connected_to_is_told() {
 }
 
 #[test]
+fn a_busy_upstream_says_when_to_come_again() {
+    let date = "Wed, 21 Oct 2026 07:28:00 GMT";
+    let long = "9".repeat(200);
+    for (status, value, passed, kept) in [
+        ("503 Busy", "7", 502, Some("7")),
+        ("503 Busy", date, 502, Some(date)),
+        ("500 Internal Server Error", "1", 502, None),
+        ("429 Too Many Requests", "120", 429, Some("120")),
+        ("503 Busy", &long, 502, None),
+        ("301 Moved", "7", 502, None),
+    ] {
+        for call in [echo(), Call::post(LIST)] {
+            let headers = format!("Retry-After: {value}\r\n");
+            let upstream = Upstream::fixed(json(status, &headers, "{}"), Next::Close);
+            let gateway = at(&upstream).start();
+            let answer = gateway.ask(&call);
+            assert_eq!((answer.status, answer.header("retry-after")), (passed, kept), "{status}");
+        }
+    }
+}
+
+#[test]
+fn an_agent_that_is_told_nothing_else_is_told_the_request_id() {
+    let silent = || {
+        Upstream::script(|_, wire| {
+            wire.wait_closed();
+            Next::Close
+        })
+    };
+    let refuses = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refuses = format!("http://{refuses}/mcp");
+    let busy = Upstream::fixed(json("500 Oops", "", "{}"), Next::Close);
+    let silent = silent();
+    for (setup, status) in [(Setup::at(&refuses), 502), (at(&busy), 502), (at(&silent), 504)] {
+        let gateway = setup.start();
+        let answer = gateway.ask(&echo());
+        assert_eq!(answer.status, status);
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        let id = answer.header("x-request-id").unwrap();
+        assert_eq!(body["error"]["data"], serde_json::json!({"request_id": id}));
+        assert_eq!(gateway.audit(1)[0]["request_id"], id);
+    }
+}
+
+#[test]
 fn answers_that_mean_something_in_mcp_are_no_faults() {
     let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"x"}}"#;
     let session = crate::support::sealed_session(crate::support::ALICE_AT, "s");
@@ -278,6 +323,9 @@ fn serve(mut stream: std::net::TcpStream, config: Arc<ServerConfig>, fault: Faul
             let connection = ServerConnection::new(config).unwrap();
             let mut stream = StreamOwned::new(connection, stream);
             while matches!(stream.read(&mut buffer), Ok(1..)) {}
+            // Closed at once, its last words might be lost in a reset.
+            let _ = stream.flush();
+            while matches!(stream.sock.read(&mut buffer), Ok(1..)) {}
         }
     }
 }
