@@ -292,16 +292,7 @@ impl<'g> Exchange<'g> {
             config: &self.snapshot.revision,
         };
         let recorded = &self.snapshot.options.recorded;
-        tracing::debug!(
-            event = "request.ended",
-            outcome = record.outcome,
-            reason = record.reason,
-            detail = record.detail,
-            status = record.status,
-            duration_ms = record.duration_ms,
-            bytes_in = record.bytes_in,
-            bytes_out = record.bytes_out,
-        );
+        tell_end(&record);
         self.gateway.audit.record(slot, &record, recorded);
     }
 
@@ -317,6 +308,20 @@ impl<'g> Exchange<'g> {
             }
         }
     }
+}
+
+/// Says in the log, at debug, what came of it.
+fn tell_end(record: &Record<'_>) {
+    tracing::debug!(
+        event = "request.ended",
+        outcome = record.outcome,
+        reason = record.reason,
+        detail = record.detail,
+        status = record.status,
+        duration_ms = record.duration_ms,
+        bytes_in = record.bytes_in,
+        bytes_out = record.bytes_out,
+    );
 }
 
 /// By what somebody came to their rights.

@@ -4,6 +4,7 @@
 //! or the names that an upstream itself listed. What a caller sends never becomes a series.
 
 mod bounds;
+mod faults;
 mod records;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -15,6 +16,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use self::faults::Faults;
 pub use bounds::{AdminRefusal, Bounds};
 pub use records::Records;
 
@@ -22,7 +24,6 @@ use crate::core::method;
 use crate::core::outcome::Outcome;
 use crate::core::pin::{Change, Pins};
 use crate::core::token::{AuthFailure, Census, SPANS};
-use crate::telemetry::log;
 
 /// Label value for everything outside the closed sets.
 pub const OTHER: &str = "other";
@@ -74,8 +75,7 @@ pub struct Metrics {
     pub retries: IntCounterVec,
     /// How audit records fare.
     pub records: Records,
-    log_dropped: IntCounter,
-    panics: IntCounter,
+    faults: Faults,
     limits: [IntGauge; 2],
     tokens: IntGaugeVec,
     tokens_expiring: IntGaugeVec,
@@ -135,14 +135,7 @@ impl Metrics {
             streams_closed: make.counters(&STREAMS_CLOSED)?,
             retries: make.counters(&RETRIES)?,
             records: Records::new(&make)?,
-            log_dropped: make.counter(
-                "log_lines_dropped_total",
-                "Lines of the log that found no room, or could not be written to standard error.",
-            )?,
-            panics: make.counter(
-                "panics_total",
-                "Faults of the gateway that ended a request or another task of it.",
-            )?,
+            faults: Faults::new(&make)?,
             limits: [
                 make.gauge("requests_in_flight_limit", "Limit from the configuration.")?,
                 make.gauge("streams_limit", "Limit from the configuration.")?,
@@ -387,8 +380,7 @@ impl Metrics {
     /// # Errors
     /// Where a metric cannot be encoded.
     pub fn encode(&self) -> prometheus::Result<Vec<u8>> {
-        self.log_dropped.inc_by(log::newly_dropped());
-        self.panics.inc_by(log::new_panics());
+        self.faults.show();
         let mut families = self.registry.gather();
         let process = prometheus::process_collector::ProcessCollector::for_self();
         families.extend(prometheus::core::Collector::collect(&process));
@@ -515,10 +507,6 @@ impl Make<'_> {
     ) -> prometheus::Result<HistogramVec> {
         let opts = HistogramOpts::new(*name, *help).buckets(buckets.to_vec());
         self.registered(HistogramVec::new(opts, labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        self.registered(IntCounter::new(name, help)?)
     }
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {

@@ -146,7 +146,7 @@ fn write(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
             Ok(count) => line = line.get(count..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // Another process has made the pipe non-blocking for all who share it.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::park_timeout(PAUSE),
             Err(error) => return Err(error),
         }
     }
