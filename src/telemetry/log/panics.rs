@@ -1,5 +1,6 @@
 //! Faults of the gateway itself: each is counted, and one line of the log says where it was.
 
+use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,15 +34,28 @@ pub(super) fn happened(panic: &PanicHookInfo<'_>) {
     }
     PANICS.fetch_add(1, Ordering::Relaxed);
     let place = panic.location().map(ToString::to_string);
+    // A library's place does not say who called it.
+    let is_ours = panic.location().is_some_and(|place| place.file().starts_with("src/"));
+    let within = if is_ours { None } else { innermost() };
     let words = panic.payload().downcast_ref::<&str>();
     let thread = std::thread::current();
     tracing::error!(
         event = "panic",
         place,
+        within,
         words,
         thread = thread.name(),
         "a fault of the gateway has ended what it was about; please report it"
     );
+}
+
+/// The function of ours in which it happened, where the binary knows its names.
+fn innermost() -> Option<String> {
+    let trace = Backtrace::force_capture().to_string();
+    let ours =
+        |line: &&str| line.contains("doorward::") && !line.contains("log::panics::innermost");
+    let mut lines = trace.lines().filter(ours).filter(|line| !line.contains("panics::happened"));
+    lines.next().map(|line| line.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -105,6 +119,10 @@ mod tests {
         });
         assert_eq!(count, 1);
         assert!(said.contains("panics.rs:") && !said.contains("secret"), "{said}");
+        let (said, _) = told(|| {
+            let _ = std::time::Instant::now() + std::time::Duration::MAX;
+        });
+        assert!(said.contains("within") && said.contains("panics::tests::"), "{said}");
         let answer = || assert_eq!(unwinding(|| panic!("no")), None::<()>);
         assert_eq!(told(answer), (String::new(), 0));
         // The next one counts again.
