@@ -75,7 +75,14 @@ pub(super) async fn forward(
                     context.gateway.metrics.retries.with_label_values(&[permit.upstream()]).inc();
                     continue;
                 }
-                None => (failure(&error), Trouble::of(&error, phase, place())),
+                None => match failure(&error) {
+                    // The framework has the same time for each write.
+                    Refusal::UpstreamTimeout => {
+                        let trouble = Trouble::late(phase, place(), "call_timeout", time);
+                        (Refusal::UpstreamTimeout, trouble)
+                    }
+                    refusal => (refusal, Trouble::of(&error, phase, place())),
+                },
             },
         };
         session.shutdown().await;

@@ -158,6 +158,22 @@ fn an_answer_that_does_not_come_in_time_is_told_with_the_key_that_says_so() {
 }
 
 #[test]
+fn an_upstream_that_does_not_take_the_request_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Kept open, and never read.
+    std::thread::spawn(move || listener.incoming().map_while(Result::ok).collect::<Vec<_>>());
+    let setup = Setup::at(&format!("http://{address}/mcp")).upstream(TIMES);
+    let gateway = setup.limits("request_body = \"32MiB\"").start();
+    // More than the buffers of a connection hold.
+    let text = "x".repeat(24 << 20);
+    let params = format!(r#"{{"name":"echo","arguments":{{"text":"{text}"}}}}"#);
+    let told = ask(&gateway, &Call::post(rpc("1", "tools/call", &params)), "a large request");
+    let words = ["write", "call_timeout = 1s"];
+    assert_told(&told, 504, &words, &address.to_string(), "a large request");
+}
+
+#[test]
 fn an_upstream_that_cannot_be_connected_to_is_told() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{closed}/mcp");
