@@ -4,6 +4,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use toml::Spanned;
+use toml::de::DeValue;
+
 use super::code::Code;
 use super::issuers::IssuerSpec;
 use super::policy::Reader;
@@ -79,19 +82,22 @@ pub(super) fn check_denied(table: &mut Table<'_>, allow: &Patterns, deny: &Patte
         ("resources", &allow.resources, &deny.resources),
     ];
     for (key, allow, deny) in kinds {
-        let texts = table.strings(key);
+        // What is no text has been told.
+        let texts = table.value(key).and_then(|value| value.get_ref().as_array());
         for grant in allow {
             let upstream = grant.as_str().split('/').next().unwrap_or_default();
             let is_taken = |deny: &&Pattern| {
                 let covers = |name| deny.covers(upstream, name);
                 deny.as_str() == grant.as_str() || grant.literal_name().is_some_and(covers)
             };
-            let at = texts.iter().find(|text| text.value == grant.as_str());
+            let is_it =
+                |text: &&Spanned<DeValue<'_>>| text.get_ref().as_str() == Some(grant.as_str());
+            let at = texts.and_then(|texts| texts.iter().find(is_it));
             if let (Some(at), Some(deny)) = (at, deny.iter().find(is_taken)) {
-                let message = format!("`{}` is granted to nobody by this", at.value);
+                let message = format!("`{}` is granted to nobody by this", grant.as_str());
                 let help =
                     format!("the role denies `{}`, and what is denied stays so", deny.as_str());
-                table.report().warning(Code::Nothing, at.span.clone(), message, help);
+                table.report().warning(Code::Nothing, at.span(), message, help);
             }
         }
     }

@@ -345,7 +345,7 @@ fn a_condition_that_makes_no_sense_is_an_error_with_its_line() {
         ("[tools.\"t/echo\"]\narguments.\"/a\" = {}", "nothing is asked"),
         ("[tools.\"t/echo\"]\narguments.\"/a\" = { optional = true }", "nothing is asked"),
         ("[tools.\"t/echo\"]\narguments.\"/a\" = \"a\"", "must be a table like"),
-        ("[tools.\"t/echo\"]\narguments.\"/a\" = { in = [] }", "an array with something in it"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { in = [] }", "`in` is empty"),
         (
             "[tools.\"t/echo\"]\narguments.\"/a\" = { in = [[1]] }",
             "a string, a number or a boolean",
@@ -380,7 +380,7 @@ fn a_condition_that_makes_no_sense_is_an_error_with_its_line() {
             "[tools.\"t/echo\"]\narguments.\"/a\" = { min = 2, max = 1 }",
             "no number is at least 2 and at most 1",
         ),
-        ("[tools.\"t/echo\"]\narguments.\"/a\" = { absent = false }", "true, or left out"),
+        ("[tools.\"t/echo\"]\narguments.\"/a\" = { absent = false }", "`absent` is false"),
         (
             "[tools.\"t/echo\"]\narguments.\"/a\" = { absent = true, max = 1 }",
             "leaves nothing to ask",
