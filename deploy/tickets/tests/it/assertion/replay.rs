@@ -17,9 +17,10 @@ async fn a_call_of_a_tool_is_good_once_at_the_mcp_server_and_a_list_again() {
     let api = api(Trust::default()).await;
     let mcp = mcp(keys.trust(), &api).await;
     let body = call("create_ticket", &json!({"title": "once", "description": "x"}));
-    let word = signer.good(&claims("create_ticket", &body));
+    let said = claims("create_ticket", &body);
+    let word = signer.good(&said);
     assert_eq!(ask(Method::POST, &mcp, slice::from_ref(&word), &body).await.0, StatusCode::OK);
-    for again in [word, signer.good(&claims("create_ticket", &body))] {
+    for again in [word, signer.good(&said)] {
         let (status, text) = ask(Method::POST, &mcp, &[again], &body).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{text}");
     }
