@@ -65,9 +65,11 @@ impl Sessions {
             forget(of, &alive);
             let known: HashSet<_> = of.values().flatten().cloned().collect();
             let unseen: Vec<_> = alive.difference(&known).cloned().collect();
+            if !unseen.is_empty() {
+                return unseen;
+            }
             let greedy = of.values_mut().max_by_key(|sessions| sessions.len());
-            let oldest = greedy.and_then(VecDeque::pop_front);
-            if unseen.is_empty() { Vec::from_iter(oldest) } else { unseen }
+            greedy.and_then(VecDeque::pop_front).into_iter().collect()
         });
         self.close(superfluous).await;
     }
@@ -105,4 +107,40 @@ fn forget(of: &mut HashMap<String, VecDeque<SessionId>>, alive: &HashSet<Session
         sessions.retain(|id| alive.contains(id));
         !sessions.is_empty()
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn open(sessions: &Sessions) -> SessionId {
+        sessions.make_room().await;
+        sessions.manager.create_session().await.unwrap().0
+    }
+
+    #[tokio::test]
+    async fn however_many_callers_there_are_the_greediest_makes_room() {
+        let sessions = Sessions::new(Arc::default());
+        let good = open(&sessions).await;
+        sessions.add("good".to_owned(), good.clone()).await;
+        for number in 0..MAX_ALL + 10 {
+            let id = open(&sessions).await;
+            sessions.add((number % 6).to_string(), id).await;
+        }
+        let alive = sessions.alive().await;
+        assert_eq!(alive.len(), MAX_ALL);
+        assert!(alive.contains(&good), "it is the oldest of all, and its caller's only one");
+    }
+
+    #[tokio::test]
+    async fn clients_that_leave_before_the_answer_leave_no_sessions_behind() {
+        let sessions = Sessions::new(Arc::default());
+        let good = open(&sessions).await;
+        sessions.add("good".to_owned(), good.clone()).await;
+        for _ in 0..MAX_ALL * 2 {
+            open(&sessions).await;
+        }
+        let alive = sessions.alive().await;
+        assert!(alive.len() <= MAX_ALL && alive.contains(&good), "{}", alive.len());
+    }
 }

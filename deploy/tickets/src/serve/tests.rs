@@ -1,10 +1,14 @@
 //! Clients that are slow, each in its own way, and what they may not do to others.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use tokio::sync::Semaphore;
@@ -23,7 +27,22 @@ fn long() -> Bounds {
     Bounds { head: PATIENCE, body: PATIENCE, answer: PATIENCE, ..bounds() }
 }
 
-/// A service of three paths within these bounds; what waits at `/gate` goes on with the semaphore.
+/// An answer that is never over.
+struct Endless;
+
+impl HttpBody for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 4096])))))
+    }
+}
+
+/// A service of a few paths within these bounds; what waits at `/gate` goes on with the semaphore.
 async fn serving(bounds: Bounds) -> (SocketAddr, Arc<Semaphore>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -32,6 +51,7 @@ async fn serving(bounds: Bounds) -> (SocketAddr, Arc<Semaphore>) {
     let router = Router::new()
         .route("/swallow", post(async || "taken"))
         .route("/big", get(async || "x".repeat(BIG)))
+        .route("/endless", get(async || Body::new(Endless)))
         .route("/gate", get(async move || drop(passes.acquire().await)))
         .layer(from_fn(share))
         .layer(from_fn_with_state(1 << 20, take_body));
@@ -81,9 +101,10 @@ async fn a_slow_client_is_cut_off_whatever_it_does_slowly() {
         ("a body by the byte", PROMISED, "y"),
         ("chunks", CHUNKS, "1\r\ny\r\n"),
         ("an answer that is not taken", "GET /big HTTP/1.1\r\n\r\n", "\r\n"),
+        ("an endless answer that is not taken", "GET /endless HTTP/1.1\r\n\r\n", "\r\n"),
     ] {
         let mut client = send(address, first).await;
-        let is_taken = !first.contains("/big HTTP/1.1\r\n\r\n");
+        let is_taken = !what.contains("answer that is not taken");
         let ended = async {
             let mut rest = [0; 1024];
             loop {
@@ -100,6 +121,25 @@ async fn a_slow_client_is_cut_off_whatever_it_does_slowly() {
         };
         assert!(tokio::time::timeout(PATIENCE, ended).await.is_ok(), "{what}: still connected");
     }
+}
+
+#[tokio::test]
+async fn who_takes_a_big_answer_slowly_has_the_time_for_answers() {
+    let (address, _gate) = serving(Bounds { answer: PATIENCE, ..bounds() }).await;
+    let mut client = send(address, "GET /big HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    let started = std::time::Instant::now();
+    let (mut taken, mut piece) = (0, vec![0; 1 << 16]);
+    loop {
+        // Far beyond the deadline for heads, which would be next.
+        if started.elapsed() < SCAN * 4 {
+            tokio::time::sleep(SCAN / 10).await;
+        }
+        match client.read(&mut piece).await.unwrap() {
+            0 => break,
+            more => taken += more,
+        }
+    }
+    assert!(taken > BIG);
 }
 
 #[tokio::test]
