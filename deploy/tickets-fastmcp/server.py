@@ -4,7 +4,8 @@
 
 It holds no tokens and no permissions. It believes the identity headers of each request, which only
 its gateway can set, and hands them on to the API; so let nobody else reach it. It does not check the
-gateway's assertion, but hands that on, too, for the API to check.
+gateway's assertion, but hands that on, too, for the API to check. It keeps nothing between requests, and
+its bounds are those of the agent (README.md).
 """
 
 import asyncio
@@ -15,16 +16,25 @@ import sys
 from contextlib import asynccontextmanager
 
 import httpx2
+from bounds import log as logs
+from bounds.room import WAITING, Room, TooFewFiles, measure
+from bounds.serving import server
+from bounds.whole import Whole
 from fastmcp import FastMCP
 from fastmcp.exceptions import ToolError
 from fastmcp.server.dependencies import get_http_headers
 from fastmcp.server.middleware import Middleware
+from starlette.middleware import Middleware as Layer
 from starlette.responses import JSONResponse
 
 API = os.environ.get("TICKETS_API_URL", "http://127.0.0.1:8000").rstrip("/") + "/api/v1"
 LISTEN = os.environ.get("TICKETS_LISTEN", "127.0.0.1:8001")
 IDENTITY = ("x-user-id", "x-organization-id")
 ASSERTION = "x-doorward-assertion"
+PATIENCE = 15.0
+"""Seconds for a whole question to the API."""
+MOST = 256
+"""Connections; of each a body may be held."""
 
 log = logging.getLogger("tickets-fastmcp")
 
@@ -51,7 +61,7 @@ async def lifespan(_):
 
 
 # Neither a proxy nor credentials from the environment: the API is next door.
-api = httpx2.AsyncClient(timeout=15, trust_env=False)
+api = httpx2.AsyncClient(timeout=PATIENCE, trust_env=False)
 mcp = FastMCP(
     "doorward-tickets-fastmcp",
     instructions="Tickets of one organization. Whose they are is decided by the gateway.",
@@ -74,9 +84,11 @@ def assertion() -> dict:
 
 async def ask(method: str, path: str, **request) -> str:
     """The API's own text. What it refuses is an error that a model can read."""
+    headers = identity() | assertion()
     try:
-        answer = await api.request(method, API + path, headers=identity() | assertion(), **request)
-    except httpx2.HTTPError as error:
+        async with asyncio.timeout(PATIENCE):
+            answer = await api.request(method, API + path, headers=headers, **request)
+    except (httpx2.HTTPError, TimeoutError) as error:
         log.warning("the ticket API could not be asked: %s", type(error).__name__)
         raise ToolError("the ticket API could not be reached; try again later") from None
     if answer.is_success:
@@ -140,29 +152,33 @@ async def health(_):
     return JSONResponse({"status": "ok"})
 
 
-async def serve(listener: socket.socket, url: str):
+async def serve(listener: socket.socket, url: str, room: Room):
+    # Without sessions there are none that somebody could open without end, and no streams to hold.
+    layers = [Layer(Whole, room=room, caller=tuple(name.encode() for name in IDENTITY))]
+    app = mcp.http_app(path="/mcp", stateless_http=True, middleware=layers)
     tools = [tool.name for tool in await mcp.list_tools()]
     log.info("✅ Tools registered: %s", ", ".join(tools))
     log.info("Starting FastMCP server at %s for the ticket API at %s", url, API)
+    log.info("room for %s connections and %s calls at once", room.connections, room.messages)
     print(f"tickets fastmcp listening on {url}", flush=True)
-    await mcp.run_http_async(
-        transport="http", path="/mcp", sockets=[listener], show_banner=False, log_level="WARNING"
-    )
+    await server(app, room).serve(sockets=[listener])
 
 
 def main():
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # What it logs at INFO is each request to the API, with the query that somebody typed.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    logs.set_up()
+    for noisy in ("mcp", "fastmcp", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        room = measure(MOST)
+    except TooFewFiles as error:
+        sys.exit(f"cannot start: {error}")
     host, _, port = LISTEN.rpartition(":")
     # Bound before anything is announced, so that with port 0 the announced port is the real one.
     try:
-        listener = socket.create_server((host, int(port)), backlog=128)
+        listener = socket.create_server((host, int(port)), backlog=WAITING)
     except (OSError, ValueError) as error:
         sys.exit(f"TICKETS_LISTEN={LISTEN}: {error}")
-    asyncio.run(serve(listener, f"http://{host}:{listener.getsockname()[1]}/mcp"))
+    asyncio.run(serve(listener, f"http://{host}:{listener.getsockname()[1]}/mcp", room))
 
 
 if __name__ == "__main__":

@@ -7,14 +7,11 @@ import os
 import socket
 import sys
 
-import uvicorn
-from starlette.applications import Starlette
-
 from . import log as logs
 from .app import application
 from .assistant import Assistant
-from .connection import LONGEST_HEAD, bounded
-from .room import BACKLOG, WAITING, Room, TooFewFiles, measure
+from .room import WAITING, Room, TooFewFiles, measure
+from .serving import server
 
 log = logging.getLogger("chat")
 
@@ -33,31 +30,6 @@ def arguments() -> argparse.Namespace:
         "--model", "CHAT_MODEL", "offline", "a Pydantic AI model, or the rules without a network"
     )
     return parser.parse_args()
-
-
-class Server(uvicorn.Server):
-    """Accepts a few at a time, and lets many more wait in the kernel meanwhile."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listener in sockets or []:
-            listener.listen(WAITING)
-
-
-def server(app: Starlette, room: Room) -> uvicorn.Server:
-    """uvicorn with our bounds, and with nothing that nobody asked for."""
-    settings = uvicorn.Config(
-        app,
-        http=bounded(room),
-        ws="none",
-        backlog=BACKLOG,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=10,
-    )
-    return Server(settings)
 
 
 async def serve(given: argparse.Namespace, listener: socket.socket, room: Room) -> None:

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .room import Room
 
-log = logging.getLogger("chat")
+log = logging.getLogger(__package__)
 
 LONGEST_HEAD = 32 * 1024
 """Bytes, as in doorward's own gateway.toml."""

@@ -33,8 +33,9 @@ class TooFewFiles(Exception):
     """The process may not open as many files as it needs."""
 
 
-def measure() -> Room:
-    """As much as the limit of open files allows, which is raised as far as it goes.
+def measure(connections: int = Room.connections) -> Room:
+    """As much as the limit of open files allows, which is raised as far as it goes, and at most so
+    many connections.
 
     A message takes one connection of its caller's and up to three to the gateway.
     """
@@ -46,7 +47,7 @@ def measure() -> Room:
     if free < FILES_OF_OUR_OWN // 2:
         least = FILES_OF_OUR_OWN + FILES_OF_OUR_OWN // 2
         raise TooFewFiles(f"{files} open files are allowed and {least} needed; raise ulimit -n")
-    return Room(connections=min(512, free * 2 // 5), messages=min(128, free // 5))
+    return Room(connections=min(connections, free * 2 // 5), messages=min(128, free // 5))
 
 
 class Full(Exception):

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from chat import room
-from chat.__main__ import server
 from chat.room import Room
+from chat.serving import server
 from process import AGENT, PATIENCE, THREAD, chat
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -82,6 +82,13 @@ def test_the_bounds_fit_into_the_files_that_may_be_open(monkeypatch, files, boun
     assert (measured.connections, measured.messages) == bound
     needed = measured.connections + 3 * measured.messages
     assert needed + room.FILES_OF_OUR_OWN <= files
+
+
+def test_the_other_service_in_python_keeps_the_same_rules():
+    """Each is a folder of its own that can be copied alone, so they share no file."""
+    for name in ("connection.py", "log.py", "room.py", "serving.py"):
+        other = AGENT.parent / "tickets-fastmcp" / "bounds" / name
+        assert other.read_bytes() == (AGENT / "chat" / name).read_bytes(), name
 
 
 @contextmanager
