@@ -78,6 +78,15 @@ def test_hadolint_finds_nothing(file):
     run(tool("hadolint"), DEPLOY / file)
 
 
+@pytest.mark.parametrize("service", ["agent", "tickets-fastmcp"])
+def test_an_image_has_every_module_of_its_service(service):
+    """Only loaded where it runs: what is not copied is missed when the container starts."""
+    copied = set(re.findall(r"^COPY (\S+) ", (DEPLOY / service / "Dockerfile").read_text(), re.M))
+    modules = {place.parent.name for place in (DEPLOY / service).glob("*/__init__.py")}
+    modules |= {place.name for place in (DEPLOY / service).glob("*.py")}
+    assert copied == modules | {"requirements.txt"}
+
+
 def networks(name: str) -> dict:
     """The networks of a service by their names, each with what is set for it there."""
     given = SERVICES[name]["networks"]
