@@ -94,7 +94,8 @@ async def test_json_of_any_depth_is_refused_in_one_line_at_most(server):
     child, url = server
     versions = ({}, {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call"})
     for deep in (b"[" * 60_000, b"[" * 30_000 + b"]" * 30_000, b'{"a":' * 40_000):
-        call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":'
+        call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call",'
+        call += b'"params":{"name":"whoami","arguments":'
         for body in (deep, call + deep + b"}}", call + b'{"title":' + deep + b"}}}"):
             for version in versions:
                 answer = await post(url, body, **version)
@@ -135,7 +136,8 @@ async def test_an_api_that_does_not_answer_holds_up_one_caller_only(request, tmp
     params = {"name": "whoami", "arguments": {}}
     call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
     host, port = url.removeprefix("http://").removesuffix("/mcp").split(":")
-    head = f"{HEAD}X-User-ID: greedy\r\nX-Organization-ID: acme\r\nContent-Length: {len(call)}\r\n\r\n"
+    head = f"{HEAD}X-User-ID: greedy\r\nX-Organization-ID: acme\r\n"
+    head += f"Content-Length: {len(call)}\r\n\r\n"
 
     def ask(user: str) -> socket.socket:
         client = socket.create_connection((host, int(port)), PATIENCE)
