@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use axum::http::Uri;
 use clap::{Parser, Subcommand};
 use doorward_tickets::{
-    AccessKey, ApiUrl, AssertionKeys, Assertions, DatabaseUrl, McpOptions, Store, Trust,
+    AccessKey, ApiUrl, AssertionKeys, Assertions, DatabaseUrl, LogRate, McpOptions, Store, Trust,
     ask_health, raise_files, serve_api, serve_mcp,
 };
 use tokio::net::TcpListener;
@@ -73,6 +73,7 @@ async fn main() -> ExitCode {
         .finish()
         // rmcp tells of every stateless request as of a service that starts and ends.
         .with(Targets::new().with_default(Level::INFO).with_target("rmcp", Level::WARN))
+        .with(LogRate::default())
         .init();
     raise_files();
     match run(arguments.service).await {
