@@ -4,8 +4,8 @@
 
 It holds no tokens and no permissions. It believes the identity headers of each request, which only
 its gateway can set, and hands them on to the API; so let nobody else reach it. It does not check the
-gateway's assertion, but hands that on, too, for the API to check. It keeps nothing between requests, and
-its bounds are those of the agent (README.md).
+gateway's assertion, but hands that on, too, for the API to check. It keeps nothing between requests,
+and its bounds are those of the agent (README.md).
 """
 
 import asyncio

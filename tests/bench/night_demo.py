@@ -2,8 +2,8 @@
 
     target/e2e-venv/bin/python tests/bench/night_demo.py FOLDER TICKETS [ATTACK...]
 
-FOLDER is a checkout of this repository, of now or of before, with the services in Python; TICKETS is
-a doorward-tickets, of now or of before.
+FOLDER is a checkout of this repository, of now or of before, with the services in Python; TICKETS
+is a doorward-tickets, of now or of before.
 
 bodies    150 bodies that do not come, for a process that may open 128 files
 silent    150 connections that say nothing, for such a process
@@ -12,9 +12,9 @@ keys      assertions by keys that nobody knows, while the server of the keys tak
 
 Each attack runs against a process of its own for each service that it fits; before and while it
 goes on, one good caller asks, each time on a new connection, and waits 5 s at most. Prints one line
-each: what was served, p50, p99 and the longest in milliseconds, the resident memory before and at the
-most, the lines and the bytes of the log, and how the process ended, where it did. Needs the packages
-of the e2e tests, and openssl.
+each: what was served, p50, p99 and the longest in milliseconds, the resident memory before and at
+the most, the lines and the bytes of the log, and how the process ended, where it did. Needs the
+packages of the e2e tests, and openssl.
 """
 
 import base64
@@ -221,7 +221,8 @@ class GoodCaller:
         if not ordered:
             return f"0 of {total} served"
         p50, p99 = (ordered[int(len(ordered) * share)] for share in (0.5, 0.99))
-        return f"{len(ordered)} of {total} served, p50 {p50:.1f}, p99 {p99:.1f}, longest {ordered[-1]:.0f} ms"
+        served = f"{len(ordered)} of {total} served"
+        return f"{served}, p50 {p50:.1f}, p99 {p99:.1f}, longest {ordered[-1]:.0f} ms"
 
 
 def open_many(service, held, sent):

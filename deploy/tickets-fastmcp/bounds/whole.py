@@ -1,4 +1,4 @@
-"""Whole requests: nobody works on one before its body is there, and no caller has more than a share."""
+"""Whole requests: nobody works on one before its body is there, and each caller has a share."""
 
 import asyncio
 from typing import Any
