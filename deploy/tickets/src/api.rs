@@ -21,7 +21,7 @@ use crate::identity::Identity;
 use crate::query::{self, Page};
 use crate::refusal::{Refusal, json_response};
 use crate::serve::{self, Bounds, share, take_body};
-use crate::store::Store;
+use crate::store::{MAX_TICKETS, Store};
 use crate::ticket::{Draft, Ticket, id_number};
 use crate::trust::{Trust, vouch_for_operation};
 
@@ -142,7 +142,9 @@ async fn create(
         .map_err(|error| Refusal::bad_body(format!("the body is not a ticket: {error}")))?;
     let new = draft.check().map_err(Refusal::bad_body)?;
     let ticket = store.create(identity, new, Timestamp::now()).await?;
-    Ok(one(StatusCode::CREATED, &ticket))
+    ticket.map(|ticket| one(StatusCode::CREATED, &ticket)).ok_or_else(|| {
+        Refusal::full(format!("your organization has {MAX_TICKETS} tickets, its most"))
+    })
 }
 
 async fn whoami(identity: Identity, RawQuery(raw): RawQuery) -> Result<Response, Refusal> {

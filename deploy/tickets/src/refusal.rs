@@ -34,6 +34,11 @@ impl Refusal {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, error }
     }
 
+    /// There is no room for more of the caller's.
+    pub(crate) fn full(error: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: StatusCode::CONFLICT, error: error.into() }
+    }
+
     pub(crate) fn bad_body(error: impl Into<Cow<'static, str>>) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, error: error.into() }
     }

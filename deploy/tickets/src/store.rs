@@ -19,6 +19,9 @@ mod postgres;
 mod sqlite;
 mod url;
 
+/// The most tickets of an organization: the disk, or the memory, is everybody's.
+pub(crate) const MAX_TICKETS: i64 = 10_000;
+
 /// The ticket database. Clones share it.
 #[derive(Clone)]
 pub struct Store(Backend);
@@ -56,16 +59,17 @@ impl Store {
         Ok(Self(Backend::Postgres(Postgres::connect(url).await?)))
     }
 
+    /// The new ticket; none where its organization has [`MAX_TICKETS`].
     pub(crate) async fn create(
         &self,
         by: Identity,
         new: NewTicket,
         now: Timestamp,
-    ) -> Result<Ticket, StoreError> {
+    ) -> Result<Option<Ticket>, StoreError> {
         let now = format!("{now:.3}");
         match &self.0 {
-            Backend::Sqlite(store) => store.create(by, new, now).await,
-            Backend::Postgres(store) => store.create(by, new, now).await,
+            Backend::Sqlite(store) => store.create(by, new, now, MAX_TICKETS).await,
+            Backend::Postgres(store) => store.create(by, new, now, MAX_TICKETS).await,
         }
     }
 

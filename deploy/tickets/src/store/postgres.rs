@@ -56,12 +56,13 @@ impl Postgres {
         by: Identity,
         new: NewTicket,
         now: String,
-    ) -> Result<Ticket, StoreError> {
+        most: i64,
+    ) -> Result<Option<Ticket>, StoreError> {
         let client = self.client().await?;
         let statement = client.prepare_cached(INSERT).await?;
         let searchable = searchable(&new.title, &new.description);
         let row = client
-            .query_one(
+            .query_opt(
                 &statement,
                 &[
                     &by.organization,
@@ -73,10 +74,11 @@ impl Postgres {
                     &new.priority,
                     &NEW,
                     &now,
+                    &most,
                 ],
             )
             .await?;
-        read_ticket(&row)
+        row.as_ref().map(read_ticket).transpose()
     }
 
     pub(super) async fn get(
@@ -166,7 +168,8 @@ const SCHEMA: &str = "
 const INSERT: &str = "
     INSERT INTO tickets (organization_id, created_by, title, description, searchable,
                          category, priority, status, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+    WHERE (SELECT count(*) FROM tickets WHERE organization_id = $1) < $10
     RETURNING *";
 
 const GET: &str = "SELECT * FROM tickets WHERE organization_id = $1 AND id = $2";

@@ -68,22 +68,27 @@ impl Sqlite {
         by: Identity,
         new: NewTicket,
         now: String,
-    ) -> Result<Ticket, StoreError> {
+        most: i64,
+    ) -> Result<Option<Ticket>, StoreError> {
         self.run(move |connection| {
-            connection.prepare_cached(INSERT)?.query_row(
-                named_params! {
-                    ":organization": by.organization,
-                    ":user": by.user,
-                    ":title": new.title,
-                    ":description": new.description,
-                    ":searchable": searchable(&new.title, &new.description),
-                    ":category": new.category,
-                    ":priority": new.priority,
-                    ":status": NEW,
-                    ":now": now,
-                },
-                read_ticket,
-            )
+            connection
+                .prepare_cached(INSERT)?
+                .query_row(
+                    named_params! {
+                        ":organization": by.organization,
+                        ":user": by.user,
+                        ":title": new.title,
+                        ":description": new.description,
+                        ":searchable": searchable(&new.title, &new.description),
+                        ":category": new.category,
+                        ":priority": new.priority,
+                        ":status": NEW,
+                        ":now": now,
+                        ":most": most,
+                    },
+                    read_ticket,
+                )
+                .optional()
         })
         .await
     }
@@ -194,8 +199,9 @@ const SCHEMA: &str = "
 const INSERT: &str = "
     INSERT INTO tickets (organization_id, created_by, title, description, searchable,
                          category, priority, status, created_at)
-    VALUES (:organization, :user, :title, :description, :searchable,
-            :category, :priority, :status, :now)
+    SELECT :organization, :user, :title, :description, :searchable,
+           :category, :priority, :status, :now
+    WHERE (SELECT count(*) FROM tickets WHERE organization_id = :organization) < :most
     RETURNING *";
 
 const GET: &str = "SELECT * FROM tickets WHERE organization_id = :organization AND id = :id";
@@ -210,6 +216,26 @@ const WHERE: &str = "
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_organization_that_is_full_takes_no_room_of_another() {
+        let store = Sqlite::in_memory().await.unwrap();
+        let create = async |organization: &str| {
+            let by = Identity { user: "u".to_owned(), organization: organization.to_owned() };
+            let new = NewTicket {
+                title: "t".to_owned(),
+                description: String::new(),
+                category: "bug",
+                priority: "low",
+            };
+            store.create(by, new, "now".to_owned(), 2).await.unwrap().is_some()
+        };
+        let mut created = Vec::new();
+        for organization in ["greedy", "greedy", "greedy", "good"] {
+            created.push(create(organization).await);
+        }
+        assert_eq!(created, [true, true, false, true]);
+    }
 
     #[tokio::test]
     async fn the_scoped_list_is_served_by_its_index() {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use doorward_tickets::{DatabaseUrl, Store};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::api::{TICKETS, file, get};
-use crate::support::{ALICE, api_on};
+use crate::support::{ALICE, BOB, api_on, ask};
 
 const PASSWORD: &str = "a-password-of-a-test";
 
@@ -140,6 +141,30 @@ async fn tickets_outlive_the_service_and_ids_are_not_used_twice() {
     let second = api_on(Store::connect(again).await.unwrap()).await;
     assert_ne!(file(&second, "second").await, id);
     assert_eq!(get(&second, TICKETS, ALICE).await.1["total"], 2);
+}
+
+#[tokio::test]
+async fn an_organization_that_is_full_takes_no_room_of_another() {
+    let Some(server) = Server::start() else { return };
+    let api = api_on(server.store("one").await).await;
+    let (client, connection) =
+        tokio_postgres::connect(&server.url("one"), tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let nearly = "INSERT INTO tickets (organization_id, created_by, title, description, searchable,
+        category, priority, status, created_at)
+        SELECT 'acme', 'alice', 't', '', 't', 'bug', 'low', 'open', 'now' FROM generate_series(1, 9999)";
+    client.batch_execute(nearly).await.unwrap();
+    let body = || Some(json!({"title": "t", "description": ""}).to_string());
+    let path = format!("{TICKETS}/ai-create");
+    let mut told = Vec::new();
+    for caller in [ALICE, ALICE, BOB] {
+        let (status, answer) = ask(&api, Method::POST, &path, caller, body()).await;
+        told.push((status.as_u16(), answer["error"].clone()));
+    }
+    let full = "your organization has 10000 tickets, its most";
+    assert_eq!(told, [(201, Value::Null), (409, full.into()), (201, Value::Null)]);
+    drop(client);
+    connection.await.unwrap().unwrap();
 }
 
 #[tokio::test]
