@@ -1,5 +1,6 @@
 """The ticket server in Python, with few files and many clients that hold something back."""
 
+import http.client
 import json
 import os
 import re
@@ -86,8 +87,8 @@ async def test_however_many_hold_something_back_a_good_caller_is_served(server, 
 async def post(url: str, body: bytes, **headers) -> httpx2.Response:
     headers |= {"Content-Type": "application/json", **ALICE}
     headers["Accept"] = "application/json, text/event-stream"
-    async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
-        return await http.post(url, content=body, headers=headers)
+    async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+        return await client.post(url, content=body, headers=headers)
 
 
 async def test_json_of_any_depth_is_refused_in_one_line_at_most(server):
@@ -104,11 +105,17 @@ async def test_json_of_any_depth_is_refused_in_one_line_at_most(server):
     clean(child)
 
 
-async def test_a_body_that_is_too_long_is_told(server):
+async def test_a_body_that_is_too_long_is_told_before_it_comes(server):
     child, url = server
-    answer = await post(url, b"x" * (512 * 1024 + 1))
-    assert answer.status_code == 413
-    assert answer.json()["error"] == "the body is larger than 512 KiB"
+    host, port = url.removeprefix("http://").removesuffix("/mcp").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+    connection.putrequest("POST", "/mcp")
+    connection.putheader("Content-Length", str(512 * 1024 + 1))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.loads(answer.read())["error"] == "the body is larger than 512 KiB"
+    connection.close()
     await good_call(url)
     clean(child)
 

@@ -1,6 +1,6 @@
 //! Both binaries with few files and many clients that hold something back: a good caller is served.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use reqwest::{Method, StatusCode};
@@ -134,17 +134,18 @@ async fn json_of_any_depth_is_refused_and_the_next_call_is_answered() {
     clean(api);
 }
 
-#[tokio::test]
-async fn a_body_that_is_too_long_is_told() {
+#[test]
+fn a_body_that_is_too_long_is_told_before_it_comes() {
     let (_api, base, _mcp, url) = both();
-    let long = "x".repeat(600 * 1024);
-    let body = json!({"title": "t", "description": long}).to_string();
-    let path = "/api/v1/tickets/ai-create";
-    let (status, answer) = ask(&base, Method::POST, path, ALICE, Some(body)).await;
-    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(answer["error"], "the body is larger than 256 KiB");
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": long}});
-    assert_eq!(post(&url, "alice", None, body.to_string()).await.0, 413);
+    let mcp = url.trim_end_matches("/mcp");
+    for (base, path, most) in [(&*base, "/api/v1/tickets/ai-create", 256), (mcp, "/mcp", 512)] {
+        let length = most * 1024 + 1;
+        let text = head(path, &format!("Content-Length: {length}\r\n\r\n"));
+        let mut answer = String::new();
+        silent(base, &text, 1)[0].read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains(&format!("the body is larger than {most} KiB")), "{answer}");
+    }
 }
 
 #[tokio::test]
