@@ -57,6 +57,11 @@ fn yes<T>(_: &T, _: &T) -> bool {
     true
 }
 
+/// More is more.
+fn more<T: PartialOrd>(old: &T, new: &T) -> bool {
+    new > old
+}
+
 fn time(time: &Duration) -> String {
     humantime::format_duration(*time).to_string()
 }
@@ -209,8 +214,7 @@ impl All {
             self.add("identity.assertion: a retired key is gone".to_owned(), false);
         }
         let seconds = |seconds: &i64| format!("{seconds}s");
-        let longer = |old: &i64, new: &i64| new > old;
-        self.value("identity.assertion.lifetime", (lifetime, &new.lifetime), seconds, longer);
+        self.value("identity.assertion.ttl", (lifetime, &new.lifetime), seconds, more);
     }
 
     fn upstreams(&mut self, old: &[UpstreamSpec], new: &[UpstreamSpec]) {
@@ -266,10 +270,10 @@ impl All {
             self.add(format!("{what}: hold something else"), true);
         }
         let timeout = (connect_timeout, &new.connect_timeout);
-        self.value(&key("connect_timeout"), timeout, time, no);
-        self.value(&key("call_timeout"), (call_timeout, &new.call_timeout), time, no);
-        self.value(&key("stream_idle"), (stream_idle, &new.stream_idle), time, no);
-        self.value(&key("stream_max"), (stream_max, &new.stream_max), time, no);
+        self.value(&key("connect_timeout"), timeout, time, more);
+        self.value(&key("call_timeout"), (call_timeout, &new.call_timeout), time, more);
+        self.value(&key("stream_idle"), (stream_idle, &new.stream_idle), time, more);
+        self.value(&key("stream_max"), (stream_max, &new.stream_max), time, more);
         let often = |every: &Option<Duration>| optional(every, time);
         let pair = (stream_keep_alive, &new.stream_keep_alive);
         self.value(&key("stream_keep_alive"), pair, often, no);
@@ -279,7 +283,7 @@ impl All {
         }
     }
 
-    /// They cost room and time, and give nobody more.
+    /// What is refused at a lower one passes at a higher one.
     fn limits(&mut self, old: &Limits, new: &Limits) {
         let Limits {
             request_body,
@@ -305,7 +309,7 @@ impl All {
             ("in_flight", in_flight, new.in_flight),
             ("streams", streams, new.streams),
         ] {
-            self.value(&format!("limits.{key}"), (old, &new), text, no);
+            self.value(&format!("limits.{key}"), (old, &new), text, more);
         }
         for (key, old, new) in [
             ("list_ttl", list_ttl, new.list_ttl),
@@ -313,7 +317,7 @@ impl All {
             ("body_timeout", body_timeout, new.body_timeout),
             ("write_timeout", write_timeout, new.write_timeout),
         ] {
-            self.value(&format!("limits.{key}"), (old, &new), time, no);
+            self.value(&format!("limits.{key}"), (old, &new), time, more);
         }
     }
 
@@ -330,8 +334,8 @@ impl All {
         self.value("audit.on_failure", (on_failure, &new.on_failure), failure, unrecorded);
         let name = |wanted: &&str| (*wanted).to_owned();
         let (was, is) = (shown(arguments), shown(&new.arguments));
-        let more = |_: &&str, _: &&str| is.0 > was.0;
-        self.value("audit.arguments", (&was.1, &is.1), name, more);
+        let fuller = |_: &&str, _: &&str| is.0 > was.0;
+        self.value("audit.arguments", (&was.1, &is.1), name, fuller);
         if let (Wanted::Full { redact: old }, Wanted::Full { redact: new }) =
             (arguments, &new.arguments)
         {
@@ -358,8 +362,8 @@ impl All {
                 continue;
             };
             let key = |key: &str| format!("issuers.{}.{key}", issuer.name);
-            self.value(&key("refresh"), (refresh, later), time, |old, new| new > old);
-            self.value(&key("max_stale"), (max_stale, staler), time, |old, new| new > old);
+            self.value(&key("refresh"), (refresh, later), time, more);
+            self.value(&key("max_stale"), (max_stale, staler), time, more);
             let (was, is) = (&issuer.initial_scopes, &now.issuer.initial_scopes);
             if was != is {
                 self.add(format!("{}: are others", key("initial_scopes")), false);
@@ -385,6 +389,9 @@ fn place(target: &Target) -> String {
     }
 }
 
+#[cfg(test)]
+#[path = "changes_properties.rs"]
+mod properties;
 #[cfg(test)]
 #[path = "changes_tests.rs"]
 mod tests;

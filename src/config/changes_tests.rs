@@ -1,131 +1,90 @@
 //! Every key of the schema is shown where it changes, and waits where it should.
 
+#[path = "changes_rows.rs"]
+mod rows;
+
+use self::rows::{APART, BASE, CALLS, KEYS, TABLES, WORDS};
 use super::*;
 use crate::core::access::Difference;
 
-const BASE: &str = r#"
-[server]
-public_url = "https://gw.example"
-[server.shutdown]
-[admin]
-[identity]
-[limits]
-[reload]
-widening = "ack"
-[log]
-[audit]
-[upstreams.t]
-path = "/t"
-url = "http://127.0.0.1:9/mcp"
-[upstreams.u]
-path = "/u"
-url = "http://127.0.0.1:8/mcp"
-[issuers.corp]
-issuer = "https://login.example"
-jwks_url = "https://login.example/keys"
-organization = "acme"
-[roles.r]
-tools = ["t/a"]
-"#;
+/// The configuration with this below the head of a table, in the place of what stands there.
+fn below(head: &str, own: &str) -> String {
+    let mut own = own.to_owned();
+    for (word, text) in WORDS {
+        let lines = own.lines().map(|line| if line == *word { *text } else { line });
+        own = lines.collect::<Vec<_>>().join("\n");
+    }
+    match BASE.split_once(&format!("{head}\n")) {
+        Some((before, rest)) => format!("{before}{head}\n{own}\n{rest}"),
+        None => format!("{BASE}{head}\n{own}\n"),
+    }
+}
 
-/// A key of the schema, a value of before and one of after, in TOML, and whether that waits for a
-/// word. An empty value is an absent key.
-const KEYS: &[(&str, &str, &str, bool)] = &[
-    ("server.listen", "['127.0.0.1:8080']", "['127.0.0.1:8081']", true),
-    ("server.listen", "['127.0.0.1:8080', '127.0.0.1:8081']", "['127.0.0.1:8080']", false),
-    ("server.public_url", "'https://gw.example'", "'https://other.example'", true),
-    ("server.allowed_hosts", "[]", "['a.example']", true),
-    ("server.allowed_hosts", "['a.example']", "[]", false),
-    ("server.allowed_origins", "[]", "['https://a.example']", true),
-    ("server.allowed_origins", "['https://a.example']", "[]", false),
-    ("server.threads", "1", "2", false),
-    ("server.session_key_file", "'one'", "'two'", true),
-    ("server.plaintext", "", "'behind-proxy'", true),
-    ("server.plaintext", "'behind-proxy'", "", false),
-    ("server.shutdown.lame_duck", "'5s'", "'6s'", false),
-    ("server.shutdown.drain", "'60s'", "'2m'", false),
-    ("admin.listen", "'127.0.0.1:1'", "'127.0.0.1:2'", true),
-    ("identity.user_header", "'x-user-id'", "'x-other'", true),
-    ("identity.organization_header", "", "'x-other'", true),
-    ("upstreams.*.path", "'/t'", "'/other'", true),
-    ("upstreams.*.url", "'http://127.0.0.1:9/mcp'", "'http://127.0.0.1:7/mcp'", true),
-    ("upstreams.*.credential.bearer_file", "'one'", "'two'", true),
-    ("upstreams.*.connect_timeout", "'2s'", "'3s'", false),
-    ("upstreams.*.call_timeout", "'60s'", "'3s'", false),
-    ("upstreams.*.stream_idle", "'10m'", "'3s'", false),
-    ("upstreams.*.stream_max", "'1d'", "'3s'", false),
-    ("upstreams.*.stream_keep_alive", "", "'3s'", false),
-    ("upstreams.*.tasks", "'off'", "'sealed'", true),
-    ("upstreams.*.tasks", "'sealed'", "'off'", false),
-    ("issuers.*.issuer", "'https://login.example'", "'https://other.example'", true),
-    ("issuers.*.jwks_url", "'https://login.example/keys'", "'https://x.example/keys'", true),
-    ("issuers.*.algorithms", "['RS256']", "['RS256', 'ES256']", true),
-    ("issuers.*.algorithms", "['RS256', 'ES256']", "['ES256']", false),
-    ("issuers.*.audience", "['a']", "['a', 'b']", true),
-    ("issuers.*.audience", "['a', 'b']", "['b']", false),
-    ("issuers.*.user_claim", "'sub'", "'email'", true),
-    ("issuers.*.organization", "'acme'", "'other'", true),
-    ("issuers.*.roles", "[]", "['r']", true),
-    ("issuers.*.roles", "['r']", "[]", false),
-    ("issuers.*.roles_claim", "", "'groups'", true),
-    ("issuers.*.upstreams", "['t']", "['t', 'u']", true),
-    ("issuers.*.leeway", "'30s'", "'60s'", true),
-    ("issuers.*.leeway", "'30s'", "'10s'", false),
-    ("issuers.*.max_lifetime", "'1h'", "'2h'", true),
-    ("issuers.*.max_lifetime", "", "'2h'", false),
-    ("issuers.*.refresh", "'5m'", "'10m'", true),
-    ("issuers.*.max_stale", "'1h'", "'2h'", true),
-    ("issuers.*.max_stale", "'2h'", "'1h'", false),
-    ("limits.request_body", "'1MiB'", "'2MiB'", false),
-    ("limits.listing", "'8MiB'", "'2MiB'", false),
-    ("limits.buffers", "'256MiB'", "'512MiB'", false),
-    ("limits.list_ttl", "'1m'", "'2m'", false),
-    ("limits.json_depth", "64", "65", false),
-    ("limits.headers", "'32KiB'", "'16KiB'", false),
-    ("limits.connections", "1000", "2000", false),
-    ("limits.in_flight", "1000", "2000", false),
-    ("limits.streams", "1000", "2000", false),
-    ("limits.head_timeout", "'10s'", "'11s'", false),
-    ("limits.body_timeout", "'30s'", "'31s'", false),
-    ("limits.write_timeout", "'60s'", "'61s'", false),
-    ("reload.widening", "'ack'", "'apply'", true),
-    ("reload.widening", "'apply'", "'ack'", false),
-    ("log.level", "'info'", "'debug'", false),
-    ("log.format", "'auto'", "'json'", false),
-    ("audit.to", "'stdout'", "'off'", true),
-    ("audit.on_failure", "'deny'", "'count'", true),
-    ("audit.on_failure", "'count'", "'deny'", false),
-    ("audit.arguments", "'keys'", "'full'", true),
-    ("audit.arguments", "'full'", "'none'", false),
-];
+/// What the rows name.
+fn fill(folder: &std::path::Path) {
+    let write = |name: String, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    for (name, digit, x, y) in [
+        (
+            "one",
+            "1",
+            "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        ),
+        (
+            "two",
+            "2",
+            "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        ),
+    ] {
+        write(name.to_owned(), &digit.repeat(64));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        write(format!("{name}.crt"), &made.cert.pem());
+        write(format!("{name}.key"), &made.signing_key.serialize_pem());
+        let keys = format!(
+            r#"{{"keys":[{{"kty":"EC","crv":"P-256","kid":"{name}","x":"{x}","y":"{y}"}}]}}"#
+        );
+        write(format!("{name}.jwks"), &keys);
+    }
+    let tool = |name: &str| {
+        let item = format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#);
+        (name.to_owned(), crate::core::pin::Definition::read(&item).unwrap())
+    };
+    for (file, names) in [("tools.lock", vec!["a"]), ("more.lock", vec!["a", "b"])] {
+        let tools = names.into_iter().map(tool).collect();
+        let approved = [("t".to_owned(), tools)].into();
+        write(file.to_owned(), &crate::config::lock_text(&approved));
+    }
+}
 
-/// They are parts of another row, or need keys and certificates.
-const ELSEWHERE: [&str; 24] = [
-    "server.tls.cert_file",
-    "server.tls.key_file",
-    "server.tls.client_ca_file",
-    "server.tls.client_auth",
-    "identity.assertion.header",
-    "identity.assertion.key_file",
-    "identity.assertion.retired_key_files",
-    "identity.assertion.ttl",
-    "upstreams.*.builtin",
-    "upstreams.*.ca_file",
-    "upstreams.*.client_cert_file",
-    "upstreams.*.client_key_file",
-    "upstreams.*.credential.header",
-    "upstreams.*.credential.bearer_env",
-    "upstreams.*.credential.file",
-    "upstreams.*.credential.env",
-    "issuers.*.jwks_file",
-    "issuers.*.ca_file",
-    "issuers.*.organization_claim",
-    "issuers.*.roles_map.*",
-    "issuers.*.scopes.*",
-    "issuers.*.initial_scopes",
-    "audit.file",
-    "audit.redact",
-];
+#[test]
+fn a_call_that_newly_passes_is_never_hidden_in_what_seems_the_same() {
+    let mut wrong = Vec::new();
+    for (old, new, waits) in CALLS {
+        let token = "[tokens.w]\nsha256_file = 'one'\nuser = 'w'\norganization = 'o'\n\
+                     expires = 2099-01-01\nroles = ['w']\n";
+        let text = |row: &str| {
+            let (kind, rest) = row.split_once(' ').unwrap();
+            match kind {
+                "@when" => format!(
+                    "{BASE}{token}[roles.w]\ntools = ['t/a']\n[[roles.w.when]]\ntools = ['t/a']\n\
+                     arguments.'/v' = {{ {rest} }}\n"
+                ),
+                "@roles" => format!("{BASE}{token}[roles.w]\n{rest}\n"),
+                _ => {
+                    let roles = "[roles.no]\ndeny = ['t/a']\n";
+                    let own = format!("@groups\n{rest}");
+                    below("[issuers.w]", &own) + roles
+                }
+            }
+        };
+        let (lines, widens) = lines(&text(old), &text(new));
+        if widens != *waits {
+            wrong.push(format!("{old} -> {new}: {lines:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
 
 fn with(key: &str, value: &str) -> String {
     let key = key.replace("issuers.*", "issuers.corp").replace("upstreams.*", "upstreams.t");
@@ -147,8 +106,7 @@ fn with(key: &str, value: &str) -> String {
 
 fn lines(before: &str, after: &str) -> (Vec<String>, bool) {
     let folder = tempfile::TempDir::new().unwrap();
-    std::fs::write(folder.path().join("one"), "1".repeat(32)).unwrap();
-    std::fs::write(folder.path().join("two"), "2".repeat(32)).unwrap();
+    fill(folder.path());
     let path = folder.path().join("gateway.toml");
     let read = |text: &str| {
         std::fs::write(&path, text).unwrap();
@@ -170,6 +128,12 @@ fn every_change_is_shown_and_waits_where_it_gives_more() {
         let (lines, widens) = lines(&with(key, old), &with(key, new));
         let hides = lines.iter().all(|line| !line.contains("1111"));
         if lines.is_empty() || widens != *waits || !hides {
+            wrong.push(format!("{key}: {old} -> {new}: {lines:?}"));
+        }
+    }
+    for (key, head, old, new, waits) in TABLES {
+        let (lines, widens) = lines(&below(head, old), &below(head, new));
+        if lines.is_empty() || widens != *waits {
             wrong.push(format!("{key}: {old} -> {new}: {lines:?}"));
         }
     }
@@ -229,11 +193,15 @@ fn no_key_of_the_schema_is_forgotten() {
     let mut all = Vec::new();
     keys(&schema, &schema, "", &mut all);
     assert!(all.len() > 80, "{all:?}");
-    // Rules are compared by what they permit, and what check leaves unsaid changes nothing.
-    let others = ["roles.", "tools.", "tokens.", "expect", "include", "lock.", "check."];
-    all.retain(|key| !others.iter().any(|of| key.starts_with(of)));
+    // What roles and conditions permit is compared by what passes, and what check leaves unsaid
+    // changes nothing.
+    all.retain(|key| !["roles.", "tools.", "check."].iter().any(|of| key.starts_with(of)));
+    let rows = KEYS.iter().map(|(key, ..)| *key).chain(TABLES.iter().map(|(key, ..)| *key));
+    let rows: Vec<&str> = rows.chain(APART).collect();
     for key in &all {
-        let is_here = KEYS.iter().any(|(known, ..)| known == key);
-        assert!(is_here || ELSEWHERE.contains(&&**key), "{key}");
+        assert!(rows.contains(&&**key), "{key} has no row");
+    }
+    for row in rows {
+        assert!(all.iter().any(|key| key == row), "{row} is no key");
     }
 }

@@ -1,11 +1,14 @@
 //! What one policy permits that another does not: the effect of an edit.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod narrower;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use self::narrower::{is_narrower, refuses_of};
 use super::argument::When;
 use super::harmless::visible;
 use super::issuer::Issuer;
-use super::pattern::Pattern;
 use super::permission::{Grants, Patterns, Question, Role, Target, TargetKind};
 use super::pin::Pins;
 use super::policy::{Policy, Tasks};
@@ -59,7 +62,8 @@ impl Difference {
         let pins = [pins(old), pins(new)];
         for (_, route) in new.routes().filter(|(_, route)| known.contains(&*route.upstream)) {
             let upstream = &*route.upstream;
-            let change = repinned(pins[0].get(upstream).copied(), pins[1].get(upstream).copied());
+            let pair = (pins[0].get(upstream).copied(), pins[1].get(upstream).copied());
+            let change = repinned(pair, upstream, &conditions(old));
             add(format!("upstream {upstream}"), change);
         }
         let facts = Facts { old: facts(old), new: facts(new), added, pins };
@@ -136,12 +140,42 @@ fn pins(policy: &Policy) -> BTreeMap<&str, &Pins> {
     pinned.map(|(route, pins)| (&*route.upstream, pins)).collect()
 }
 
-/// What changes for everybody by other pins of an upstream.
-fn repinned(was: Option<&Pins>, is: Option<&Pins>) -> Change {
+/// All conditions on arguments.
+fn conditions(policy: &Policy) -> Vec<&When> {
+    fn of_role(role: &Arc<Role>) -> impl Iterator<Item = &When> {
+        role.when.iter()
+    }
+    let issuers = all_issuers(policy).into_values();
+    let of_issuers = issuers.flat_map(|issuer| {
+        let scopes = issuer.scopes.values().flatten();
+        issuer.roles.iter().chain(issuer.roles_map.values()).chain(scopes).flat_map(of_role)
+    });
+    let tokens = policy.tokens().list();
+    let of_tokens =
+        tokens.flat_map(|listed| listed.principal.grants().roles.iter().flat_map(of_role));
+    facts(policy).iter().chain(of_issuers).chain(of_tokens).collect()
+}
+
+/// What changes for everybody by other pins of an upstream, where calls had to fulfil `conditions`.
+fn repinned(
+    (was, is): (Option<&Pins>, Option<&Pins>),
+    upstream: &str,
+    conditions: &[&When],
+) -> Change {
     let (mut news, widens) = match (was, is) {
         (None, None) => return Change::default(),
         (None, Some(is)) => {
-            (vec![format!("its tools are pinned, {} of them", is.tools().count())], false)
+            let count = is.tools().count();
+            let mut news = vec![format!("its tools are pinned, {count} of them")];
+            let eased = |(tool, _): &(&str, _)| {
+                let mut covering = conditions.iter().filter(|when| when.covers(upstream, tool));
+                covering.any(|when| when.is_eased_by(is.declared(tool)))
+            };
+            let eased: Vec<&str> = is.tools().filter(eased).map(|(tool, _)| tool).collect();
+            if !eased.is_empty() {
+                news.push(format!("conditions trust the approved schema of {}", eased.join(", ")));
+            }
+            (news, !eased.is_empty())
         }
         (Some(_), None) => (vec!["its tools are no longer pinned".to_owned()], true),
         (Some(was), Some(is)) => {
@@ -194,7 +228,7 @@ impl Pair<'_, '_> {
         let (was, is) = (valid(self.old), valid(self.new));
         let old = self.old.filter(|_| was).map_or(&none, |listed| listed.principal.grants());
         let new = self.new.filter(|_| is).map_or(&none, |listed| listed.principal.grants());
-        let mut change = compare(old, new, facts, tools, now);
+        let mut change = compare(old, new, &[], facts, tools, now);
         match (self.old, self.new) {
             (None, Some(new)) => {
                 change.news.push(format!("is new, for {}", who(new)));
@@ -268,9 +302,12 @@ fn issuers(
         let keys: BTreeSet<&String> = had.keys().chain(has.keys()).collect();
         for key in keys {
             let none = Grants::default();
+            let others = has.iter().filter(|(other, _)| *other != key);
+            let others = others.flat_map(|(_, grants)| grants.roles.iter().map(|role| &role.allow));
             let change = compare(
                 had.get(key).unwrap_or(&none),
                 has.get(key).unwrap_or(&none),
+                &others.collect::<Vec<_>>(),
                 facts,
                 tools,
                 now,
@@ -293,10 +330,14 @@ fn issuers(
         add(format!("JWTs of {name}"), change);
     }
     let served = (served(old), served(new));
-    for (upstream, name) in served.1.difference(&served.0) {
-        let news = vec!["are good there".to_owned()];
-        let change = Change { news, widens: true, ..Change::default() };
-        add(format!("upstream {upstream}, JWTs of {name}"), change);
+    let (was, is) = &served;
+    let pairs =
+        [(is.difference(was), "are good there"), (was.difference(is), "are gone from there")];
+    for ((pairs, news), widens) in pairs.into_iter().zip([true, false]) {
+        for (upstream, name) in pairs {
+            let change = Change { news: vec![news.to_owned()], widens, ..Change::default() };
+            add(format!("upstream {upstream}, JWTs of {name}"), change);
+        }
     }
 }
 
@@ -343,7 +384,8 @@ fn checks(old: &Issuer, new: &Issuer) -> Vec<(String, bool)> {
         // What these give is compared grant by grant.
         roles: _,
         roles_claim,
-        roles_map: _,
+        // And this as well; what it refuses, only who is found in it.
+        roles_map,
         scopes: _,
         asked,
         // Callers are told of it, and it gives nothing.
@@ -370,23 +412,29 @@ fn checks(old: &Issuer, new: &Issuer) -> Vec<(String, bool)> {
     say("max_lifetime", *max_lifetime != new.max_lifetime, longer);
     say("user_claim", *user_claim != new.user_claim, true);
     say("organization", *organization != new.organization, true);
-    say("roles_claim", *roles_claim != new.roles_claim, new.roles_claim.is_some());
+    // Groups can refuse, too.
+    let refuses = roles_map.values().any(|role| role.deny != Patterns::default());
+    let widens = new.roles_claim.is_some() || refuses;
+    say("roles_claim", *roles_claim != new.roles_claim, widens);
     if *asked != new.asked {
         found.push(("are asked for with other names of scopes, by `ask`".to_owned(), false));
     }
     found
 }
 
-/// What changes from some grants to others.
+/// What changes from some grants to others, for those who have `others` besides: who has lost all of
+/// these can have lost what refused of those.
 fn compare(
     old: &Grants,
     new: &Grants,
+    others: &[&Patterns],
     facts: &Facts<'_>,
     tools: &Tools,
     now: UnixSeconds,
 ) -> Change {
     let opens = facts.opens(new);
     let has_nothing = *old == Grants::default();
+    let gives_nothing = *new == Grants::default() && !refuses_of(old, others);
     if old == new && (has_nothing || facts.old == facts.new && !opens) {
         return Change::default();
     }
@@ -396,7 +444,7 @@ fn compare(
         let pins = pins.get(upstream).copied();
         grants.judge(&Question { upstream, target, now, call: None, pins }, &mut NoTrace).passes()
     };
-    let widens = opens || !is_narrower(old, new, facts);
+    let widens = opens || !gives_nothing && !is_narrower(old, new, facts);
     let mut change = Change { widens, ..Change::default() };
     for (upstream, tool) in tools {
         let was_there = !facts.added.contains(&upstream.as_str());
@@ -423,40 +471,4 @@ fn compare(
         change.news.push("has more or narrower conditions on arguments, or other words".to_owned());
     }
     change
-}
-
-/// Whether `new` certainly permits nothing that `old` did not: every allowing pattern was there,
-/// with its conditions or fewer, and nothing that refuses is gone.
-fn is_narrower(old: &Grants, new: &Grants, facts: &Facts<'_>) -> bool {
-    let gives_nothing = *new == Grants::default();
-    gives_nothing
-        || facts.old.iter().all(|before| facts.new.iter().any(|when| when.demands(before)))
-            && old.roles.iter().all(|role| denials_kept(role, new))
-            && new.roles.iter().all(|role| role.shadow.is_none())
-            && covered(&new.direct, &old.direct, &[], old)
-            && new.roles.iter().all(|role| covered(&role.allow, &old.direct, &role.when, old))
-}
-
-fn denials_kept(role: &Role, new: &Grants) -> bool {
-    let kept = |of: fn(&Patterns) -> &Vec<Pattern>| {
-        of(&role.deny).iter().all(|p| new.roles.iter().any(|role| of(&role.deny).contains(p)))
-    };
-    kept(|p| &p.tools) && kept(|p| &p.prompts) && kept(|p| &p.resources)
-}
-
-/// Whether each of `patterns`, under the conditions `when`, was given before under no more.
-fn covered(patterns: &Patterns, direct: &Patterns, when: &[When], old: &Grants) -> bool {
-    let was = |of: fn(&Patterns) -> &Vec<Pattern>, pattern: &Pattern| {
-        let is_in =
-            |all: &[Pattern]| all.contains(pattern) || all.iter().any(|p| p.includes(pattern));
-        is_in(of(direct))
-            || old.roles.iter().any(|role| {
-                is_in(of(&role.allow))
-                    && role.shadow.is_none()
-                    && role.when.iter().all(|before| when.iter().any(|now| now.demands(before)))
-            })
-    };
-    patterns.tools.iter().all(|p| was(|p| &p.tools, p))
-        && patterns.prompts.iter().all(|p| was(|p| &p.prompts, p))
-        && patterns.resources.iter().all(|p| was(|p| &p.resources, p))
 }

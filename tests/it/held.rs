@@ -239,9 +239,11 @@ fn where_requests_go_and_what_is_recorded_waits_and_what_only_costs_does_not() {
     let gateway = Setup::new(&upstream).more(ACK).start();
     let whole = text(&gateway);
     let (old, new) = (upstream.address.to_string(), other.address.to_string());
-    for (from, to) in
-        [(&*old, &*new), ("[limits]", "[identity]\nuser_header = \"x-somebody\"\n[limits]")]
-    {
+    for (from, to) in [
+        (&*old, &*new),
+        ("[limits]", "[identity]\nuser_header = \"x-somebody\"\n[limits]"),
+        ("[limits]", "[limits]\njson_depth = 65"),
+    ] {
         hold(&gateway, &edited(&whole, &[(from, to)]));
         let seen = upstream.requests().len();
         assert!(is_let_through(&gateway, &echo()), "{to}: it goes on as before");
@@ -254,10 +256,10 @@ fn where_requests_go_and_what_is_recorded_waits_and_what_only_costs_does_not() {
     assert_eq!(gateway.command(&["reload", "--ack"]).0, Some(0));
     assert!(is_let_through(&gateway, &echo()));
     assert_eq!(other.requests().len(), 1, "somebody has said yes");
-    let costs = edited(&text(&gateway), &[("[limits]", "[limits]\njson_depth = 65")]);
-    assert!(gateway.after_reload(|| gateway.put("gateway.toml", &costs)), "nobody is asked");
+    let less = edited(&text(&gateway), &[("[limits]", "[limits]\njson_depth = 63")]);
+    assert!(gateway.after_reload(|| gateway.put("gateway.toml", &less)), "nobody is asked");
     let changes = gateway.status()["config"]["last_reload"]["changes"].to_string();
-    assert!(changes.contains("limits.json_depth: is 65 and was 64"), "{changes}");
+    assert!(changes.contains("limits.json_depth: is 63 and was 64"), "{changes}");
 }
 
 /// Nothing needs a gateway that runs.

@@ -100,7 +100,7 @@ impl<'s> Declared<'s> {
     }
 
     /// The names that an object is declared to have.
-    fn names(self) -> Vec<&'s str> {
+    pub(super) fn names(self) -> Vec<&'s str> {
         let properties = self.parts().filter_map(|schema| schema.get("properties")?.as_object());
         properties.flat_map(|names| names.keys().map(String::as_str)).collect()
     }

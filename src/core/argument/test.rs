@@ -19,7 +19,7 @@ const MAX_MATCHED: usize = 64 << 10;
 const MAX_REGEX: usize = 256 << 10;
 
 /// A value of the configuration that a value of the arguments is compared with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Literal {
     /// `true` or `false`.
     Bool(bool),
@@ -217,6 +217,10 @@ impl Literal {
         }
     }
 
+    pub(super) fn is_of_the_type_of(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
     fn is_comparable(&self, found: Found<'_>) -> bool {
         matches!(
             (self, found),
@@ -259,9 +263,54 @@ fn is_one_of(text: &str, words: &[Literal]) -> bool {
     words.iter().any(|word| matches!(word, Literal::Text(word) if folded_text(word) == folded))
 }
 
+/// They are the same where they mean the same, however it is written.
 impl PartialEq for Test {
     fn eq(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string()
+        match (self, other) {
+            (Self::Equals(_) | Self::In(_), Self::Equals(_) | Self::In(_)) => {
+                are_same(self.literals(), other.literals())
+            }
+            (Self::NotIn(one), Self::NotIn(other)) => are_same(one, other),
+            (Self::Max(one, _), Self::Max(other, _)) | (Self::Min(one, _), Self::Min(other, _)) => {
+                one == other
+            }
+            (Self::MaxItems(one), Self::MaxItems(other))
+            | (Self::MaxLength(one), Self::MaxLength(other)) => one == other,
+            (Self::Glob(one), Self::Glob(other)) => one.text() == other.text(),
+            (Self::Regex { text: one, .. }, Self::Regex { text: other, .. }) => one == other,
+            (Self::Url(one), Self::Url(other)) => one == other,
+            (Self::Absent, Self::Absent)
+            | (Self::EqualsOrganization, Self::EqualsOrganization)
+            | (Self::EqualsUser, Self::EqualsUser) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Test {
+    /// The values of which it must be one.
+    fn literals(&self) -> &[Literal] {
+        match self {
+            Self::Equals(literal) => std::slice::from_ref(literal),
+            Self::In(literals) => literals,
+            _ => &[],
+        }
+    }
+}
+
+/// Whether both lists hold the same, in whatever order and however often.
+fn are_same(one: &[Literal], other: &[Literal]) -> bool {
+    one.iter().all(|l| other.contains(l)) && other.iter().all(|l| one.contains(l))
+}
+
+impl PartialEq for Literal {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bool(one), Self::Bool(other)) => one == other,
+            (Self::Number(one, _), Self::Number(other, _)) => one == other,
+            (Self::Text(one), Self::Text(other)) => one == other,
+            _ => false,
+        }
     }
 }
 

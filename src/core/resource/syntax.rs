@@ -54,7 +54,7 @@ pub(super) fn with_address_escaped(text: &str) -> String {
 }
 
 /// Every text that the alternatives of `text` stand for.
-pub(super) fn expand(text: &str, out: &mut Vec<String>) -> Result<(), BadUriPattern> {
+pub(in crate::core) fn expand(text: &str, out: &mut Vec<String>) -> Result<(), BadUriPattern> {
     let Some((from, _)) = bare_chars(text).find(|(_, c)| *c == '{') else {
         out.push(text.to_owned());
         return if out.len() > MAX_ALTERNATIVES { Err(BadUriPattern::TooMany) } else { Ok(()) };
