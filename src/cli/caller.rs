@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::talk::Complaint;
-use crate::config::{Config, did_you_mean};
+use crate::config::{self, Config, did_you_mean};
 use crate::core::harmless::visible;
 use crate::core::principal::{OrganizationId, Principal, UserId};
 use crate::core::rehearsal::Caller;
@@ -73,7 +73,7 @@ impl Assumed {
             format!("there is no issuer `{}`; {}", visible(issuer), did_you_mean(issuer, &names))
         })?;
         let path = self.claims.clone().unwrap_or_default();
-        let text = std::fs::read_to_string(&path)
+        let text = config::read_text_file(&path)
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         let claims: Map<String, Value> = serde_json::from_str(&text)
             .map_err(|error| format!("{} is not a JSON object: {error}", path.display()))?;

@@ -174,7 +174,7 @@ fn beside(config: &Path) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<Option<String>, Complaint> {
-    match std::fs::read_to_string(path) {
+    match config::read_text_file(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("{} cannot be read: {error}", path.display()).into()),

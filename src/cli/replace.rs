@@ -7,11 +7,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::talk::{Complaint, tell};
+use crate::config;
 use crate::core::harmless::visible;
 
 /// While it lives, every other change by this command of what belongs to the configuration waits.
 pub(super) struct Turn {
-    _folder: File,
+    _folder: Option<File>,
 }
 
 /// How long somebody else's turn is waited for.
@@ -22,39 +23,48 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Waits for one's turn to change the configuration at `main`. What is read before it can be old.
 ///
-/// Anybody who can read the folder can hold it for ever, and to end a token is worth more than to be
-/// alone: after some seconds it goes on. What somebody has written meanwhile is seen all the same.
+/// There is no file for it, whose mode could be wrong: the folder is locked, which anybody can who
+/// can read it, and hold for ever. To end a token is worth more than to be alone: after some seconds,
+/// or where nobody can lock it, it goes on. What somebody has written meanwhile is seen all the same.
 pub(super) fn turn(main: &Path) -> Result<Turn, Complaint> {
-    let lock = || {
-        let path = main.canonicalize()?;
-        // The file itself is replaced, and a lock on it with it.
-        let folder = File::open(path.parent().unwrap_or_else(|| Path::new("/")))?;
-        let began = Instant::now();
-        loop {
-            match folder.try_lock() {
-                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
-                    std::thread::park_timeout(LOOK);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    let who = holder(&folder).map_or_else(String::new, |who| format!(" by {who}"));
-                    let waited = PATIENCE.as_secs();
-                    tell(&format!(
-                        "doorward: the folder of {} has been locked{who} for {waited} s; going on \
-                         without a turn",
-                        visible(&main.display().to_string())
-                    ));
-                    break;
-                }
-                Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
-                    return Err(error);
-                }
-                _ => break,
+    let path = main.canonicalize();
+    let path = path.map_err(|error| Complaint(format!("{} {error}", missing(main))))?;
+    // The file itself is replaced, and a lock on it with it.
+    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
+    let locked = File::open(folder).and_then(|folder| lock(&folder).map(|()| folder));
+    if let Err(error) = &locked {
+        tell(&format!(
+            "doorward: the folder of {}: {error}; going on without a turn",
+            visible(&main.display().to_string())
+        ));
+    }
+    Ok(Turn { _folder: locked.ok() })
+}
+
+fn missing(main: &Path) -> String {
+    format!("{} cannot be read:", visible(&main.display().to_string()))
+}
+
+/// Locks a folder, or says who has it.
+fn lock(folder: &File) -> io::Result<()> {
+    let began = Instant::now();
+    loop {
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+                std::thread::park_timeout(LOOK);
             }
+            Err(TryLockError::WouldBlock) => {
+                let who = holder(folder).map_or_else(String::new, |who| format!(" by {who}"));
+                let waited = PATIENCE.as_secs();
+                return Err(io::Error::other(format!("it has been locked{who} for {waited} s")));
+            }
+            // File systems that know no locks.
+            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => {
+                return Err(error);
+            }
+            _ => return Ok(()),
         }
-        Ok(Turn { _folder: folder })
-    };
-    lock()
-        .map_err(|error: io::Error| format!("{} cannot be locked: {error}", main.display()).into())
+    }
 }
 
 /// The process that holds a lock on `folder`, as far as Linux says it.
@@ -87,7 +97,7 @@ pub(super) fn write(path: &Path, before: Option<&str>, after: &str) -> io::Resul
     // No `include` takes a hidden file for one of its own, and no leftover stands in the way.
     let new = folder.join(format!(".doorward-{}", uuid::Uuid::new_v4().simple()));
     let written = prepare(before.map(|_| &*path), &new, after).and_then(|()| {
-        let now = match fs::read(&path) {
+        let now = match config::read_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             read => Some(read?),
         };

@@ -39,7 +39,11 @@ fn guessed(config: &ConfigFile) -> SocketAddr {
         false => "the default, as admin.listen cannot be read; --admin names another",
     };
     let path = visible(&config.config.display().to_string());
-    tell(&format!("doorward: {path} has errors, see: doorward check; asking {admin}, {why}"));
+    let fault = match &partial.unreadable {
+        Some(reason) => format!("cannot be read: {}", visible(reason)),
+        None => "has errors, see: doorward check".to_owned(),
+    };
+    tell(&format!("doorward: {path} {fault}; asking {admin}, {why}"));
     admin
 }
 

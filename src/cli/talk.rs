@@ -129,7 +129,8 @@ pub(super) fn input(text: &str) -> Result<String, Complaint> {
     let read = match (text, text.strip_prefix('@')) {
         ("-", _) => io::stdin().take(MAX_INPUT).read_to_string(&mut out),
         (_, Some(path)) => {
-            std::fs::File::open(path).and_then(|file| file.take(MAX_INPUT).read_to_string(&mut out))
+            let file = config::open_file(Path::new(path));
+            file.and_then(|file| file.take(MAX_INPUT).read_to_string(&mut out))
         }
         (text, None) => return Ok(text.to_owned()),
     };

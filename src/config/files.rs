@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 
+use crate::core::odd_file::OddFile;
 use crate::core::principal::Digest;
 use crate::core::token::UnixSeconds;
 
@@ -62,7 +66,7 @@ impl Files {
     pub(super) fn read_path(&self, path: &Path) -> io::Result<Vec<u8>> {
         let read = match &self.instead {
             Some((other, text)) if other == path => Ok(text.clone().into_bytes()),
-            _ => read_bounded(path),
+            _ => read_file(path),
         };
         let digest = read.as_ref().ok().map(|bytes| Sha256::digest(bytes).into());
         self.sources.borrow_mut().files.insert(path.to_owned(), digest);
@@ -110,16 +114,44 @@ pub(super) fn shown(path: &Path) -> String {
     chunks.map(written).collect()
 }
 
-/// A device or a pipe must not hold up a reload, nor a huge file fill the memory.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let about = std::fs::metadata(path)?;
-    if !about.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    if about.len() > MAX_FILE {
+/// Opens a regular file for reading. Nothing else is waited for: a pipe can have nobody at its other
+/// end, and a device may have no end at all.
+///
+/// # Errors
+/// Where it cannot be opened, or with what it is instead of a file.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let regular = |about: &Metadata| match OddFile::of_mode(about.mode()) {
+        Some(odd) => Err(io::Error::other(odd.to_string())),
+        None => Ok(()),
+    };
+    // Some devices do something when they are opened.
+    regular(&std::fs::metadata(path)?)?;
+    let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(without_waiting).open(path)?;
+    // Somebody may have put something else in its place meanwhile.
+    regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Reads all of a regular file of at most 128 MiB.
+///
+/// # Errors
+/// As [`open_file`], and where it is longer.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
         return Err(io::Error::other("it is longer than 128 MiB"));
     }
-    std::fs::read(path)
+    Ok(bytes)
+}
+
+/// Like [`read_file`], for text.
+///
+/// # Errors
+/// As [`read_file`], and where it is no UTF-8.
+pub fn read_text_file(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_file(path)?).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
 /// What was read, as it was then.
@@ -138,7 +170,7 @@ impl Sources {
     #[must_use]
     pub fn are_current(&self) -> bool {
         let same = |(path, digest): (&PathBuf, &Option<Digest>)| {
-            read_bounded(path).ok().map(|bytes| Sha256::digest(bytes).into()) == *digest
+            read_file(path).ok().map(|bytes| Sha256::digest(bytes).into()) == *digest
         };
         self.listed.iter().all(|(include, found)| include.files().ok().as_ref() == Some(found))
             && self.files.iter().all(same)

@@ -28,6 +28,8 @@ pub struct Partial {
     pub admin_is_known: bool,
     /// Where records go, as far as the file says it.
     pub audit: Option<AuditTo>,
+    /// Why nothing of the file can be read, where that is so.
+    pub unreadable: Option<String>,
     /// Entries of the token table.
     pub entries: Vec<PartialEntry>,
 }
@@ -61,9 +63,16 @@ pub fn partial(path: &Path) -> Partial {
         admin_listen: settings::DEFAULT_ADMIN,
         admin_is_known: false,
         audit: None,
+        unreadable: None,
         entries: Vec::new(),
     };
-    let Ok(text) = files.source_text(path) else { return found };
+    let text = match files.source_text(path) {
+        Ok(text) => text,
+        Err(why) => {
+            found.unreadable = Some(why);
+            return found;
+        }
+    };
     let main = pieces(&text);
     let is_whole = matches!(main.as_slice(), [piece] if piece.span == (0..text.len()));
     let listen = main.iter().find_map(|piece| piece.table("admin")?.get("listen"));

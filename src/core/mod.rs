@@ -27,6 +27,7 @@ pub mod members;
 pub mod message;
 pub mod method;
 pub mod names;
+pub mod odd_file;
 pub mod outcome;
 pub mod pattern;
 pub mod permission;

@@ -43,6 +43,7 @@ mod misdirected;
 mod monitoring;
 mod mtls;
 mod observability;
+mod odd_files;
 mod odd_items;
 mod params;
 mod pins;

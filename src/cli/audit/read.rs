@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cli::talk::{Complaint, tell};
+use crate::config;
 use crate::core::harmless::visible;
 
 /// How often a file that is followed is looked at.
@@ -53,7 +54,7 @@ impl Lines {
         let (input, file): (Box<dyn BufRead>, _) = if path == Path::new("-") {
             (Box::new(BufReader::new(io::stdin())), None)
         } else {
-            let file = File::open(path).map_err(complain)?;
+            let file = config::open_file(path).map_err(complain)?;
             let same = file.try_clone().map_err(complain)?;
             (Box::new(BufReader::new(file)), Some(same))
         };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Done, loaded_with_revision, now, running, say, say_json, tell, written};
+use super::{Complaint, Done, loaded_with_revision, now, running, say, say_json, tell, written};
 use crate::cli::ConfigFile;
 use crate::cli::table::columns;
 use crate::config;
@@ -57,7 +57,11 @@ fn in_trouble(
     json: bool,
     now: UnixSeconds,
 ) -> Done {
-    let mut entries = config::partial(&file.config).entries;
+    let config::Partial { unreadable, mut entries, .. } = config::partial(&file.config);
+    if unreadable.is_some() {
+        // It has been said why; a table without entries would say something else.
+        return Err(Complaint(String::new()));
+    }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let until = horizon(expiring, now);
     entries.retain(|entry| {

@@ -84,7 +84,7 @@ impl New {
         let path = &self.config.config;
         let turn = self.write.then(|| replace::turn(path)).transpose()?;
         self.refuse_a_second(path)?;
-        let before = fs::read_to_string(path)
+        let before = config::read_text_file(path)
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| format!("there is no randomness: {error}"))?;

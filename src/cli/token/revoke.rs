@@ -86,7 +86,7 @@ fn not_revoked(name: &str, write: bool) {
 /// The file and line in which an entry begins.
 pub(super) fn place(files: &[PathBuf], name: &str) -> Result<Option<Place>, Complaint> {
     for file in files {
-        let text = std::fs::read_to_string(file)
+        let text = config::read_text_file(file)
             .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
         let parsed = Document::parse(text.as_str())
             .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
@@ -151,8 +151,8 @@ fn in_trouble(
 
 fn end_in(file: &Path, name: &str, moment: &str) -> Result<(), Complaint> {
     let failed = |why: String| Complaint(format!("{} {why}", file.display()));
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let text =
+        config::read_text_file(file).map_err(|error| failed(format!("cannot be read: {error}")))?;
     let place = Place { file: file.to_owned(), text, line: 0 };
     let after = revoked(&place, name, moment)?;
     replace::write(file, Some(&place.text), &after)

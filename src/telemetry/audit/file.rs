@@ -1,6 +1,6 @@
 //! The file of records: always the one that has its name, with room ahead for records to come.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::sink::{ENDLESS, LEAST};
 use crate::core::chain::digest;
+use crate::core::odd_file::OddFile;
 
 /// How much room is kept ahead, in bytes, besides what is claimed.
 const AHEAD: u64 = 64 << 20;
@@ -36,21 +37,30 @@ pub(super) struct AuditFile {
     pub(super) follows: Option<String>,
 }
 
+/// Says where records cannot go: neither a file nor a device that takes them as they come.
+fn takes_records(about: &Metadata) -> io::Result<()> {
+    let odd = OddFile::of_mode(about.mode());
+    match odd.filter(|_| !about.file_type().is_char_device()) {
+        None => Ok(()),
+        Some(odd) => Err(io::Error::other(format!("{odd}; for a pipe write to = \"stdout\""))),
+    }
+}
+
 impl AuditFile {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         Self::open_or(path, true)
     }
 
     fn open_or(path: PathBuf, create: bool) -> io::Result<Self> {
+        // Some devices do something when they are opened, and a socket says nothing of itself.
+        if let Ok(about) = std::fs::metadata(&path) {
+            takes_records(&about)?;
+        }
         let mut options = File::options();
         // A pipe that nobody reads does not hold up whoever opens it.
         options.read(true).append(true).create(create).mode(0o600);
         let mut file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path)?;
-        let kind = file.metadata()?.file_type();
-        if !kind.is_file() && !kind.is_char_device() {
-            let message = "it is no file that can be read again; for a pipe write to = \"stdout\"";
-            return Err(io::Error::other(message));
-        }
+        takes_records(&file.metadata()?)?;
         let end = file.seek(SeekFrom::End(0))?;
         let (follows, is_torn) = last_line(&mut file, end)?;
         Ok(Self { path, file, end, reserved: Some(end), is_torn, follows })
