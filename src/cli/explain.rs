@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::audit::files;
 use super::audit::read::{Lines, Row, cut};
 use super::caller::{self, Asked};
-use super::talk::{Complaint, Done, input, loaded, now, say, tell, written};
+use super::talk::{Complaint, Done, arguments, loaded, now, say, tell, written};
 use super::{ConfigFile, EXIT_NO, steps};
 use crate::config::Config;
 use crate::core::harmless::visible;
@@ -46,6 +46,8 @@ impl Explain {
         if self.id.len() < MIN_ID {
             return Err(format!("{MIN_ID} characters of the id are needed at least").into());
         }
+        // A mistake of whoever asks is said, whatever there is to find.
+        let arguments = self.args.as_deref().map(arguments).transpose()?;
         let found = self.find()?;
         let [row] = &found.rows[..] else {
             return self.not_one(&found);
@@ -56,7 +58,6 @@ impl Explain {
             say(&format!("{}  {why}\n", head(row, None)))?;
             return Ok(ExitCode::SUCCESS);
         };
-        let arguments = self.args.as_deref().map(input).transpose()?;
         let arguments = arguments.or_else(|| recorded(row));
         let mut out = String::new();
         match replay(&config, row, arguments.as_deref()) {
