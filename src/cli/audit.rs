@@ -18,9 +18,8 @@ use self::table::Table;
 use self::when::Moment;
 use super::ConfigFile;
 use super::table::columns;
-use super::talk::{Complaint, Done, audit_to, many, say, say_record, tell};
+use super::talk::{Complaint, Done, audit_to, many, say, say_record, spelled, tell};
 use crate::config::AuditTo;
-use crate::core::harmless::visible;
 
 const EXAMPLES: &str = "Examples:\n\
     \x20 doorward audit --since yesterday --tool tickets/create_ticket\n\
@@ -197,7 +196,7 @@ pub(super) fn files(
         return Ok(named.to_vec());
     }
     let to = audit_to(&config.config)?;
-    let place = visible(&config.config.display().to_string());
+    let place = spelled(&config.config);
     match to {
         AuditTo::File(path) => Ok(vec![path]),
         AuditTo::Stdout => Err(format!(

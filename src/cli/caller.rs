@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::talk::Complaint;
+use super::talk::{Complaint, spelled};
 use crate::config::{self, Config, did_you_mean};
 use crate::core::harmless::visible;
 use crate::core::principal::{OrganizationId, Principal, UserId};
@@ -74,9 +74,9 @@ impl Assumed {
         })?;
         let path = self.claims.clone().unwrap_or_default();
         let text = config::read_text_file(&path)
-            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+            .map_err(|error| format!("{} cannot be read: {error}", spelled(&path)))?;
         let claims: Map<String, Value> = serde_json::from_str(&text)
-            .map_err(|error| format!("{} is not a JSON object: {error}", path.display()))?;
+            .map_err(|error| format!("{} is not a JSON object: {error}", spelled(&path)))?;
         let caller = Caller::of_claims(&spec.issuer, claims);
         caller.map_err(|fault| format!("these claims prove nobody: {fault}").into())
     }

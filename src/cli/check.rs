@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::lock::Asking;
-use super::talk::{Complaint, Done, many, now, say, say_json};
+use super::talk::{Complaint, Done, many, now, say, say_json, spelled};
 use super::{ConfigFile, EXIT_CONFIG, complain};
 use crate::config::{self, Code, Config, Findings, Severity};
+use crate::core::harmless::visible;
 use crate::core::token::UnixSeconds;
 use crate::server::{self, Descriptors, StartError};
 
@@ -79,7 +80,7 @@ impl Check {
                 let (upstreams, tokens) =
                     (config.settings.upstreams.len(), config.policy.tokens().len());
                 let (upstreams, tokens) = (many(upstreams, "upstream"), many(tokens, "token"));
-                let good = format!("{}: good, {upstreams}, {tokens}\n", path.display());
+                let good = format!("{}: good, {upstreams}, {tokens}\n", spelled(path));
                 let findings = proven(config, self.elsewhere);
                 let is_good = !findings.has_errors();
                 (findings, is_good.then_some(good))
@@ -154,7 +155,12 @@ fn proven(mut config: Config, elsewhere: bool) -> Findings {
 fn explain(code: &str) -> Done {
     let Some(code) = Code::find(code) else {
         let first = Code::ALL.iter().map(|code| format!("  {}  {}\n", code.as_str(), code.title()));
-        return Err(format!("there is no code `{code}`:\n{}", first.collect::<String>()).into());
+        return Err(format!(
+            "there is no code `{}`:\n{}",
+            visible(code),
+            first.collect::<String>()
+        )
+        .into());
     };
     say(&format!("{}: {}\n\n{}\n", code.as_str(), code.title(), code.text()))?;
     Ok(ExitCode::SUCCESS)

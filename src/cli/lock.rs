@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::replace;
-use super::talk::{Complaint, Done, say, say_json};
+use super::talk::{Complaint, Done, say, say_json, spelled};
 use super::{ConfigFile, EXIT_NO, complain};
 use crate::config::{self, Approved, Config, DEFAULT_LOCK, did_you_mean};
 use crate::core::harmless::visible;
@@ -128,12 +128,12 @@ impl Lock {
         let text = config::lock_text(&all);
         if before.as_ref() != Some(&text) {
             replace::write(&path, before.as_deref(), &text)
-                .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+                .map_err(|error| format!("{} cannot be written: {error}", spelled(&path)))?;
         }
         drop(turn);
         let mut end = format!(
             "{}: {}\n",
-            path.display(),
+            spelled(&path),
             match before {
                 Some(before) if before == text => "nothing changes",
                 _ => "written; look at it, and keep it with the configuration",
@@ -177,7 +177,7 @@ fn read(path: &Path) -> Result<Option<String>, Complaint> {
     match config::read_text_file(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{} cannot be read: {error}", path.display()).into()),
+        Err(error) => Err(format!("{} cannot be read: {error}", spelled(path)).into()),
     }
 }
 
@@ -185,7 +185,7 @@ fn read(path: &Path) -> Result<Option<String>, Complaint> {
 fn approved(text: Option<&str>, path: &Path) -> Result<Approved, Complaint> {
     let parsed = text.map(config::parse_lock).transpose();
     let hint = "remove it to approve everything anew";
-    let parsed = parsed.map_err(|bad| format!("{} {bad}; {hint}", path.display()))?;
+    let parsed = parsed.map_err(|bad| format!("{} {bad}; {hint}", spelled(path)))?;
     Ok(parsed.unwrap_or_default())
 }
 

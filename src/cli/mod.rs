@@ -9,7 +9,6 @@ mod diff;
 mod explain;
 mod health;
 mod lock;
-mod pasted;
 mod reload;
 mod replace;
 mod run;
@@ -26,6 +25,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::core::harmless::visible;
 
 /// An authenticating gateway in front of MCP servers.
 #[derive(Debug, Parser)]
@@ -82,7 +83,13 @@ const EXIT_START: u8 = 3;
 /// Carries out what the command line asks for.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = match Arguments::parse().verb {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => return refused(&error),
+        // What was asked for.
+        Err(error) => error.exit(),
+    };
+    let done = match arguments.verb {
         Verb::Audit(audit) => audit.run(),
         Verb::Can(can) => can.run(),
         Verb::Check(check) => check.run(),
@@ -102,6 +109,28 @@ pub fn main() -> ExitCode {
         }
         ExitCode::from(EXIT_CONFIG)
     })
+}
+
+/// Says what is wrong with a command line, in which a script can put anything.
+fn refused(error: &clap::Error) -> ExitCode {
+    use std::io::IsTerminal as _;
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut text = error.render().ansi().to_string();
+    for word in std::env::args_os().skip(1) {
+        let word = word.to_string_lossy();
+        let value = word.split_once('=').map_or("", |(_, value)| value);
+        for part in [&*word, value].into_iter().filter(|part| visible(part) != **part) {
+            text = text.replace(part, &visible(part));
+        }
+    }
+    if !colours {
+        // What is left of sequences is colours.
+        let mut parts = text.split("\u{1b}[");
+        let first = parts.next().unwrap_or_default().to_owned();
+        text = parts.fold(first, |out, part| out + part.split_once('m').map_or(part, |p| p.1));
+    }
+    talk::tell_coloured(&text);
+    ExitCode::from(EXIT_CONFIG)
 }
 
 /// Prints what is wrong with a configuration, for a person.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::talk::{Complaint, tell};
+use super::talk::{Complaint, spelled, tell};
 use crate::config;
 use crate::core::harmless::visible;
 
@@ -35,14 +35,14 @@ pub(super) fn turn(main: &Path) -> Result<Turn, Complaint> {
     if let Err(error) = &locked {
         tell(&format!(
             "doorward: the folder of {}: {error}; going on without a turn",
-            visible(&main.display().to_string())
+            spelled(main)
         ));
     }
     Ok(Turn { _folder: locked.ok() })
 }
 
 fn missing(main: &Path) -> String {
-    format!("{} cannot be read:", visible(&main.display().to_string()))
+    format!("{} cannot be read:", spelled(main))
 }
 
 /// Locks a folder, or says who has it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ConfigFile;
-use super::talk::{Complaint, tell};
+use super::talk::{Complaint, spelled, tell};
 use crate::config;
 use crate::core::harmless::visible;
 
@@ -38,7 +38,7 @@ fn guessed(config: &ConfigFile) -> SocketAddr {
         true => "as admin.listen says",
         false => "the default, as admin.listen cannot be read; --admin names another",
     };
-    let path = visible(&config.config.display().to_string());
+    let path = spelled(&config.config);
     let fault = match &partial.unreadable {
         Some(reason) => format!("cannot be read: {}", visible(reason)),
         None => "has errors, see: doorward check".to_owned(),

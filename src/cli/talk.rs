@@ -156,6 +156,11 @@ pub(super) fn written(moment: UnixSeconds) -> String {
     jiff::Timestamp::from_second(moment).map_or_else(|_| moment.to_string(), |at| at.to_string())
 }
 
+/// The name of a file, which anybody can have given to it, in a sentence.
+pub(super) fn spelled(path: &Path) -> String {
+    visible(&path.display().to_string())
+}
+
 /// `1 record`, `2 records`.
 pub(super) fn many(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }

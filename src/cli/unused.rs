@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::audit::files;
 use super::audit::read::{Lines, Row};
 use super::audit::when::Moment;
-use super::pasted;
 use super::talk::{Complaint, Done, loaded, many, now, say, say_json, tell};
 use super::{ConfigFile, EXIT_NO, status};
 use crate::config::Config;
 use crate::core::harmless::visible;
+use crate::core::pasted;
 use crate::core::pattern::Pattern;
 
 /// `(upstream, tool)`.

@@ -19,6 +19,7 @@ use super::upstreams::UpstreamSpec;
 use super::values;
 use crate::core::access::Tools;
 use crate::core::argument::{Declared, Shadow, When};
+use crate::core::pasted;
 use crate::core::pattern::{BadPattern, Pattern};
 use crate::core::permission::{Grants, Patterns, Role, TargetKind};
 use crate::core::pin::{Definition, Pins};
@@ -302,12 +303,16 @@ impl Reader<'_> {
             return;
         }
         let of = known.iter().filter(|(upstream, _)| pattern.covers_upstream(upstream));
-        let names: Vec<String> = of.map(|(upstream, tool)| format!("{upstream}/{tool}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        // What an upstream has made up must not be taken for a glob of more.
+        let names = of.filter_map(|(upstream, tool)| {
+            let name = format!("{upstream}/{tool}");
+            let read = Pattern::of_names(&name).ok()?;
+            (read.literal_name() == Some(tool)).then_some(name)
+        });
+        let names: Vec<String> = names.collect();
         let message = format!("`{}` matches no tool that is known", text.value);
-        let more = if names.len() > NAMED { ", …" } else { "" };
-        let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-        let help = format!("{}known: {first}{more}", did_you_mean(text.value, &names));
+        let near = did_you_mean(text.value, &names);
+        let help = format!("{near}known: {}", pasted::offers(&names, NAMED));
         table.report().warning(Code::NoSuchTool, text.span, message, help);
     }
 

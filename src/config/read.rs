@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::error::{Finding, Severity, Source};
-use crate::core::harmless::visible;
+use crate::core::pasted;
 use crate::core::rule::Rule;
 use crate::core::secret::is_name;
 
@@ -347,7 +347,7 @@ impl<'t> Table<'t> {
         value: &'t Spanned<DeValue<'t>>,
     ) -> Self {
         Self {
-            name: format!("{}.{}", self.child_name(key), quoted(name.value)),
+            name: format!("{}.{}", self.child_name(key), pasted::key(name.value)),
             span: name.span.clone(),
             table: value.get_ref().as_table(),
             known: Vec::new(),
@@ -431,12 +431,6 @@ impl<'t> Table<'t> {
     }
 }
 
-/// A key as TOML wants it.
-fn quoted(key: &str) -> String {
-    let is_bare = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-    if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { format!("\"{key}\"") }
-}
-
 /// `did you mean …? ` where one of `known` is near enough.
 pub fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
     let near = known
@@ -444,5 +438,8 @@ pub fn did_you_mean<S: AsRef<str>>(name: &str, known: &[S]) -> String {
         .map(|k| (strsim::damerau_levenshtein(name, k.as_ref()), k.as_ref()))
         .filter(|(distance, k)| *distance <= 2.max(k.len() / 3))
         .min();
-    near.map_or_else(String::new, |(_, k)| format!("did you mean `{}`? ", visible(k)))
+    near.map_or_else(String::new, |(_, k)| match pasted::offered(k) {
+        word if word == k => format!("did you mean `{word}`? "),
+        string => format!("did you mean {string}? "),
+    })
 }

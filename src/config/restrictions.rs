@@ -13,6 +13,7 @@ use super::policy::Reader;
 use super::read::{At, Report, Table, did_you_mean};
 use crate::core::argument::{Declared, Pointer, Undeclared};
 use crate::core::harmless::visible;
+use crate::core::pasted;
 use crate::core::pattern::Pattern;
 use crate::core::permission::{Grants, Patterns, Role, TargetKind};
 use crate::core::token::TokenSpec;
@@ -105,13 +106,9 @@ pub(super) fn check_denied(table: &mut Table<'_>, allow: &Patterns, deny: &Patte
 
 fn listed(names: &[&str]) -> String {
     const LISTED: usize = 12;
-    let more = if names.len() > LISTED { ", …" } else { "" };
     match names {
         [] => "nothing".to_owned(),
-        names => {
-            let first: Vec<&str> = names.iter().take(LISTED).copied().collect();
-            first.join(", ") + more
-        }
+        names => pasted::offers(names, LISTED),
     }
 }
 
@@ -230,7 +227,7 @@ pub(super) fn check_argument(
     let Some(first) = lacking.first().filter(|_| lacking.len() == schemas.len()) else { return };
     let known: Vec<&str> = first.known.iter().map(String::as_str).collect();
     let near = match &first.respelled {
-        Some(name) => format!("did you mean `{}`? ", visible(name)),
+        Some(name) => did_you_mean(name, &[name]),
         None => did_you_mean(&first.name, &known),
     };
     let help = format!("{near}declared: {}", listed(&known));

@@ -29,6 +29,7 @@ pub mod method;
 pub mod names;
 pub mod odd_file;
 pub mod outcome;
+pub mod pasted;
 pub mod pattern;
 pub mod permission;
 pub mod pin;

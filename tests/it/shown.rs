@@ -26,11 +26,12 @@ fn is_raw(c: char) -> bool {
 
 /// Everything that it shows can be seen, on the line where it belongs.
 fn assert_shown(what: &str, text: &str) {
-    let raw: Vec<char> = text.chars().filter(|c| is_raw(*c)).collect();
-    assert!(raw.is_empty(), "{what}: {raw:?} in {text}");
-    for line in text.lines() {
-        assert!(!line.trim_start().starts_with("FORGED"), "{what}: {text}");
-    }
+    assert!(is_shown(text), "{what}: {text}");
+}
+
+fn is_shown(text: &str) -> bool {
+    let is_forged = |line: &str| line.trim_start().starts_with("FORGED");
+    !text.contains(is_raw) && !text.lines().any(is_forged)
 }
 
 fn record(roles: &[&str], token: &Value, tool: &str, more: &Value) -> String {
@@ -63,7 +64,12 @@ fn file(url: &str, more: &str) -> String {
 /// All that a verb says.
 fn run(folder: &Path, verb: &[&str]) -> String {
     let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    doorward.args(verb).current_dir(folder).env_remove("DOORWARD_CONFIG").env("NO_COLOR", "1");
+    doorward.args(verb.iter().map(|word| word.replace('\0', "")));
+    doorward
+        .stdin(std::process::Stdio::null())
+        .current_dir(folder)
+        .env_remove("DOORWARD_CONFIG")
+        .env("NO_COLOR", "1");
     let output = doorward.output().unwrap();
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
@@ -268,6 +274,135 @@ fn what_verbs_and_logs_say_of_upstreams_shows_what_they_name() {
     }
 }
 
+/// What an upstream calls its tools, and their arguments, is no advice to grant more.
+#[test]
+fn names_that_an_upstream_made_up_are_offered_as_themselves_or_not_at_all() {
+    let names = ["x\", \"t/delete_all", "*", "{a,b}", "e\u{202e}cho", "a  b", "ech"];
+    let upstream = Upstream::script(move |request, wire: &mut Wire| {
+        let text = String::from_utf8_lossy(&request.body).into_owned();
+        let sent: Value = serde_json::from_str(&text).unwrap_or_default();
+        let schema = json!({"type": "object", "additionalProperties": false,
+            "properties": {"v\" = { absent = true }, \"": {}, "good": {}}});
+        let tool = |name: &str| json!({"name": name, "inputSchema": schema});
+        let result = match sent["method"].as_str() {
+            Some("initialize") => json!({
+                "protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                "serverInfo": {"name": "s", "version": "1"},
+            }),
+            _ => json!({"tools": names.map(tool)}),
+        };
+        let body = json!({"jsonrpc": "2.0", "id": sent["id"], "result": result}).to_string();
+        wire.send(answer("200 OK", "", &body));
+        Next::Keep
+    });
+    let folder = TempDir::new().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let url = format!("http://{}/mcp", upstream.address);
+    put("gateway.toml", &file(&url, "[roles.more]\ntools = [\"t/echo\"]\n"));
+    let said = run(folder.path(), &["check", "--online"]);
+    let known = said.lines().find_map(|line| line.split_once("known: ")).unwrap().1;
+    let list = r#""t/a \u0020b", t/ech, "t/e\u202Echo", "t/x\", \"t/delete_all""#;
+    assert_eq!(known.trim(), list, "{said}");
+    assert!(said.contains("did you mean `t/ech`?"), "{said}");
+    assert!(run(folder.path(), &["lock"]).lines().count() > 1);
+    let more =
+        "[lock]\nfile = \"tools.lock\"\n[tools.\"t/ech\"]\narguments.\"/v\" = { in = [1] }\n";
+    put("gateway.toml", &file(&url, more));
+    let said = run(folder.path(), &["check"]);
+    let declared = said.lines().find_map(|line| line.split_once("declared: ")).unwrap().1;
+    assert_eq!(declared.trim(), r#"good, "v\" = { absent = true }, \"""#, "{said}");
+}
+
+/// Verbs with something hostile for an argument, or for the name of a file.
+const OF_ARGUMENTS: &[&[&str]] = &[
+    &["audit", "NAME"],
+    &["audit", "--verify", "NAME"],
+    &["audit", "--since", "NAME", "audit.jsonl"],
+    &["audit", "--user", "NAME", "audit.jsonl"],
+    &["audit", "--tool", "NAME", "audit.jsonl"],
+    &["audit", "--reason", "NAME", "audit.jsonl"],
+    &["audit", "--group", "NAME", "audit.jsonl"],
+    &["can", "alice", "t/a", "--args", "NAME"],
+    &["can", "alice", "t/a", "--args", "@NAME"],
+    &["can", "--issuer", "NAME", "--claims", "claims.json", "t/a"],
+    &["can", "--role", "NAME", "t/a"],
+    &["can", "NAME", "t/a"],
+    &["can", "alice", "NAME"],
+    &["check", "--config", "NAME"],
+    &["check", "--explain", "NAME"],
+    &["check", "--format", "NAME"],
+    &["diff", "NAME", "gateway.toml"],
+    &["diff", "gateway.toml", "NAME"],
+    &["explain", "NAME", "audit.jsonl"],
+    &["explain", "01a21088-0000", "NAME"],
+    &["explain", "01a21088-0000", "audit.jsonl", "--args", "NAME"],
+    &["health", "--config", "NAME"],
+    &["health", "--admin", "NAME"],
+    &["lock", "NAME"],
+    &["lock", "--as", "NAME"],
+    &["lock", "--config", "NAME"],
+    &["reload", "--config", "NAME"],
+    &["run", "--config", "NAME"],
+    &["token", "list", "--config", "NAME"],
+    &["token", "list", "--expiring", "NAME"],
+    &["token", "new", "NAME", "--user", "u", "--organization", "o", "--out", "one"],
+    &["token", "new", "x", "--user", "NAME", "--organization", "o", "--out", "two"],
+    &["token", "new", "x", "--user", "u", "--organization", "NAME", "--out", "three"],
+    &["token", "new", "x", "--user", "u", "--organization", "o", "--role", "NAME", "--out", "four"],
+    &[
+        "token",
+        "new",
+        "x",
+        "--user",
+        "u",
+        "--organization",
+        "o",
+        "--expires",
+        "NAME",
+        "--out",
+        "five",
+    ],
+    &["token", "new", "x", "--user", "u", "--organization", "o", "--out", "gateway.toml"],
+    &["token", "new", "x", "--user", "u", "--organization", "o", "--out", "BROKEN"],
+    &["token", "revoke", "NAME", "--write"],
+    &["token", "revoke", "alice", "--at", "NAME"],
+    &["token", "revoke", "alice", "--config", "NAME"],
+    &["token", "verify", "--config", "NAME"],
+    &["unused", "NAME"],
+    &["unused", "--since", "NAME"],
+    &["NAME"],
+    &["token", "NAME"],
+];
+
+/// Files can be named by others, and arguments come from scripts.
+#[test]
+fn what_verbs_say_of_their_arguments_shows_what_they_are() {
+    // As long as the name of a file can be.
+    let hostile = hostile().replace('/', "|").replace(&" ".repeat(256), &" ".repeat(110));
+    let folder = TempDir::new().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("gateway.toml", &file("http://127.0.0.1:9/mcp", ""));
+    put("claims.json", "{}");
+    put("audit.jsonl", "");
+    let broken = format!("broken{hostile}");
+    std::fs::write(folder.path().join(&broken), "[\n{\"kind\":\"request\"}\n\n").unwrap();
+    let mut wrong = Vec::new();
+    for name in [&*hostile, &broken] {
+        for verb in OF_ARGUMENTS {
+            let verb =
+                verb.iter().map(|word| word.replace("NAME", name).replace("BROKEN", &broken));
+            let verb: Vec<String> = verb.collect();
+            let verb: Vec<&str> = verb.iter().map(String::as_str).collect();
+            let said = run(folder.path(), &verb);
+            if !is_shown(&said) || said.contains(&" ".repeat(100)) {
+                let verb: Vec<&str> = verb.iter().copied().filter(|word| word.len() < 50).collect();
+                wrong.push(format!("{verb:?}: {said}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Whatever a verb says goes through one of the functions that escape it.
 #[test]
 fn no_verb_prints_by_itself() {
@@ -286,6 +421,8 @@ fn no_verb_prints_by_itself() {
                 let asks = text.contains("stdout().is_terminal()") && way == "stdout()";
                 assert!(is_place || asks || !text.contains(way), "{}: {way}", path.display());
             }
+            let spells = text.contains(".display()") && !path.ends_with("token/verify.rs");
+            assert!(is_place || !spells, "{}: a name as it is", path.display());
             read += 1;
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::cli::talk::{Complaint, tell};
+use crate::cli::talk::{Complaint, spelled, tell};
 use crate::config;
 use crate::core::harmless::visible;
 
@@ -50,7 +50,7 @@ pub(in crate::cli) struct Line {
 impl Lines {
     pub(in crate::cli) fn open(path: &Path, follow: bool) -> Result<Self, Complaint> {
         let complain =
-            |error: io::Error| Complaint(format!("{} cannot be read: {error}", path.display()));
+            |error: io::Error| Complaint(format!("{} cannot be read: {error}", spelled(path)));
         let (input, file): (Box<dyn BufRead>, _) = if path == Path::new("-") {
             (Box::new(BufReader::new(io::stdin())), None)
         } else {
@@ -71,12 +71,12 @@ impl Lines {
             }
             self.skipped += 1;
             if self.skipped <= MAX_TOLD {
-                let place = visible(&self.path.display().to_string());
+                let place = spelled(&self.path);
                 tell(&format!("{place}:{number}: longer than {MAX_LINE} bytes, left out"));
             }
         }
         if self.skipped > MAX_TOLD {
-            let place = visible(&self.path.display().to_string());
+            let place = spelled(&self.path);
             tell(&format!("{place}: {} lines in all are too long, left out", self.skipped));
         }
         Ok(None)
@@ -85,9 +85,9 @@ impl Lines {
     /// The next line.
     pub(in crate::cli) fn next_line(&mut self) -> Result<Option<Line>, Complaint> {
         loop {
-            let is_whole = self.read().map_err(|error| {
-                format!("{} cannot be read: {error}", visible(&self.path.display().to_string()))
-            })?;
+            let is_whole = self
+                .read()
+                .map_err(|error| format!("{} cannot be read: {error}", spelled(&self.path)))?;
             let has_some = self.is_long || !self.begun.is_empty();
             if is_whole || (!self.follow && has_some) {
                 self.number += 1;

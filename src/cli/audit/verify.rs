@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::read::{Line, Lines};
 use crate::cli::EXIT_NO;
-use crate::cli::talk::{Complaint, Done, many, say};
+use crate::cli::talk::{Complaint, Done, many, say, spelled};
 use crate::core::chain::{Finding, Link, Verifier};
 use crate::core::harmless::visible;
 
@@ -21,7 +21,7 @@ pub(super) fn verify(files: &[PathBuf]) -> Done {
     };
     for file in files {
         let mut lines = Lines::open(file, false)?;
-        let name = visible(&file.display().to_string());
+        let name = spelled(file);
         while let Some(Line { number, bytes }) = lines.next_line()? {
             count += 1;
             let place = format!("{name}:{number}");

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Complaint;
 use crate::cli::complain;
 use crate::cli::replace;
+use crate::cli::talk::spelled;
 use crate::config;
 
 /// Replaces `before`, the text of `edited`, a file of the configuration at `main`, where the result
@@ -17,10 +18,10 @@ pub(super) fn replace(
 ) -> Result<(), Complaint> {
     config::check_edit(main, edited, after).map_err(|findings| {
         complain(&findings);
-        Complaint(format!("{} would have errors, and stays as it is", edited.display()))
+        Complaint(format!("{} would have errors, and stays as it is", spelled(edited)))
     })?;
     replace::write(edited, Some(before), after)
-        .map_err(|error| format!("{} cannot be written: {error}", edited.display()).into())
+        .map_err(|error| format!("{} cannot be written: {error}", spelled(edited)).into())
 }
 
 /// How the lines of `text` end.

@@ -12,10 +12,11 @@ use clap::Args;
 use super::revoke::place;
 use super::running::{self, Written};
 use super::{Complaint, Done, edit, hex, loaded, moment, now, say, tell, written};
-use crate::cli::pasted;
 use crate::cli::replace;
+use crate::cli::talk::spelled;
 use crate::cli::{ConfigFile, complain};
 use crate::config;
+use crate::core::pasted;
 use crate::core::secret::Secret;
 use crate::core::token::UnixSeconds;
 
@@ -85,7 +86,7 @@ impl New {
         let turn = self.write.then(|| replace::turn(path)).transpose()?;
         self.refuse_a_second(path)?;
         let before = config::read_text_file(path)
-            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+            .map_err(|error| format!("{} cannot be read: {error}", spelled(path)))?;
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| format!("there is no randomness: {error}"))?;
         let secret = Secret::new(&self.name, random);
@@ -104,7 +105,7 @@ impl New {
         }
         match &self.out {
             Some(out) => {
-                tell(&format!("The secret is in {}; hand it over, and delete it.", out.display()))
+                tell(&format!("The secret is in {}; hand it over, and delete it.", spelled(out)))
             }
             None => {
                 tell("The secret, shown once; hand it over through your secret store:");
@@ -114,7 +115,7 @@ impl New {
         if self.write {
             tell(&format!(
                 "Its entry is in {}: [tokens.{}]",
-                path.display(),
+                spelled(path),
                 pasted::key(&self.name)
             ));
             drop(turn);
@@ -125,7 +126,7 @@ impl New {
                 Written::New,
             );
         } else {
-            tell(&format!("Its entry, for {} (or run again with --write):", path.display()));
+            tell(&format!("Its entry, for {} (or run again with --write):", spelled(path)));
             say(&block).inspect_err(|_| self.forget())?;
         }
         Ok(ExitCode::SUCCESS)
@@ -183,6 +184,6 @@ fn keep(out: &Path, secret: &Secret) -> Result<(), Complaint> {
     };
     let written: io::Result<()> = write();
     written.map_err(|error| {
-        format!("{} cannot be made: {error}; name a file that is not there", out.display()).into()
+        format!("{} cannot be made: {error}; name a file that is not there", spelled(out)).into()
     })
 }

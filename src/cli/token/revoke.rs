@@ -8,10 +8,12 @@ use toml_edit::Document;
 
 use super::running::{self, Written};
 use super::{Complaint, Done, edit, now, say, tell, written};
+use crate::cli::replace;
+use crate::cli::talk::spelled;
 use crate::cli::{ConfigFile, EXIT_NO, complain};
-use crate::cli::{pasted, replace};
 use crate::config;
 use crate::core::harmless::visible;
+use crate::core::pasted;
 use crate::core::token::UnixSeconds;
 
 /// Where an entry stands.
@@ -24,7 +26,7 @@ pub(super) struct Place {
 impl Place {
     /// `file:line`, as in findings.
     pub(super) fn at(&self) -> String {
-        format!("{}:{}", self.file.display(), self.line)
+        format!("{}:{}", spelled(&self.file), self.line)
     }
 }
 
@@ -87,9 +89,9 @@ fn not_revoked(name: &str, write: bool) {
 pub(super) fn place(files: &[PathBuf], name: &str) -> Result<Option<Place>, Complaint> {
     for file in files {
         let text = config::read_text_file(file)
-            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+            .map_err(|error| format!("{} cannot be read: {error}", spelled(file)))?;
         let parsed = Document::parse(text.as_str())
-            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+            .map_err(|error| format!("{} cannot be read: {error}", spelled(file)))?;
         let tokens = parsed.get("tokens").and_then(toml_edit::Item::as_table_like);
         let Some((key, _)) = tokens.and_then(|tokens| tokens.get_key_value(name)) else {
             continue;
@@ -104,7 +106,7 @@ pub(super) fn place(files: &[PathBuf], name: &str) -> Result<Option<Place>, Comp
 /// The text with the entry revoked; everything else stays as it is written.
 fn revoked(place: &Place, name: &str, moment: &str) -> Result<String, Complaint> {
     let edited = config::with_revoked(&place.text, name, moment);
-    let edited = edited.ok_or_else(|| format!("{} cannot be edited", place.file.display()))?;
+    let edited = edited.ok_or_else(|| format!("{} cannot be edited", spelled(&place.file)))?;
     Ok(edit::with_line_ends(&place.text, &edited))
 }
 
@@ -127,7 +129,7 @@ fn in_trouble(
     let mut edited = BTreeSet::new();
     for entry in entries {
         let header = format!("[tokens.{}]", pasted::key(name));
-        let shown = format!("{}:{}  {header}", entry.file.display(), entry.line);
+        let shown = format!("{}:{}  {header}", spelled(&entry.file), entry.line);
         if let Some(since) = entry.revoked.filter(|since| *since <= at) {
             say(&format!("{shown}  is revoked since {}\n", written(since)))?;
             continue;
@@ -150,7 +152,7 @@ fn in_trouble(
 }
 
 fn end_in(file: &Path, name: &str, moment: &str) -> Result<(), Complaint> {
-    let failed = |why: String| Complaint(format!("{} {why}", file.display()));
+    let failed = |why: String| Complaint(format!("{} {why}", spelled(file)));
     let text =
         config::read_text_file(file).map_err(|error| failed(format!("cannot be read: {error}")))?;
     let place = Place { file: file.to_owned(), text, line: 0 };
