@@ -14,6 +14,7 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 use super::audit::AuditTo;
 use super::files::{self, Files};
 use super::{folder, settings, values};
+use crate::core::principal::Digest;
 use crate::core::token::UnixSeconds;
 
 /// How often a table is cut shorter before it is given up.
@@ -43,6 +44,8 @@ pub struct PartialEntry {
     pub file: PathBuf,
     /// The line in which it begins.
     pub line: usize,
+    /// SHA-256 of the token, as far as it can be read.
+    pub digest: Option<Digest>,
     /// Whom it identifies.
     pub user: Option<String>,
     /// The organization of the user.
@@ -80,12 +83,12 @@ pub fn partial(path: &Path) -> Partial {
     found.admin_is_known = address.is_some() || (is_whole && listen.is_none());
     found.admin_listen = address.unwrap_or(settings::DEFAULT_ADMIN);
     found.audit = audit(&main, &files);
-    found.entries = entries(path, &text, &main);
+    found.entries = entries(path, &text, &main, &files);
     let mut seen = BTreeSet::from([path.to_owned()]);
     for included in main.iter().flat_map(|piece| included(piece, &files)) {
         if let Some(text) = seen.insert(included.clone()).then(|| files.source_text(&included)) {
             let text = text.unwrap_or_default();
-            found.entries.extend(entries(&included, &text, &pieces(&text)));
+            found.entries.extend(entries(&included, &text, &pieces(&text), &files));
         }
     }
     found
@@ -175,7 +178,7 @@ fn beginning(text: &str, span: Range<usize>) -> Option<Piece> {
     None
 }
 
-fn entries(file: &Path, text: &str, pieces: &[Piece]) -> Vec<PartialEntry> {
+fn entries(file: &Path, text: &str, pieces: &[Piece], files: &Files) -> Vec<PartialEntry> {
     let mut found = Vec::new();
     for piece in pieces {
         // Only what has not been edited knows where it stands.
@@ -192,6 +195,7 @@ fn entries(file: &Path, text: &str, pieces: &[Piece]) -> Vec<PartialEntry> {
                 name: name.to_owned(),
                 file: file.to_owned(),
                 line: text.get(..at).unwrap_or_default().matches('\n').count() + 1,
+                digest: digest(entry, files),
                 user: string("user"),
                 organization: string("organization"),
                 roles: roles.filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -201,6 +205,15 @@ fn entries(file: &Path, text: &str, pieces: &[Piece]) -> Vec<PartialEntry> {
         }
     }
     found
+}
+
+/// The digest itself, or what is in a file or a variable.
+fn digest(entry: &dyn TableLike, files: &Files) -> Option<Digest> {
+    let text = |key: &str| entry.get(key).and_then(Item::as_str);
+    let from_file = || files.read_text(text("sha256_file")?).ok();
+    let from_variable = || values::variable(text("sha256_env")?).ok();
+    let written = text("sha256").map(str::to_owned).or_else(from_file).or_else(from_variable)?;
+    values::sha256(written.trim()).ok()
 }
 
 fn moment(entry: &dyn TableLike, key: &str) -> Option<UnixSeconds> {

@@ -1,5 +1,6 @@
 //! Verbs that are needed in trouble need only the keys that they use.
 
+use crate::support::gateway::sha256;
 use crate::support::{BOB, Call, Gateway, Setup, Upstream, echo, eventually, tool_call};
 
 /// What may be wrong with a saved file: what stands before it, and what behind it.
@@ -76,6 +77,49 @@ fn records_are_read_and_health_is_asked_although_the_file_has_errors() {
     std::fs::write(&path, "[admin\nlisten = 7").unwrap();
     let (_, told) = run(&["health"]);
     assert!(told.contains("asking 127.0.0.1:9901, the default"), "{told}");
+}
+
+/// A mistake elsewhere keeps nobody from knowing whose a token is that was found somewhere.
+#[test]
+fn whose_a_token_is_can_be_told_although_the_file_has_errors() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let verify = |token: &str| {
+        put("token", token);
+        let mut doorward = std::process::Command::new(env!("CARGO_BIN_EXE_doorward"));
+        doorward.args(["token", "verify", "--config"]).arg(folder.path().join("gateway.toml"));
+        doorward.stdin(std::fs::File::open(folder.path().join("token")).unwrap());
+        let output = doorward.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let entry = |name: &str, digest: &str, more: &str| {
+        let digest = digest.to_owned();
+        format!("[tokens.{name}]\n{digest}\nuser = \"u\"\norganization = \"o\"\n{more}\n")
+    };
+    let written = |token: &str| format!("sha256 = \"{}\"", sha256(token));
+    put("digest", &sha256("filed"));
+    let text = entry("one", &written("good"), "expires = \"never\"")
+        + &entry("two", "sha256_file = \"digest\"", "expires = 2999-01-01")
+        + &entry("three", &written("over"), "expires = 2020-01-01")
+        + &entry("four", &written("revoked"), "expires = \"never\"\nrevoked = 2020-01-01");
+    for (before, behind) in FAULTS {
+        let fault = format!("{before}…{behind}");
+        put("gateway.toml", &format!("{before}{text}{behind}"));
+        for (token, code, said) in [
+            ("good", 0, "entry: one, of u in o\nstate: active\n"),
+            ("filed", 0, "entry: two, of u in o\nstate: active for"),
+            ("over", 1, "state: expired"),
+            ("revoked", 1, "state: revoked"),
+            ("unknown", 2, "the token is in no entry that can be read"),
+        ] {
+            let told = verify(token);
+            assert!(told.0 == Some(code) && told.1.contains(said), "{fault}, {token}: {told:?}");
+            assert!(told.1.contains("error"), "{fault}: {told:?}");
+        }
+    }
+    std::fs::remove_file(folder.path().join("gateway.toml")).unwrap();
+    assert_eq!(verify("good").0, Some(2), "nothing can be read");
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn in_trouble(
     Ok(ExitCode::SUCCESS)
 }
 
-fn end_of(entry: &config::PartialEntry) -> Option<UnixSeconds> {
+pub(super) fn end_of(entry: &config::PartialEntry) -> Option<UnixSeconds> {
     [entry.expires, entry.revoked].into_iter().flatten().min()
 }
 
@@ -116,7 +116,11 @@ pub(super) fn state(entry: &Listed<'_>, now: UnixSeconds) -> String {
     state_of(entry.failure(now), end(entry), now)
 }
 
-fn state_of(failure: Option<AuthFailure>, end: Option<UnixSeconds>, now: UnixSeconds) -> String {
+pub(super) fn state_of(
+    failure: Option<AuthFailure>,
+    end: Option<UnixSeconds>,
+    now: UnixSeconds,
+) -> String {
     match (failure, end) {
         (Some(AuthFailure::Revoked), _) => "revoked".to_owned(),
         (Some(_), _) => "expired".to_owned(),

@@ -7,6 +7,7 @@ mod list;
 mod new;
 mod revoke;
 mod running;
+mod trouble;
 mod verify;
 
 use std::io::{self, IsTerminal as _, Read as _};

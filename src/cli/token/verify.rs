@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 use super::list::state;
 use super::{
     Done, UNUSABLE, can_be_sent, jwt, loaded_with_revision, now, read_token, running, say, tell,
+    trouble,
 };
+use crate::cli::talk::spelled;
 use crate::cli::{ConfigFile, EXIT_NO};
 use crate::core::jwt::has_form;
 use crate::core::principal::Digest;
@@ -15,7 +17,7 @@ use crate::core::secret::{Form, form};
 
 pub(super) fn verify(file: &ConfigFile, is_offline: bool) -> Done {
     let path = &file.config;
-    let (config, revision) = loaded_with_revision(path)?;
+    let Ok((config, revision)) = loaded_with_revision(path) else { return trouble::verify(file) };
     let token = read_token()?;
     let is_usable = can_be_sent(&token);
     let form = match form(&token) {
@@ -37,7 +39,7 @@ pub(super) fn verify(file: &ConfigFile, is_offline: bool) -> Done {
             running::warn_where_it_differs(file, config.settings.admin_listen, &revision);
             return Ok(if is_taken { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) });
         }
-        out += &format!("entry: none; it is not in {} and what that includes\n", path.display());
+        out += &format!("entry: none; it is not in {} and what that includes\n", spelled(path));
         say(&out)?;
         running::warn_where_it_differs(file, config.settings.admin_listen, &revision);
         return Ok(ExitCode::from(EXIT_NO));
