@@ -103,7 +103,7 @@ impl Check {
     fn online(&self, config: Config) -> (Result<Config, Findings>, Option<Complaint>) {
         let path = &self.config.config;
         match self.asking.ask(config, &[]) {
-            Ok(told) => (config::load_knowing(path, &told), None),
+            Ok(told) => (config::load_knowing(path, &told.tools), None),
             Err(complaint) => (config::load(path), Some(complaint)),
         }
     }

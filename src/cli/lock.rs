@@ -10,12 +10,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::replace;
-use super::talk::{Complaint, Done, say, say_json, spelled};
+use super::talk::{Complaint, Done, say, say_json, spelled, tell};
 use super::{ConfigFile, EXIT_NO, complain};
 use crate::config::{self, Approved, Config, DEFAULT_LOCK, did_you_mean};
 use crate::core::harmless::visible;
 use crate::core::principal::{BadIdentity, OrganizationId, Principal, UserId};
-use crate::server::tools;
+use crate::server::tools::{self, LeftOutTools, Toolbox};
 
 use shown::Difference;
 
@@ -72,7 +72,7 @@ impl Asking {
     }
 
     /// The tools of these upstreams, or of all where none is named.
-    pub(super) fn ask(&self, config: Config, only: &[String]) -> Result<Approved, Complaint> {
+    pub(super) fn ask(&self, config: Config, only: &[String]) -> Result<Answers, Complaint> {
         let names: Vec<String> =
             config.settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         if let Some(unknown) = only.iter().find(|name| !names.contains(name)) {
@@ -87,19 +87,34 @@ impl Asking {
         let principal = self.principal(&config)?;
         let asked = if only.is_empty() { names } else { only.to_vec() };
         let told = tools::ask(config, &asked, principal).map_err(|error| error.to_string())?;
-        let mut all = Approved::new();
-        for (upstream, tools) in told {
-            let tools = tools.map_err(|error| {
-                let hint = if self.token.is_none() { "; --as TOKEN asks in its name" } else { "" };
-                format!(
+        let (mut answers, mut complaints) = (Answers::default(), Vec::new());
+        let hint = if self.token.is_none() { "; --as TOKEN asks in its name" } else { "" };
+        for (upstream, told) in told {
+            match told {
+                Ok(Toolbox { tools, left_out }) => {
+                    if left_out.count > 0 {
+                        let what = left_out.to_string();
+                        tell(&format!("warning: upstream `{upstream}`: {}", visible(&what)));
+                        answers.left_out.insert(upstream.clone(), left_out);
+                    }
+                    answers.tools.insert(upstream, tools);
+                }
+                Err(why) => complaints.push(format!(
                     "upstream `{upstream}` does not list its tools: {}{hint}",
-                    visible(&error.to_string())
-                )
-            })?;
-            all.insert(upstream, tools);
+                    visible(&why.to_string())
+                )),
+            }
         }
-        Ok(all)
+        if complaints.is_empty() { Ok(answers) } else { Err(complaints.join("\n").into()) }
     }
+}
+
+/// What upstreams said of their tools.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    pub(super) tools: Approved,
+    /// What cannot be read of it; those who approve have been told.
+    left_out: BTreeMap<String, LeftOutTools>,
 }
 
 impl Lock {
@@ -112,13 +127,13 @@ impl Lock {
             config.settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         let configured = config.lock_file.clone();
         let path = configured.clone().unwrap_or_else(|| beside(&self.config.config));
-        let now = self.asking.ask(config, &self.upstreams)?;
+        let Answers { tools: now, left_out } = self.asking.ask(config, &self.upstreams)?;
         let turn = if self.check { None } else { Some(replace::turn(&self.config.config)?) };
         let before = read(&path)?;
         let approved = approved(before.as_deref(), &path)?;
         let differences = differences(&approved, &now);
         if self.check {
-            self.show(&differences, &now, "")?;
+            self.show(&differences, &now, &left_out, "")?;
             let is_same = differences.is_empty() && before.is_some();
             return Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NO) });
         }
@@ -143,7 +158,7 @@ impl Lock {
             end += "it is not in use yet; add to the configuration:\n\n\
                     [lock]\nfile = \"tools.lock\"\n";
         }
-        self.show(&differences, &now, &end)?;
+        self.show(&differences, &now, &left_out, &end)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -151,11 +166,18 @@ impl Lock {
         &self,
         differences: &[Difference<'_>],
         now: &Approved,
+        left_out: &BTreeMap<String, LeftOutTools>,
         end: &str,
     ) -> Result<(), Complaint> {
         if self.json {
             let all: Vec<_> = differences.iter().map(Difference::json).collect();
-            let told = json!({"same": all.is_empty(), "differences": all});
+            let left_out: BTreeMap<_, _> = left_out
+                .iter()
+                .map(|(upstream, LeftOutTools { count, first })| {
+                    (upstream, json!({"count": count, "first": first}))
+                })
+                .collect();
+            let told = json!({"same": all.is_empty(), "differences": all, "left_out": left_out});
             return say_json(&told);
         }
         let mut text = String::new();

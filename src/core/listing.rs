@@ -12,9 +12,10 @@ mod items;
 mod known;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use self::items::List;
-pub use self::items::{LeftOut, Tally};
+pub use self::items::{LeftOut, OddItem, Tally};
 use self::known::Known;
 use super::edits::Edits;
 use super::json::{self, Event, JsonError, Odd, Scanner, Token};
@@ -31,6 +32,16 @@ pub enum Unlistable {
     Encoding,
     /// An array, two meanings in one message, a name in another spelling.
     Shape,
+}
+
+impl fmt::Display for Unlistable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => write!(f, "cannot be read: {error}"),
+            Self::Encoding => f.write_str("is not UTF-8 in a place where that leaves doubt"),
+            Self::Shape => f.write_str("may be taken for something else by another reader"),
+        }
+    }
 }
 
 /// What a message from an upstream turned out to be.
@@ -117,9 +128,9 @@ pub fn filter_bytes<'b>(
     }
     let text = json::patched(bytes).ok_or(Unlistable::Encoding)?;
     let mut listing = filter(&text, how, keep).map_err(|_| Unlistable::Encoding)?;
-    for (_, odd) in &mut listing.tally.left_out.first {
-        if bytes.get(odd.at).is_some_and(|byte| !byte.is_ascii()) {
-            odd.what = NOT_UTF8;
+    for item in &mut listing.tally.left_out.first {
+        if bytes.get(item.odd.at).is_some_and(|byte| !byte.is_ascii()) {
+            item.odd.what = NOT_UTF8;
         }
     }
     Ok((Cow::Owned(text), listing))

@@ -2,8 +2,8 @@
 //! callers are, in a new head and with a permit. Both eras are spoken: the modern one first, and a
 //! session of the legacy one where that is not understood (MCP 2026-07-28, "Versioning").
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, header};
@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::fetch::FetchError;
+use super::told::{Toolbox, Untold};
 use super::upstream::Upstream;
-use super::walk::Walk;
+use super::walk::{MAX_PATIENCE, Walk};
 use super::{Snapshot, head};
 use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
 use crate::core::listing::{self, Asked, Reading, Shape};
@@ -30,34 +31,51 @@ use crate::core::trace::NoTrace;
 const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
 
-/// Most pages of one list.
-const MAX_PAGES: usize = 1_000;
+/// Longest time for the end of a session, for which nobody waits.
+const MAX_FAREWELL: Duration = Duration::from_secs(5);
 
-/// The tools of an upstream, by their names, as `principal` is told of them.
+/// Longest name of a tool in characters in a complaint.
+const MAX_NAMED: usize = 128;
+
+/// The tools of an upstream, as `principal` is told of them. The whole question has a deadline of
+/// 4 times `call_timeout`.
 ///
 /// # Errors
-/// [`FetchError`] where the upstream does not tell.
+/// [`Untold`] where the upstream does not tell.
 pub async fn tools(
     snapshot: &Snapshot,
     upstream: &str,
     principal: Arc<Principal>,
-) -> Result<BTreeMap<String, Definition>, FetchError> {
+) -> Result<Toolbox, Untold> {
+    let nowhere = || Untold { page: 0, why: FetchError::Name };
     let (_, route) = snapshot
         .policy
         .routes()
         .find(|(_, route)| &*route.upstream == upstream)
-        .ok_or(FetchError::Name)?;
-    let to = snapshot.upstreams.get(upstream).ok_or(FetchError::Name)?;
-    let mut asker =
-        Asker { snapshot, to, route, principal, era: Era::Modern, version: MODERN, session: None };
-    match asker.pages().await {
-        Err(error) if may_be_of_another_era(&error) => {}
-        told => return told,
-    }
-    asker.begin_session().await?;
-    let told = asker.pages().await;
+        .ok_or_else(nowhere)?;
+    let to = snapshot.upstreams.get(upstream).ok_or_else(nowhere)?;
+    let walk = Walk::new(snapshot.options.limits.listing);
+    let mut asker = Asker {
+        snapshot,
+        to,
+        route,
+        principal,
+        era: Era::Modern,
+        version: MODERN,
+        session: None,
+        walk,
+    };
+    let patience = Walk::patience(to.options().call_timeout);
+    let told = timeout(patience, asker.ask()).await;
     asker.end_session().await;
-    told
+    let told = told.unwrap_or_else(|_| {
+        let seconds = patience.as_secs_f64();
+        let what = format!(
+            "the whole list takes longer than {MAX_PATIENCE} times call_timeout ({seconds} seconds)"
+        );
+        Err(FetchError::Beyond(what))
+    });
+    told.map_err(|why| Untold { page: asker.walk.page(), why })
 }
 
 fn may_be_of_another_era(error: &FetchError) -> bool {
@@ -78,30 +96,42 @@ struct Asker<'a> {
     version: &'static str,
     /// Sealed, as that of a caller.
     session: Option<String>,
+    walk: Walk,
 }
 
 /// The head of an answer, and the one message in it, if there is one.
 struct Reply {
     headers: HeaderMap,
-    message: Option<String>,
+    message: Option<Vec<u8>>,
 }
 
 impl Asker<'_> {
-    /// The whole list.
-    async fn pages(&self) -> Result<BTreeMap<String, Definition>, FetchError> {
-        let mut all = BTreeMap::new();
+    /// The whole list, in the era that the upstream speaks.
+    async fn ask(&mut self) -> Result<Toolbox, FetchError> {
+        let modern = match self.pages().await {
+            Err(error) if may_be_of_another_era(&error) && self.walk.page() == 1 => error,
+            told => return told,
+        };
+        if let Err(legacy) = self.begin_session().await {
+            let what = format!("{modern}; and to initialize of {LEGACY}: {legacy}");
+            return Err(FetchError::Unclear(what.into()));
+        }
+        self.walk = Walk::new(self.snapshot.options.limits.listing);
+        self.pages().await
+    }
+
+    async fn pages(&mut self) -> Result<Toolbox, FetchError> {
+        let mut all = Toolbox::default();
         let mut cursor = None;
-        let mut walk = Walk::new(self.snapshot.options.limits.listing);
-        for _ in 0..MAX_PAGES {
+        loop {
             let reply = self.post("tools/list", Some(1), self.parameters(cursor.as_ref())).await?;
             let message = reply.message.unwrap_or_default();
             cursor = self.page(&message, &mut all)?;
-            walk.step(message.len(), cursor.as_ref().and_then(Value::as_str))?;
+            self.walk.step(message.len(), cursor.as_ref().and_then(Value::as_str))?;
             if cursor.is_none() {
                 return Ok(all);
             }
         }
-        Err(FetchError::Unclear("its list has no end"))
     }
 
     fn parameters(&self, cursor: Option<&Value>) -> Value {
@@ -120,33 +150,37 @@ impl Asker<'_> {
     }
 
     /// Adds the tools of a page, read as those of callers are, and says where the next one is.
-    fn page(
-        &self,
-        text: &str,
-        all: &mut BTreeMap<String, Definition>,
-    ) -> Result<Option<Value>, FetchError> {
+    fn page(&self, text: &[u8], all: &mut Toolbox) -> Result<Option<Value>, FetchError> {
         let depth = self.snapshot.options.limits.json_depth;
-        let mut is_clear = true;
-        let listing = listing::filter(text, reading(depth), |target, item| {
+        let (page, mut twice) = (self.walk.page(), None);
+        let Toolbox { tools, left_out } = all;
+        let read = listing::filter_bytes(text, reading(depth), |target, item| {
+            let shown = || target.name.chars().take(MAX_NAMED).collect::<String>();
             match Definition::read(item) {
-                Ok(tool) => is_clear &= all.insert(target.name.to_owned(), tool).is_none(),
-                Err(_) => is_clear = false,
+                Ok(tool) => {
+                    if tools.insert(target.name.to_owned(), tool).is_some() {
+                        twice.get_or_insert_with(shown);
+                    }
+                }
+                // Nested more deeply, or a number greater than what the file can hold.
+                Err(_) => {
+                    left_out.note(|| format!("page {page}, tool `{}`: cannot be kept", shown()))
+                }
             }
             true
         });
-        let listing = listing.map_err(|_| FetchError::Unclear("its list cannot be read"))?;
-        // Callers get the rest of such a list; nobody approves what is not all of it.
-        is_clear &= listing.tally.left_out.count == 0;
+        let (text, listing) =
+            read.map_err(|why| FetchError::Unclear(format!("its list {why}").into()))?;
         match listing.shape {
-            Shape::List(TargetKind::Tool) if is_clear => {}
-            Shape::List(TargetKind::Tool) => {
-                return Err(FetchError::Unclear("lists a tool twice, or one that cannot be read"));
-            }
-            Shape::Failure => return Err(FetchError::Refused(complaint(text))),
-            _ => return Err(FetchError::Unclear("its answer is no list of tools")),
+            Shape::List(TargetKind::Tool) => {}
+            Shape::Failure => return Err(FetchError::Refused(complaint(&text))),
+            _ => return Err(FetchError::Unclear("its answer is no list of tools".into())),
         }
-        let answer: Value = serde_json::from_str(text).unwrap_or_default();
-        Ok(answer.pointer("/result/nextCursor").filter(|cursor| cursor.is_string()).cloned())
+        if let Some(name) = twice {
+            return Err(FetchError::Unclear(format!("it lists the tool `{name}` twice").into()));
+        }
+        left_out.add(page, &listing.tally.left_out);
+        Ok(listing.next.map(Value::from))
     }
 
     /// MCP 2025-11-25, "Initialization".
@@ -155,8 +189,8 @@ impl Asker<'_> {
         let parameters =
             json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client()});
         let reply = self.post("initialize", Some(0), parameters).await?;
-        let answer: Value = serde_json::from_str(&reply.message.unwrap_or_default())
-            .map_err(|_| FetchError::Unclear("its answer to initialize cannot be read"))?;
+        let answer: Value = serde_json::from_slice(&reply.message.unwrap_or_default())
+            .map_err(|_| FetchError::Unclear("its answer cannot be read".into()))?;
         if answer.get("result").is_none() {
             return Err(FetchError::Refused(complaint(&answer.to_string())));
         }
@@ -171,12 +205,13 @@ impl Asker<'_> {
         self.post("notifications/initialized", None, json!({})).await.map(drop)
     }
 
-    /// Nobody waits for it; a server may also forget by itself.
+    /// Nobody waits long for it; a server may also forget by itself.
     async fn end_session(&self) {
         if self.session.is_some()
             && let Ok(permit) = self.permit(Want::EndSession)
         {
-            let _ = self.exchange(Method::DELETE, None, &permit, None).await;
+            let end = self.exchange(Method::DELETE, None, &permit, None);
+            let _ = timeout(MAX_FAREWELL, end).await;
         }
     }
 
@@ -192,9 +227,8 @@ impl Asker<'_> {
         }
         let held = HeldBody::new(message.to_string().into());
         let depth = self.snapshot.policy.max_depth();
-        let internal = FetchError::Unclear("was not asked");
         let Ok(message) = held.read(depth) else {
-            return Err(internal);
+            return Err(FetchError::Unclear("was not asked: the cursor cannot be sent".into()));
         };
         let permit = self.permit(Want::Message(&message, self.era))?;
         let body = held.release(&permit);
@@ -207,7 +241,11 @@ impl Asker<'_> {
         let seal = &self.snapshot.options.seal;
         match decide(seal, &self.principal, self.route, ask, &mut NoTrace) {
             Verdict::Forward(permit) => Ok(permit),
-            Verdict::Ignore | Verdict::Refuse(_) => Err(FetchError::Unclear("was not asked")),
+            Verdict::Ignore => Err(FetchError::Unclear("was not asked".into())),
+            Verdict::Refuse(refusal) => {
+                let reason = refusal.row().reason;
+                Err(FetchError::Unclear(format!("was not asked: {reason}").into()))
+            }
         }
     }
 
@@ -230,7 +268,10 @@ impl Asker<'_> {
         let patience = self.to.options().call_timeout;
         let read = timeout(patience, self.read(&mut session, head, body)).await;
         session.shutdown().await;
-        read.unwrap_or(Err(FetchError::TooSlow))
+        read.unwrap_or_else(|_| {
+            let seconds = patience.as_secs_f64();
+            Err(FetchError::Beyond(format!("takes longer than call_timeout ({seconds} seconds)")))
+        })
     }
 
     async fn read(
@@ -245,7 +286,7 @@ impl Asker<'_> {
         }
         session.finish_request_body().await?;
         session.read_response_header().await?;
-        let head = session.response_header().ok_or(FetchError::Unclear("did not answer"))?;
+        let head = session.response_header().ok_or(FetchError::Unclear("did not answer".into()))?;
         let (status, headers) = (head.status, head.headers.clone());
         if status == StatusCode::ACCEPTED {
             return Ok(Reply { headers, message: None });
@@ -259,7 +300,6 @@ impl Asker<'_> {
             true => self.event(session).await?,
             false => self.whole(session).await?,
         };
-        let message = String::from_utf8(message).map_err(|_| FetchError::Unclear("not UTF-8"))?;
         Ok(Reply { headers, message: Some(message) })
     }
 
@@ -267,7 +307,7 @@ impl Asker<'_> {
         let mut all = BytesMut::new();
         while let Some(chunk) = session.read_response_body().await? {
             if all.len() + chunk.len() > self.snapshot.options.limits.listing {
-                return Err(FetchError::TooLong);
+                return Err(self.too_long());
             }
             all.extend_from_slice(&chunk);
         }
@@ -280,18 +320,22 @@ impl Asker<'_> {
         let mut events = Splitter::new(limits.listing);
         while let Some(chunk) = session.read_response_body().await? {
             events.push(&chunk);
-            while let Some(event) = events.next_event().map_err(|_| FetchError::TooLong)? {
+            while let Some(event) = events.next_event().map_err(|_| self.too_long())? {
                 let data = sse::data(&event);
-                let text = std::str::from_utf8(&data).unwrap_or_default();
-                let read = listing::filter(text, reading(limits.json_depth), |_, _| true);
+                let read = listing::filter_bytes(&data, reading(limits.json_depth), |_, _| true);
                 let is_notice =
-                    read.is_ok_and(|l| matches!(l.shape, Shape::Notice | Shape::Foreign));
+                    read.is_ok_and(|(_, l)| matches!(l.shape, Shape::Notice | Shape::Foreign));
                 if !data.is_empty() && !is_notice {
                     return Ok(data.into_owned());
                 }
             }
         }
-        Err(FetchError::Unclear("its stream ended without an answer"))
+        Err(FetchError::Unclear("its stream ended without an answer".into()))
+    }
+
+    fn too_long(&self) -> FetchError {
+        let listing = self.snapshot.options.limits.listing;
+        FetchError::Beyond(format!("its answer has more than limits.listing ({listing} bytes)"))
     }
 }
 

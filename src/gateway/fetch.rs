@@ -1,5 +1,6 @@
 //! A small document from one address of the configuration: no redirects, bounded in size and time.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::core::harmless::visible;
 /// Why something could not be had from another server.
 #[derive(Debug)]
 pub enum FetchError {
+    /// It goes beyond a bound; holds what, and which bound.
+    Beyond(String),
     /// The name does not resolve.
     Name,
     /// The connection, or what comes over it, is broken.
@@ -30,12 +33,13 @@ pub enum FetchError {
     /// Slower than it may be.
     TooSlow,
     /// What it says is not an answer; holds what is wrong.
-    Unclear(&'static str),
+    Unclear(Cow<'static, str>),
 }
 
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Beyond(what) => f.write_str(what),
             Self::Name => f.write_str("the name does not resolve"),
             Self::Broken(error) => {
                 write!(f, "cannot be reached: {}", Cause::of(error, Phase::Head))
@@ -44,7 +48,7 @@ impl fmt::Display for FetchError {
             Self::Status(status) => write!(f, "answers with status {status}"),
             Self::TooLong => f.write_str("sends too much"),
             Self::TooSlow => f.write_str("is too slow"),
-            Self::Unclear(what) => f.write_str(what),
+            Self::Unclear(what) => f.write_str(&visible(what)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::core::decide::Permit;
-use crate::core::listing::{LeftOut, Tally};
+use crate::core::listing::{LeftOut, OddItem, Tally};
 use crate::core::permission::TargetKind;
 use crate::core::pin::Mark;
 use crate::telemetry::metrics::Metrics;
@@ -43,10 +43,7 @@ impl Lists {
         let Some(unsaid) = self.seldom(upstream, list).say() else {
             return;
         };
-        let told = first
-            .iter()
-            .map(|(index, odd)| format!("item {index} at byte {}: {}", odd.at, odd.what));
-        let items = told.collect::<Vec<_>>().join("; ");
+        let items = first.iter().map(OddItem::to_string).collect::<Vec<_>>().join("; ");
         tracing::warn!(
             event = "upstream.items_left_out",
             upstream,

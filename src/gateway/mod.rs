@@ -28,6 +28,7 @@ mod sieve;
 mod standing;
 mod story;
 mod stream;
+mod told;
 mod trouble;
 mod upstream;
 mod walk;
@@ -65,6 +66,7 @@ use minted::Minted;
 use misdirected::Hints;
 pub use peer::PeerCertificate;
 pub use room::{Inside, Room};
+pub use told::{LeftOutTools, Toolbox, Untold};
 pub use upstream::{Upstream, UpstreamOptions, UpstreamTls};
 
 /// Everything that one load of the configuration decides. A request sees one snapshot to its end.

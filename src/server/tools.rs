@@ -3,19 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use super::StartError;
 use super::build::Builder;
 use super::descriptors::Descriptors;
 use crate::config::Config;
-use crate::core::pin::Definition;
 use crate::core::principal::Principal;
-use crate::gateway::{self, FetchError};
+use crate::gateway::{self, Snapshot};
 use crate::telemetry::metrics::Metrics;
 
-/// The tools of an upstream, or why they are not known.
-pub type Told = Result<BTreeMap<String, Definition>, FetchError>;
+pub use crate::gateway::{LeftOutTools, Toolbox, Untold};
 
-/// Asks each of these upstreams for its tools, in somebody's name.
+/// Most upstreams that are asked at once.
+const AT_ONCE: usize = 4;
+
+/// The tools of an upstream, or why they are not known.
+pub type Told = Result<Toolbox, Untold>;
+
+/// Asks each of these upstreams for its tools, in somebody's name, a few at once.
 ///
 /// # Errors
 /// [`StartError`] where something that the configuration names cannot be used.
@@ -31,12 +37,34 @@ pub fn ask(
         // Lives as long as this block, and the built-in server with it.
         let mut builder = Builder::new(Vec::new(), Arc::new(metrics), Descriptors::attainable());
         let snapshot = builder.snapshot(config, "", None).await?;
-        let principal = Arc::new(principal);
-        let mut told = BTreeMap::new();
-        for upstream in upstreams {
-            let tools = gateway::tools(&snapshot, upstream, Arc::clone(&principal)).await;
-            told.insert(upstream.clone(), tools);
-        }
-        Ok(told)
+        let told = ask_all(Arc::new(snapshot), upstreams, Arc::new(principal)).await;
+        told.ok_or_else(|| internal(&"a question to an upstream broke off"))
     })
+}
+
+/// `None` where a question panicked.
+async fn ask_all(
+    snapshot: Arc<Snapshot>,
+    upstreams: &[String],
+    principal: Arc<Principal>,
+) -> Option<BTreeMap<String, Told>> {
+    let mut told = BTreeMap::new();
+    let mut asked = JoinSet::new();
+    let mut left = upstreams.iter();
+    loop {
+        while asked.len() < AT_ONCE
+            && let Some(upstream) = left.next().cloned()
+        {
+            let (snapshot, principal) = (Arc::clone(&snapshot), Arc::clone(&principal));
+            asked.spawn(async move {
+                let tools = gateway::tools(&snapshot, &upstream, principal).await;
+                (upstream, tools)
+            });
+        }
+        let Some(joined) = asked.join_next().await else {
+            return Some(told);
+        };
+        let (upstream, tools) = joined.ok()?;
+        told.insert(upstream, tools);
+    }
 }

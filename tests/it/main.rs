@@ -64,4 +64,5 @@ mod transcripts;
 mod trouble;
 mod upstream_faults;
 mod verify;
+mod whole_lists;
 mod wire;

@@ -1,5 +1,8 @@
 //! One item that cannot be read costs a list that item, and the log says which and why.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json as value};
 
 use crate::support::gateway::CAROL;
@@ -113,18 +116,49 @@ fn lists_of_every_kind_leave_their_odd_items_out_and_so_does_a_replayed_one() {
     assert_eq!(result(&answer)["tools"], value!([{"name": "echo"}, {"name": "read"}]));
 }
 
-/// What is not there is approved by nobody, and what stands behind it is not forgotten.
+/// Callers do not see it, and so nobody approves it: those who do are told.
 #[test]
-fn a_list_with_an_odd_item_is_not_locked() {
+fn an_odd_tool_is_left_out_of_what_is_locked_and_checked_and_is_told_with_its_place() {
     for (odd, why) in ODD {
         let list = body("tools", "name", ["echo", "read"], odd);
         let upstream = Upstream::fixed(answer(&list, false), Next::Close);
         let gateway = Gateway::before(&upstream);
-        let (code, said) = gateway.command(&["lock"]);
-        assert_eq!(code, Some(2), "{why}: {said}");
-        assert!(said.contains("upstream `t` does not list its tools"), "{why}: {said}");
-        assert!(!gateway.folder().join("tools.lock").exists(), "{why}");
+        for verb in [&["lock"][..], &["lock", "--check"], &["check", "--online"]] {
+            let (code, said) = gateway.command(verb);
+            assert_eq!(code, Some(0), "{verb:?} {why}: {said}");
+            let line = said.lines().find(|line| line.contains("upstream `t`: 1 item of its list"));
+            let line = line.unwrap_or_else(|| panic!("{verb:?} {why}: {said}"));
+            let place = "cannot be read, and left out: page 1, item 1 at byte ";
+            assert!(line.contains(place) && line.contains(why), "{verb:?} {why}: {line}");
+        }
+        let lock = std::fs::read_to_string(gateway.folder().join("tools.lock")).unwrap();
+        assert!(lock.contains("echo") && lock.contains("read"), "{why}: {lock}");
+        assert!(!lock.contains("secret_tool"), "{why}: {lock}");
+        let (_, said) = gateway.command(&["lock", "--check", "--json"]);
+        let json = said.rsplit_once("warning: ").map_or(&*said, |(json, _)| json);
+        let told: Value = serde_json::from_str(json).unwrap_or_else(|_| panic!("{said}"));
+        assert_eq!((&told["same"], &told["left_out"]["t"]["count"]), (&value!(true), &value!(1)));
     }
+}
+
+/// One that was approved before, and that nobody can read now, is told as missing.
+#[test]
+fn an_approved_tool_that_turns_odd_is_not_there() {
+    let is_odd = Arc::new(AtomicBool::new(false));
+    let now = Arc::clone(&is_odd);
+    let upstream = Upstream::script(move |_, wire| {
+        let (list, odd) = (["echo", "other"], br#"{"name":"read","x":"\ud83d"}"#.as_slice());
+        let read = if now.load(Ordering::SeqCst) { odd } else { br#"{"name":"read","x":""}"# };
+        wire.send(answer(&body("tools", "name", list, read), false));
+        Next::Close
+    });
+    let gateway = Gateway::before(&upstream);
+    assert_eq!(gateway.command(&["lock"]).0, Some(0));
+    assert_eq!(gateway.command(&["lock", "--check"]).0, Some(0));
+    is_odd.store(true, Ordering::SeqCst);
+    let (code, said) = gateway.command(&["lock", "--check"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("- read  missing"), "{said}");
 }
 
 #[test]

@@ -297,11 +297,14 @@ fn a_list_that_cannot_be_trusted_is_not_approved() {
     let answers = [
         (
             json("200 OK", "", &format!(r#"{{"id":1,"result":{{"tools":{twice}}}}}"#)),
-            "lists a tool twice",
+            "page 1: it lists the tool `echo` twice",
         ),
         (json("401 Unauthorized", "", ""), "status 401; --as TOKEN"),
         (json("500 Oops", "", ""), "status 500"),
-        (json("200 OK", "", r#"{"id":1,"result":{"tools":[],"Tools":[]}}"#), "cannot be read"),
+        (
+            json("200 OK", "", r#"{"id":1,"result":{"tools":[],"Tools":[]}}"#),
+            "page 1: its list may be taken for something else",
+        ),
         (
             json("200 OK", "", r#"{"id":1,"error":{"code":1,"message":"no\u001b[2J"}}"#),
             "says no: no\\u{1b}[2J",

@@ -5,6 +5,8 @@
 //! them agree on the quotes and brackets around. Where they would not (a string without its end,
 //! brackets that do not match, a quote within four digits of an escape), there is no tolerance.
 
+use std::fmt;
+
 use super::{Expect, JsonError, Scanner, Token, escape_len};
 
 /// The first fault of a part that is left out.
@@ -25,6 +27,12 @@ fn name(error: JsonError) -> &'static str {
         JsonError::DuplicateKey => "a member name occurs twice in one object",
         JsonError::LoneSurrogate => "an unpaired surrogate in a string",
         JsonError::Syntax => "no valid JSON",
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name(*self))
     }
 }
 

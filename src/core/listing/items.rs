@@ -1,5 +1,6 @@
 //! The items of a list: those that are wanted stay as they are. What cannot be read is left out.
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::core::edits::Edits;
@@ -15,8 +16,23 @@ const MAX_TOLD: usize = 8;
 pub struct LeftOut {
     /// How many.
     pub count: usize,
-    /// The first of them, by their index in the list, from 0.
-    pub first: Vec<(usize, Odd)>,
+    /// The first of them.
+    pub first: Vec<OddItem>,
+}
+
+/// An item that is left out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OddItem {
+    /// Its index in the list, from 0.
+    pub index: usize,
+    /// What is wrong with it.
+    pub odd: Odd,
+}
+
+impl fmt::Display for OddItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "item {} at byte {}: {}", self.index, self.odd.at, self.odd.what)
+    }
 }
 
 /// How much of a list its caller sees.
@@ -105,7 +121,7 @@ impl List {
         let LeftOut { count, first } = &mut self.tally.left_out;
         *count += 1;
         if first.len() < MAX_TOLD {
-            first.push((index, left_out));
+            first.push(OddItem { index, odd: left_out });
         }
     }
 

@@ -82,7 +82,7 @@ fn an_odd_item_is_left_out_and_told_with_its_place() {
         let (passed, tally) = read_bytes(&[BEFORE, &item, BEHIND].concat()).expect(&shown);
         assert_eq!(passed.as_bytes(), expected, "{shown}");
         assert_eq!((tally.items, tally.kept, tally.left_out.count), (3, 2, 1), "{shown}");
-        let [(index, odd)] = tally.left_out.first.as_slice() else { panic!("{shown}") };
+        let [OddItem { index, odd }] = tally.left_out.first.as_slice() else { panic!("{shown}") };
         assert_eq!((*index, odd.what), (1, what), "{shown}");
         let place = BEFORE.len()..BEFORE.len() + item.len();
         assert!(place.contains(&odd.at), "{shown}: {odd:?} is not in {place:?}");
