@@ -22,6 +22,7 @@ use super::json::{self, Event, JsonError, Odd, Scanner, Token};
 use super::method;
 use super::names::looks_like;
 use super::permission::{Target, TargetKind};
+use super::way_back::WayBack;
 
 /// Why an answer cannot be passed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,6 +95,8 @@ pub struct Reading {
     pub max_depth: usize,
     /// Longest time that a copy may be kept, in milliseconds.
     pub max_ttl: u64,
+    /// The room for a name in a later request.
+    pub way_back: WayBack,
 }
 
 /// The members of a result that list something, and the member that names each item.
@@ -156,7 +159,7 @@ pub fn filter(
             known.step(&event);
         }
         let odd = scanner.take_odd();
-        found.step(text, &event, odd, how.max_ttl, &mut keep)?;
+        found.step(text, &event, odd, &how, &mut keep)?;
         scanner.tolerate_within(if found.list.is_some() { AROUND_ITEMS } else { usize::MAX });
     }
     let mut listing = found.finish()?;
@@ -202,7 +205,7 @@ impl Found {
         text: &str,
         event: &Event<'_>,
         odd: Option<Odd>,
-        max_ttl: u64,
+        how: &Reading,
         keep: &mut impl FnMut(Target<'_>, &str) -> bool,
     ) -> Result<(), Unlistable> {
         match (event.depth, event.key.as_deref()) {
@@ -216,7 +219,7 @@ impl Found {
                     self.tally = list.finish(text, event.start, &mut self.edits);
                 }
             }
-            (2, Some(key)) if self.inside_result => return self.member(key, event, max_ttl),
+            (2, Some(key)) if self.inside_result => return self.member(key, event, how),
             _ => {
                 if let Some(list) = &mut self.list {
                     list.step(text, event, odd, keep);
@@ -246,14 +249,17 @@ impl Found {
         Ok(())
     }
 
-    fn member(&mut self, key: &str, event: &Event<'_>, max_ttl: u64) -> Result<(), Unlistable> {
+    fn member(&mut self, key: &str, event: &Event<'_>, how: &Reading) -> Result<(), Unlistable> {
+        let max_ttl = how.max_ttl;
         let place = event.start..event.end;
         if let Some((_, kind, naming)) = LISTS.iter().find(|(name, ..)| *name == key) {
             if self.kind.replace(*kind).is_some() {
                 return Err(Unlistable::Shape);
             }
             match event.token {
-                Token::ArrayStart => self.list = Some(List::begin(*kind, naming, event.end)),
+                Token::ArrayStart => {
+                    self.list = Some(List::begin(*kind, naming, event.end, how.way_back))
+                }
                 // Some servers write an empty list like this; clients expect an array.
                 Token::Null => self.edits.replace(place, "[]"),
                 _ => return Err(Unlistable::Shape),

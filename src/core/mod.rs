@@ -47,3 +47,4 @@ pub mod sse;
 pub mod tasks;
 pub mod token;
 pub mod trace;
+pub mod way_back;

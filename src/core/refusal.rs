@@ -10,6 +10,7 @@ use super::protected::Protected;
 use super::revision::{Disagreement, Era, MODERN};
 use super::rule::Rule;
 use super::token::AuthFailure;
+use super::way_back::{Handed, TooLong};
 
 /// Why a request is answered by the gateway and not by its upstream.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,6 +60,8 @@ pub enum Refusal {
     MethodNotAllowed,
     /// No such path.
     NotFound,
+    /// The upstream's answer hands out what could not come back.
+    NoWayBack(TooLong),
     /// The upstream speaks the transport of MCP 2024-11-05, whose messages go by other paths.
     OldTransport,
     /// More requests or streams at once than the limits allow.
@@ -175,6 +178,14 @@ impl Refusal {
             Self::Internal => upstream(500, "Internal error", "internal", Internal),
             Self::MethodNotAllowed => bad(405, "Method not allowed", "http_method"),
             Self::NotFound => bad(404, "Not found", "not_found"),
+            Self::NoWayBack(TooLong { what, .. }) => {
+                let text = match what {
+                    Handed::Cursor => "Bad gateway: cursor too long",
+                    Handed::Session => "Bad gateway: session id too long",
+                    Handed::Task => "Bad gateway: task id too long",
+                };
+                upstream(502, text, "upstream_answer", Outcome::UpstreamError)
+            }
             Self::OldTransport => {
                 let outcome = Outcome::UpstreamError;
                 row(405, INVALID_REQUEST, "Method not allowed", "old_transport", outcome)
@@ -334,6 +345,7 @@ impl Refusal {
                 Some("it speaks HTTP+SSE of 2024-11-05, and not Streamable HTTP".to_owned())
             }
             Self::Headers(Disagreement::Unsupported(requested)) => Some(echo(requested)),
+            Self::NoWayBack(too_long) => Some(too_long.to_string()),
             Self::Unreadable(fault) => Some(fault.to_string()),
             Self::InsufficientScope(scopes) => Some(format!("would be granted to: {scopes}")),
             _ => None,

@@ -73,6 +73,23 @@ pub fn only_defined(event: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The same event without an id of more than `most` bytes: the id before it holds on. `None` where
+/// it has none.
+#[must_use]
+pub fn without_longer_id(event: &[u8], most: usize) -> Option<Vec<u8>> {
+    let is_longer = |line: &[u8]| matches!(field(line), (b"id", id) if id.len() > most);
+    if event.len() <= most || !lines(event).any(is_longer) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(event.len());
+    for line in lines(event).filter(|line| !line.is_empty() && !is_longer(line)) {
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    Some(out)
+}
+
 /// The name of a field and its value.
 fn field(line: &[u8]) -> (&[u8], &[u8]) {
     let Some(colon) = line.iter().position(|&b| b == b':') else {
@@ -241,6 +258,20 @@ mod tests {
             let passed = only_defined(event);
             assert_eq!(passed.as_deref(), Some(left), "{}", String::from_utf8_lossy(event));
             assert!(left.is_empty() || data(left) == data(event));
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_goes_and_everything_else_stays() {
+        for (event, left) in [
+            (&b"id: 123456\ndata: a\n\n"[..], Some(&b"data: a\n\n"[..])),
+            (b"id:123456\r\nevent: message\r\n: x\r\n\r\n", Some(b"event: message\n: x\n\n")),
+            (b"id: 12345\rid: 123456\rdata: a\r\r", Some(b"id: 12345\ndata: a\n\n")),
+            (b"\xef\xbb\xbfid: 123456\n\n", Some(b"\n")),
+            (b"id: 12345\ndata: 123456\n\n", None),
+            (b"ID: 123456\nids: 123456\ndata: id: 123456\n\n", None),
+        ] {
+            assert_eq!(without_longer_id(event, 5).as_deref(), left, "{}", event.escape_ascii());
         }
     }
 

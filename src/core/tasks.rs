@@ -12,6 +12,7 @@ use super::edits::Edits;
 use super::json::{Event, JsonError, Scanner, Token};
 use super::message::META_TASK;
 use super::seal::SealKey;
+use super::way_back::{TooLong, WayBack};
 
 /// Remembers which tool made a task, for notices that come without the call.
 pub trait Makers {
@@ -21,44 +22,66 @@ pub trait Makers {
     fn tool(&self, permit: &Permit, id: &str) -> Option<Arc<str>>;
 }
 
-/// `text` with a seal on every task of the caller; `None` where there is none.
-///
-/// # Errors
-/// Where `text` is not one unambiguous JSON value.
-pub fn seal(
-    text: &str,
-    max_depth: usize,
-    permit: &Permit,
-    key: &SealKey,
-    makers: &dyn Makers,
-) -> Result<Option<String>, JsonError> {
-    let seal =
-        |tool: &str, id: &str| key.seal_task(permit.principal(), permit.upstream(), tool, id);
-    let sealed = |id: &str, may_be_new: bool| {
+/// What it takes to put seals on the tasks in an answer.
+pub struct Sealing<'s> {
+    /// Of the request that is answered.
+    pub permit: &'s Permit,
+    /// Key of the seals.
+    pub key: &'s SealKey,
+    /// The tools that made tasks.
+    pub makers: &'s dyn Makers,
+    /// The room for an id in a later request.
+    pub way_back: WayBack,
+}
+
+/// Why a message cannot be given to its caller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unsealable {
+    /// Not one unambiguous JSON value.
+    Json(JsonError),
+    /// The id of a new task is too long.
+    TooLong(TooLong),
+}
+
+impl Sealing<'_> {
+    /// `text` with a seal on every task of the caller; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Unsealable`]
+    pub fn seal(&self, text: &str, max_depth: usize) -> Result<Option<String>, Unsealable> {
+        let mut scanner = Scanner::new(text, max_depth);
+        let mut path: Vec<String> = Vec::new();
+        let mut edits = Edits::default();
+        while let Some(event) = scanner.next_event().map_err(Unsealable::Json)? {
+            path.truncate(event.depth.saturating_sub(1));
+            let place = place(&path);
+            if let Some(id) = task_id(&event).filter(|_| place != Place::Elsewhere)
+                && let Some(id) = self.sealed(&id, place == Place::Any)?
+            {
+                let spelled = serde_json::Value::from(id).to_string();
+                edits.replace(event.start..event.end, spelled);
+            }
+            // An item of an array has no name, and no task id stands below one.
+            path.push(event.key.map_or_else(String::new, Into::into));
+        }
+        Ok((!edits.is_empty()).then(|| edits.apply(text)))
+    }
+
+    /// The id as the caller knows it, or learns it now.
+    fn sealed(&self, id: &str, may_be_new: bool) -> Result<Option<String>, Unsealable> {
+        let Self { permit, key, makers, way_back } = self;
+        let seal = |tool: &str| key.seal_task(permit.principal(), permit.upstream(), tool, id);
         if let Some(known) = permit.known_tasks().iter().find(|task| task.id == id) {
-            return Some(known.sealed.clone());
+            return Ok(Some(known.sealed.clone()));
         }
         if let Some(tool) = permit.tool().filter(|_| may_be_new) {
+            let sealed = seal(tool);
+            way_back.task(&sealed).map_err(Unsealable::TooLong)?;
             makers.learn(permit, id, tool);
-            return Some(seal(tool, id));
+            return Ok(Some(sealed));
         }
-        makers.tool(permit, id).map(|tool| seal(&tool, id))
-    };
-    let mut scanner = Scanner::new(text, max_depth);
-    let mut path: Vec<String> = Vec::new();
-    let mut edits = Edits::default();
-    while let Some(event) = scanner.next_event()? {
-        path.truncate(event.depth.saturating_sub(1));
-        let place = place(&path);
-        let id = task_id(&event).filter(|_| place != Place::Elsewhere);
-        if let Some(id) = id.and_then(|id| sealed(&id, place == Place::Any)) {
-            let spelled = serde_json::Value::from(id).to_string();
-            edits.replace(event.start..event.end, spelled);
-        }
-        // An item of an array has no name, and no task id stands below one.
-        path.push(event.key.map_or_else(String::new, Into::into));
+        Ok(makers.tool(permit, id).map(|tool| seal(&tool)))
     }
-    Ok((!edits.is_empty()).then(|| edits.apply(text)))
 }
 
 /// What stands in a place.

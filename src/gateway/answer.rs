@@ -22,6 +22,7 @@ use crate::core::decide::Permit;
 use crate::core::outcome::Outcome;
 use crate::core::refusal::Refusal;
 use crate::core::revision::Header;
+use crate::core::way_back::WayBack;
 
 /// Statuses that mean something between an MCP server and its client. Everything else, a
 /// challenge, a redirect or a failure, concerns the gateway and its upstream alone.
@@ -79,8 +80,10 @@ async fn bring(
             return Err(exchange.blame(permit.upstream(), refusal, trouble).into());
         }
     };
-    let mut head = head(context, &answered, permit)?;
-    let sieve = Sieve { context, permit };
+    let limits = &context.options().limits;
+    let way_back = WayBack::new(limits, exchange.head_length, permit.era());
+    let mut head = head(context, &answered, permit, way_back)?;
+    let sieve = Sieve { context, permit, way_back };
     let peer = Arc::clone(&answered.peer);
     let delivery = Delivery { context, upstream, permit, sieve, peer };
     delivery.note_status(&answered, exchange);
@@ -191,6 +194,7 @@ fn head(
     context: Context<'_>,
     answered: &Answered,
     permit: &Permit,
+    way_back: WayBack,
 ) -> Result<ResponseHeader, Break> {
     let Some(sent) = answered.session.response_header() else {
         return Err(Refusal::UpstreamAnswer("no head").into());
@@ -208,6 +212,7 @@ fn head(
             Header::One(id) => {
                 let seal = &context.options().seal;
                 let sealed = seal.seal_session(permit.principal(), permit.upstream(), id);
+                way_back.session(&sealed).map_err(Refusal::NoWayBack)?;
                 new.insert_header(&MCP_SESSION, sealed)?;
             }
             Header::Unclear => return Err(Refusal::UpstreamAnswer("session id").into()),

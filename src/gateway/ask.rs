@@ -27,6 +27,7 @@ use crate::core::principal::Principal;
 use crate::core::revision::Era;
 use crate::core::sse::{self, Splitter};
 use crate::core::trace::NoTrace;
+use crate::core::way_back::WayBack;
 
 const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
@@ -151,10 +152,9 @@ impl Asker<'_> {
 
     /// Adds the tools of a page, read as those of callers are, and says where the next one is.
     fn page(&self, text: &[u8], all: &mut Toolbox) -> Result<Option<Value>, FetchError> {
-        let depth = self.snapshot.options.limits.json_depth;
         let (page, mut twice) = (self.walk.page(), None);
         let Toolbox { tools, left_out } = all;
-        let read = listing::filter_bytes(text, reading(depth), |target, item| {
+        let read = listing::filter_bytes(text, self.reading(), |target, item| {
             let shown = || target.name.chars().take(MAX_NAMED).collect::<String>();
             match Definition::read(item) {
                 Ok(tool) => {
@@ -202,6 +202,12 @@ impl Asker<'_> {
         let id = reply.headers.get(&head::MCP_SESSION).and_then(|id| id.to_str().ok());
         let seal = &self.snapshot.options.seal;
         self.session = id.map(|id| seal.seal_session(&self.principal, &self.route.upstream, id));
+        if let Some(session) = &self.session {
+            let way_back = WayBack::new(&self.snapshot.options.limits, 0, self.era);
+            way_back
+                .session(session)
+                .map_err(|too_long| FetchError::Beyond(too_long.to_string()))?;
+        }
         self.post("notifications/initialized", None, json!({})).await.map(drop)
     }
 
@@ -322,7 +328,7 @@ impl Asker<'_> {
             events.push(&chunk);
             while let Some(event) = events.next_event().map_err(|_| self.too_long())? {
                 let data = sse::data(&event);
-                let read = listing::filter_bytes(&data, reading(limits.json_depth), |_, _| true);
+                let read = listing::filter_bytes(&data, self.reading(), |_, _| true);
                 let is_notice =
                     read.is_ok_and(|(_, l)| matches!(l.shape, Shape::Notice | Shape::Foreign));
                 if !data.is_empty() && !is_notice {
@@ -333,15 +339,18 @@ impl Asker<'_> {
         Err(FetchError::Unclear("its stream ended without an answer".into()))
     }
 
+    /// Nothing of what is read passes on. A name that no caller could repeat is none here either.
+    fn reading(&self) -> Reading {
+        let limits = &self.snapshot.options.limits;
+        let way_back = WayBack::new(limits, 0, self.era);
+        let max_depth = limits.json_depth;
+        Reading { asked: Asked::Other, max_depth, max_ttl: u64::MAX, way_back }
+    }
+
     fn too_long(&self) -> FetchError {
         let listing = self.snapshot.options.limits.listing;
         FetchError::Beyond(format!("its answer has more than limits.listing ({listing} bytes)"))
     }
-}
-
-/// Nothing of what is read passes on.
-fn reading(max_depth: usize) -> Reading {
-    Reading { asked: Asked::Other, max_depth, max_ttl: u64::MAX }
 }
 
 fn client() -> Value {

@@ -35,6 +35,8 @@ pub(super) struct Exchange<'g> {
     client: Option<IpAddr>,
     /// HEAD is refused, without a body.
     pub(super) wants_head_only: bool,
+    /// Length of the request's head in bytes.
+    pub(super) head_length: usize,
     /// The allowed `Origin` to be named in the answer.
     pub(super) origin: Option<HeaderValue>,
     pub(super) route: Option<Route>,
@@ -89,6 +91,7 @@ impl<'g> Exchange<'g> {
             started: Instant::now(),
             client,
             wants_head_only: false,
+            head_length: 0,
             origin: None,
             route: None,
             principal: None,

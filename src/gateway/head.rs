@@ -31,13 +31,11 @@ pub(super) static MCP_NAME: HeaderName = HeaderName::from_static(headers::NAME);
 pub(super) static MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(super) static MCP_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// Longest session id in bytes that is passed on.
-const MAX_SESSION_ID: usize = 2048;
-
-/// Checks everything about the head that is the same for every route.
-pub(super) fn check_framing(session: &ServerSession, limits: &Limits) -> Result<(), Refusal> {
+/// Checks everything about the head that is the same for every route, and gives back its length in
+/// bytes.
+pub(super) fn check_framing(session: &ServerSession, limits: &Limits) -> Result<usize, Refusal> {
     let head = session.req_header();
-    if let Some(http1) = session.as_http1() {
+    let length = if let Some(http1) = session.as_http1() {
         let raw = http1.get_headers_raw_bytes();
         if raw.len() > limits.headers {
             return Err(Refusal::HeadTooLarge);
@@ -50,18 +48,21 @@ pub(super) fn check_framing(session: &ServerSession, limits: &Limits) -> Result<
                 return Err(Refusal::BadHead("transfer-encoding"));
             }
         }
+        raw.len()
     } else {
         let size = |(n, v): (&HeaderName, &HeaderValue)| n.as_str().len() + v.len();
-        if head.headers.iter().map(size).sum::<usize>() > limits.headers {
+        let length = head.headers.iter().map(size).sum::<usize>();
+        if length > limits.headers {
             return Err(Refusal::HeadTooLarge);
         }
-    }
+        length
+    };
     if head.headers.contains_key(header::UPGRADE) {
         return Err(Refusal::BadHead("upgrade"));
     }
     match only(&head.headers, header::EXPECT) {
-        Header::Absent => Ok(()),
-        Header::One(value) if value.eq_ignore_ascii_case("100-continue") => Ok(()),
+        Header::Absent => Ok(length),
+        Header::One(value) if value.eq_ignore_ascii_case("100-continue") => Ok(length),
         Header::One(_) | Header::Unclear => Err(Refusal::Expectation),
     }
 }
@@ -194,12 +195,12 @@ pub(super) fn mcp(headers: &HeaderMap) -> McpHeaders<'_> {
 }
 
 /// The session of a legacy request. It, the resumption point and the version are there at most
-/// once each, in visible ASCII.
+/// once each, in visible ASCII, and as long as the head may be: what was handed out comes back.
 pub(super) fn session(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let once = |name| match only(headers, name) {
         Header::Absent => Ok(None),
-        Header::One(value) if value.len() <= MAX_SESSION_ID => Ok(Some(value)),
-        Header::One(_) | Header::Unclear => Err(Refusal::BadHead("session headers")),
+        Header::One(value) => Ok(Some(value)),
+        Header::Unclear => Err(Refusal::BadHead("session headers")),
     };
     once(&LAST_EVENT)?;
     once(&MCP_VERSION)?;

@@ -18,7 +18,8 @@ use crate::core::permission::TargetKind;
 use crate::core::policy::Tasks;
 use crate::core::refusal::Refusal;
 use crate::core::sse::{self, Splitter};
-use crate::core::tasks;
+use crate::core::tasks::{Sealing, Unsealable};
+use crate::core::way_back::WayBack;
 use crate::telemetry::metrics::Phase;
 
 /// How much of an answer that passes is kept, to see how the call ended. A longer one counts by
@@ -30,6 +31,7 @@ const OBSERVED: usize = 16 << 10;
 pub(super) struct Sieve<'d> {
     pub(super) context: Context<'d>,
     pub(super) permit: &'d Permit,
+    pub(super) way_back: WayBack,
 }
 
 /// A message that may pass.
@@ -61,7 +63,12 @@ impl Sieve<'_> {
     fn sift(&self, message: &[u8]) -> Result<Sifted, Refusal> {
         let (metrics, limits) = (&self.context.gateway.metrics, &self.context.options().limits);
         let ttl = u64::try_from(limits.list_ttl.as_millis()).unwrap_or(u64::MAX);
-        let how = Reading { asked: self.asked(), max_depth: limits.json_depth, max_ttl: ttl };
+        let how = Reading {
+            asked: self.asked(),
+            max_depth: limits.json_depth,
+            max_ttl: ttl,
+            way_back: self.way_back,
+        };
         let mut drift = Drift::new(self);
         let mut granted = 0;
         let read = listing::filter_bytes(message, how, |target, item| {
@@ -80,6 +87,9 @@ impl Sieve<'_> {
         })?;
         let text = &*text;
         let outcome = self.outcome(listing.shape, text)?;
+        if let (Shape::List(_), Some(next)) = (listing.shape, &listing.next) {
+            self.way_back.cursor(next).map_err(Refusal::NoWayBack)?;
+        }
         drift.remember(&listing);
         self.tell(&listing, granted);
         if listing.shape == Shape::Foreign && how.asked == Asked::List {
@@ -148,14 +158,17 @@ impl Sieve<'_> {
         }
         let depth = self.context.options().limits.json_depth;
         let now = edited.as_deref().unwrap_or(text);
-        let sealed = tasks::seal(
-            now,
-            depth,
-            self.permit,
-            &self.context.options().seal,
-            &self.context.gateway.minted,
-        );
-        Ok(sealed.map_err(|_| Refusal::UpstreamAnswer("unreadable"))?.or(edited))
+        let sealing = Sealing {
+            permit: self.permit,
+            key: &self.context.options().seal,
+            makers: &self.context.gateway.minted,
+            way_back: self.way_back,
+        };
+        let sealed = sealing.seal(now, depth).map_err(|why| match why {
+            Unsealable::Json(_) => Refusal::UpstreamAnswer("unreadable"),
+            Unsealable::TooLong(too_long) => Refusal::NoWayBack(too_long),
+        });
+        Ok(sealed?.or(edited))
     }
 }
 
@@ -227,6 +240,18 @@ impl<'d> Flow<'d> {
         }
         let defined = self.sieve.permit.hides().then(|| sse::only_defined(event)).flatten();
         let event = defined.as_deref().unwrap_or(event);
+        let room = self.sieve.way_back.header_room();
+        let short = sse::without_longer_id(event, room);
+        if short.is_some() {
+            let upstream = self.sieve.permit.upstream();
+            tracing::debug!(
+                event = "upstream.event_id_left_out",
+                upstream,
+                room,
+                "limits.headers has no room for the Last-Event-ID that would bring it back"
+            );
+        }
+        let event = short.as_deref().unwrap_or(event);
         let data = sse::data(event);
         if data.is_empty() {
             out.extend_from_slice(event);

@@ -230,7 +230,7 @@ fn admit(
     exchange: &mut Exchange<'_>,
 ) -> Result<(Admitted, Route), Refusal> {
     let options = context.options();
-    head::check_framing(session, &options.limits)?;
+    exchange.head_length = head::check_framing(session, &options.limits)?;
     head::check_host(session, options)?;
     exchange.origin = head::check_origin(session, options)?;
     let route =

@@ -64,5 +64,6 @@ mod transcripts;
 mod trouble;
 mod upstream_faults;
 mod verify;
+mod way_back;
 mod whole_lists;
 mod wire;

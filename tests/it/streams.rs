@@ -152,8 +152,6 @@ fn an_unclear_session_is_refused() {
         for call in [echo(), Call::empty("GET"), Call::empty("DELETE")] {
             let twice = call.clone().header(name, "a").header(name, "b");
             assert_eq!(gateway.ask(&twice).status, 400, "{name} twice");
-            let long = call.clone().header(name, &"a".repeat(2_049));
-            assert_eq!(gateway.ask(&long).status, 400, "{name} long");
             let strange = call.header(name, "a\u{e9}");
             assert_eq!(gateway.ask(&strange).status, 400, "{name} not ASCII");
         }

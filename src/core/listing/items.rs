@@ -7,6 +7,7 @@ use crate::core::edits::Edits;
 use crate::core::json::{Event, Odd, Token};
 use crate::core::names::looks_like;
 use crate::core::permission::{Target, TargetKind};
+use crate::core::way_back::WayBack;
 
 /// Most items of one list that are told one by one.
 const MAX_TOLD: usize = 8;
@@ -55,6 +56,7 @@ pub(super) struct List {
     kept: Vec<Range<usize>>,
     item: Option<Item>,
     tally: Tally,
+    way_back: WayBack,
 }
 
 #[derive(Default)]
@@ -66,8 +68,14 @@ struct Item {
 }
 
 impl List {
-    pub(super) fn begin(kind: TargetKind, naming: &'static str, start: usize) -> Self {
-        Self { kind, naming, start, kept: Vec::new(), item: None, tally: Tally::default() }
+    pub(super) fn begin(
+        kind: TargetKind,
+        naming: &'static str,
+        start: usize,
+        way_back: WayBack,
+    ) -> Self {
+        let (kept, tally) = (Vec::new(), Tally::default());
+        Self { kind, naming, start, kept, item: None, tally, way_back }
     }
 
     /// Takes an event in the list, and a fault that the scanner noted on its way there.
@@ -107,6 +115,9 @@ impl List {
         let index = self.tally.items;
         self.tally.items += 1;
         let left_out = match (odd, name) {
+            (None, Some(name)) if !self.way_back.takes_name(self.kind, &name) => {
+                Odd { at: start, what: "its name is longer than a request may repeat it" }
+            }
             (None, Some(name)) => {
                 let item = text.get(start..end).unwrap_or_default();
                 if keep(Target { kind: self.kind, name: &name }, item) {

@@ -5,7 +5,7 @@ use super::*;
 mod odd;
 
 fn read_as(asked: Asked, text: &str) -> Result<(Shape, String), Unlistable> {
-    let how = Reading { asked, max_depth: 64, max_ttl: 60_000 };
+    let how = Reading { asked, max_depth: 64, max_ttl: 60_000, way_back: WayBack::boundless() };
     let listing = filter(text, how, |target, _| target.name == "alpha")?;
     Ok((listing.shape, listing.edits.apply(text)))
 }

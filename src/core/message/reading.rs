@@ -14,7 +14,7 @@ use crate::core::names::looks_like;
 const PLAIN_SUBSCRIPTIONS: [&str; 3] =
     ["promptsListChanged", "resourcesListChanged", "toolsListChanged"];
 
-/// Longest id in bytes of its JSON spelling.
+/// Longest id of a request in bytes of its JSON spelling.
 const MAX_ID: usize = 256;
 
 /// How many names of arguments are kept, for records.
@@ -58,6 +58,7 @@ pub(super) struct Reading<'a> {
     has_version: bool,
     id: Option<Id>,
     has_id: bool,
+    has_long_id: bool,
     method: Option<Cow<'a, str>>,
     has_outcome: bool,
     has_params: bool,
@@ -112,6 +113,14 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// An answer has the id that the server gave its request, and that is as long as it is.
+    fn identify(&mut self, json: &str) {
+        match json.len() <= MAX_ID {
+            true => self.id = Some(Id(json.to_owned())),
+            false => self.has_long_id = true,
+        }
+    }
+
     fn note(&mut self, fault: Fault) {
         self.fault.get_or_insert(fault);
     }
@@ -130,12 +139,8 @@ impl<'a> Reading<'a> {
             "id" => {
                 self.has_id = true;
                 match (token, spelled) {
-                    (Token::String(_), Some(json)) if json.len() <= MAX_ID => {
-                        self.id = Some(Id(json.to_owned()));
-                    }
-                    (Token::Number(n), _) if n.len() <= MAX_ID && is_integer(n) => {
-                        self.id = Some(Id(n.to_owned()));
-                    }
+                    (Token::String(_), Some(json)) => self.identify(json),
+                    (Token::Number(n), _) if is_integer(n) => self.identify(n),
                     _ => self.note(Fault::BadId),
                 }
             }
@@ -251,6 +256,9 @@ impl<'a> Reading<'a> {
         let is_call = self.method.is_some() && !self.has_outcome;
         let is_answer =
             self.method.is_none() && self.has_outcome && self.has_id && !self.has_params;
+        if self.has_long_id && !is_answer {
+            self.note(Fault::BadId);
+        }
         if self.fault.is_none() {
             self.fault = if !self.has_version {
                 Some(Fault::BadVersion)

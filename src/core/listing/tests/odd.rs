@@ -6,7 +6,12 @@ use super::*;
 
 /// Reads a list of tools of which all that can be read are wanted.
 fn read_bytes(bytes: &[u8]) -> Result<(String, Tally), Unlistable> {
-    let how = Reading { asked: Asked::List, max_depth: 16, max_ttl: 60_000 };
+    let how = Reading {
+        asked: Asked::List,
+        max_depth: 16,
+        max_ttl: 60_000,
+        way_back: WayBack::boundless(),
+    };
     let (text, listing) = filter_bytes(bytes, how, |_, _| true)?;
     let tally = listing.tally.clone();
     Ok((listing.edits.apply(&text), tally))
@@ -213,7 +218,12 @@ fn whatever_bytes_are_changed_no_name_passes_that_is_not_granted() {
     };
     let items = ["alpha", "hidden", "alpha", "other"].map(item).join(",");
     let good = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{items}]}}}}"#);
-    let how = Reading { asked: Asked::List, max_depth: 8, max_ttl: 60_000 };
+    let how = Reading {
+        asked: Asked::List,
+        max_depth: 8,
+        max_ttl: 60_000,
+        way_back: WayBack::boundless(),
+    };
     let (mut state, mut passed, mut cut) = (0x9e37_79b9_7f4a_7c15, 0, 0);
     for _ in 0..30_000 {
         let mut bytes = good.clone().into_bytes();
