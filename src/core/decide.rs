@@ -340,6 +340,7 @@ impl Judge<'_> {
             let (id, sealed) = (opened.id.to_owned(), task.id.clone().into_owned());
             permit.known_tasks.push(KnownTask { id, sealed, is_target: task.is_target });
         }
+        permit.known_tasks.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(permit)
     }
 }

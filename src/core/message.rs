@@ -119,6 +119,8 @@ pub enum Fault {
     NotUtf8,
     /// Neither request, notification nor response, or more than one of them.
     Shape,
+    /// More than 1,000 tasks.
+    TooManyTasks,
     /// A response in an era whose servers ask nothing.
     Unasked,
     /// A member that JSON-RPC 2.0 does not know.
@@ -255,6 +257,7 @@ impl fmt::Display for Fault {
             Self::NotAnObject => "not a JSON object",
             Self::NotUtf8 => "not UTF-8 without a byte order mark",
             Self::Shape => "neither request, notification nor response",
+            Self::TooManyTasks => "more than 1,000 tasks are named",
             Self::Unasked => "a response, but servers of this revision ask nothing",
             Self::UnknownKey => "a member that JSON-RPC 2.0 does not define",
         })

@@ -389,9 +389,10 @@ fn unreadable(fault: Fault) -> Row {
         Fault::Json(JsonError::Syntax | JsonError::Depth) | Fault::NotUtf8 => {
             (PARSE_ERROR, "Parse error")
         }
-        Fault::Json(JsonError::LoneSurrogate) | Fault::BadParams | Fault::InheritedKey => {
-            (INVALID_PARAMS, "Invalid params")
-        }
+        Fault::Json(JsonError::LoneSurrogate)
+        | Fault::BadParams
+        | Fault::InheritedKey
+        | Fault::TooManyTasks => (INVALID_PARAMS, "Invalid params"),
         _ => (INVALID_REQUEST, "Invalid request"),
     };
     Row { status: 400, code, text, reason: "unreadable", outcome: Outcome::Invalid }

@@ -71,7 +71,7 @@ impl Sealing<'_> {
     fn sealed(&self, id: &str, may_be_new: bool) -> Result<Option<String>, Unsealable> {
         let Self { permit, key, makers, way_back } = self;
         let seal = |tool: &str| key.seal_task(permit.principal(), permit.upstream(), tool, id);
-        if let Some(known) = permit.known_tasks().iter().find(|task| task.id == id) {
+        if let Some(known) = permit.known_task(id) {
             return Ok(Some(known.sealed.clone()));
         }
         if let Some(tool) = permit.tool().filter(|_| may_be_new) {

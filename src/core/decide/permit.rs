@@ -29,6 +29,8 @@ pub struct Permit {
     pub(super) pins: Option<Arc<Pins>>,
     pub(super) cursor: Cursor,
     pub(super) began: u64,
+    /// In the order of their ids: a request may name as many as its body can hold, and an answer
+    /// all of them again.
     pub(super) known_tasks: Vec<KnownTask>,
     pub(super) edits: Edits,
 }
@@ -139,10 +141,12 @@ impl Permit {
         self.is_get || matches!(self.filter(), Filter::List(_))
     }
 
-    /// The tasks that the request names.
+    /// The task that the request names with this id of the upstream: the first, where it names it
+    /// twice.
     #[must_use]
-    pub fn known_tasks(&self) -> &[KnownTask] {
-        &self.known_tasks
+    pub fn known_task(&self, id: &str) -> Option<&KnownTask> {
+        let at = self.known_tasks.partition_point(|task| *task.id < *id);
+        self.known_tasks.get(at).filter(|task| task.id == id)
     }
 
     /// Whether the caller may see this in a list: the same judgement as for its use, but for

@@ -174,17 +174,46 @@ fn only_the_task_that_is_acted_on_has_to_be_the_callers() {
     };
     let get = |id: &str| request("tasks/get", &format!(r#"{{"taskId":"{mine}",{}}}"#, related(id)));
     let proof = sealed(&alice, Era::Legacy, &get("own"));
-    assert_eq!((proof.task(), proof.known_tasks().len()), (Some("1"), 1));
+    assert_eq!((proof.task(), proof.known_tasks.len()), (Some("1"), 1));
     assert!(release(&get("own"), &proof).contains(r#""taskId":"own""#));
     let call = |id: &str| {
         request("tools/call", &format!(r#"{{"name":"echo","taskId":"own",{}}}"#, related(id)))
     };
     let proof = sealed(&alice, Era::Legacy, &call(&mine));
-    assert_eq!((proof.task(), proof.known_tasks().len()), (None, 1));
-    assert_eq!(proof.known_tasks()[0].sealed, mine);
-    assert!(!proof.known_tasks()[0].is_target);
+    assert_eq!((proof.task(), proof.known_tasks.len()), (None, 1));
+    assert_eq!(proof.known_tasks[0].sealed, mine);
+    assert!(!proof.known_tasks[0].is_target);
     let ping = sealed(&alice, Era::Legacy, &request("ping", &format!("{{{}}}", related(&mine))));
     assert!(ping.changes_answer(), "the answer may name it");
+}
+
+#[test]
+fn each_of_many_tasks_is_found_as_the_request_names_it_first() {
+    let alice = principal(&["t/echo", "t/read"], &[]);
+    let task = |tool: &str, id: usize| seal().seal_task(&alice, "t", tool, &id.to_string());
+    // In no order, and every tenth of them twice, by another tool.
+    let ids = || (0..500).map(|n| n * 7 % 500);
+    let twice = ids().filter(|id| id % 10 == 0);
+    let all: Vec<String> =
+        ids().map(|id| task("echo", id)).chain(twice.map(|id| task("read", id))).collect();
+    let listen = |all: &[String]| {
+        let filter = serde_json::json!({"notifications": {"taskIds": all}});
+        request("subscriptions/listen", &filter.to_string())
+    };
+    let proof = sealed(&alice, Era::Modern, &listen(&all));
+    for id in ids() {
+        let known = proof.known_task(&id.to_string()).map(|task| &task.sealed);
+        assert_eq!(known, Some(&task("echo", id)), "{id}");
+    }
+    for id in ["", "500", "1 ", "t"] {
+        assert!(proof.known_task(id).is_none(), "{id}");
+    }
+    // A stream remembers them as long as it lasts.
+    let many = vec![task("echo", 1); 1_000];
+    assert!(sealed(&alice, Era::Modern, &listen(&many)).known_task("1").is_some());
+    let body = listen(&[many, vec![task("echo", 1)]].concat());
+    let refused = Message::read(body.as_bytes(), 64).map_err(|unreadable| unreadable.fault);
+    assert_eq!(refused.err(), Some(Fault::TooManyTasks));
 }
 
 #[test]

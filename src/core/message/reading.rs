@@ -17,6 +17,9 @@ const PLAIN_SUBSCRIPTIONS: [&str; 3] =
 /// Longest id of a request in bytes of its JSON spelling.
 const MAX_ID: usize = 256;
 
+/// Most tasks that a message names; a stream remembers them as long as it lasts.
+const MAX_TASKS: usize = 1_000;
+
 /// How many names of arguments are kept, for records.
 const MAX_ARGUMENT_NAMES: usize = 32;
 
@@ -121,6 +124,13 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn name_task(&mut self, task: TaskId<'a>) {
+        match self.task_ids.len() < MAX_TASKS {
+            true => self.task_ids.push(task),
+            false => self.note(Fault::TooManyTasks),
+        }
+    }
+
     fn note(&mut self, fault: Fault) {
         self.fault.get_or_insert(fault);
     }
@@ -177,7 +187,7 @@ impl<'a> Reading<'a> {
         }
         let field = Field::of(token);
         if let ("taskId", Field::Text(id)) = (key.as_ref(), &field) {
-            self.task_ids.push(TaskId { id: id.clone(), at, is_target: true });
+            self.name_task(TaskId { id: id.clone(), at, is_target: true });
         }
         self.params.push((key, field));
     }
@@ -238,11 +248,11 @@ impl<'a> Reading<'a> {
                 self.subscriptions.resources.push(uri.decode());
             }
             (Inner::TaskIds, None, Token::String(id)) => {
-                self.task_ids.push(TaskId { id: id.decode(), at, is_target: true });
+                self.name_task(TaskId { id: id.decode(), at, is_target: true });
             }
             (Inner::Resources | Inner::TaskIds, ..) => self.subscriptions.is_unclear = true,
             (Inner::RelatedTask, Some("taskId"), Token::String(id)) => {
-                self.task_ids.push(TaskId { id: id.decode(), at, is_target: false });
+                self.name_task(TaskId { id: id.decode(), at, is_target: false });
             }
             (Inner::RelatedTask, Some(key), _) if looks_like(key, "taskId") || key == "taskId" => {
                 self.note(Fault::LookalikeKey);
