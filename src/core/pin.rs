@@ -230,6 +230,18 @@ impl Pins {
         news
     }
 
+    /// How many of these tools are new, and are not remembered since too many are.
+    #[must_use]
+    pub fn beyond_memory(&self, sightings: &[Sighting]) -> usize {
+        let known = self.new.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MAX_NEW {
+            return 0;
+        }
+        let is_beyond =
+            |tool: &str| !self.tools.contains_key(tool) && !known.contains(&Mark::of(&[tool]));
+        sightings.iter().filter(|sighting| is_beyond(&sighting.tool)).count()
+    }
+
     /// How many tools differ, by how.
     #[must_use]
     pub fn drift(&self) -> BTreeMap<Change, usize> {

@@ -7,6 +7,7 @@ use super::sieve::Sieve;
 use crate::core::listing::{Listing, Shape};
 use crate::core::permission::{Target, TargetKind};
 use crate::core::pin::{Mark, Pins, Sighting, Source};
+use crate::telemetry::audit::shorten;
 use crate::telemetry::metrics::Metrics;
 
 /// Compares one list of an upstream with its pins, where it has some.
@@ -47,8 +48,10 @@ impl<'d> Drift<'d> {
             return;
         };
         let news = pins.remember(&self.sightings, asker, &source);
-        let metrics = &self.sieve.context.gateway.metrics;
-        tell(metrics, self.sieve.permit.upstream(), pins, &news);
+        let (gateway, upstream) = (self.sieve.context.gateway, self.sieve.permit.upstream());
+        tell(&gateway.metrics, upstream, pins, &news);
+        let unknown = pins.beyond_memory(&self.sightings);
+        gateway.lists.too_many_new(&gateway.metrics, upstream, unknown);
     }
 }
 
@@ -59,13 +62,13 @@ fn source(sieve: &Sieve<'_>, next: Option<&str>) -> Option<Source> {
     Some(if is_now { source } else { Source::Replay })
 }
 
-/// A name comes from the upstream: the log escapes it.
+/// A name comes from the upstream: it is cut, and the log escapes it.
 fn tell(metrics: &Metrics, upstream: &str, pins: &Pins, news: &[Sighting]) {
     for Sighting { tool, changes, .. } in news {
         tracing::warn!(
             event = "upstream.tools_changed",
             upstream,
-            tool,
+            tool = shorten(tool),
             changes = changes.words(),
             "doorward lock --check tells more"
         );

@@ -21,7 +21,7 @@ use crate::core::refusal::Refusal;
 use crate::core::rule::Rule;
 use crate::core::token::Unidentified;
 use crate::telemetry::audit::{Args, Record, Slot, shorten};
-use crate::telemetry::metrics::{NONE, OTHER, method_label};
+use crate::telemetry::metrics::{Forgotten, NONE, OTHER, method_label};
 use crate::telemetry::used::Caller;
 
 /// One request. Whatever happens to it, a panic included, it is counted and recorded when this
@@ -307,7 +307,9 @@ impl<'g> Exchange<'g> {
             metrics.request_took(upstream, method, elapsed);
             if let Some(principal) = &self.principal {
                 let tool = self.sent_tool.as_deref().map(|tool| (upstream, tool));
-                self.gateway.used.note(&caller(principal), tool, self.now());
+                if !self.gateway.used.note(&caller(principal), tool, self.now()) {
+                    metrics.forget(Forgotten::Use, 1);
+                }
             }
         }
     }

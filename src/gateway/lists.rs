@@ -9,7 +9,7 @@ use crate::core::decide::Permit;
 use crate::core::listing::{LeftOut, OddItem, Tally};
 use crate::core::permission::TargetKind;
 use crate::core::pin::Mark;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Forgotten, Metrics};
 use crate::telemetry::seldom::Seldom;
 
 /// How many lists without items are remembered, so that each is told once. Beyond, none is told.
@@ -55,6 +55,23 @@ impl Lists {
         );
     }
 
+    /// Counts tools that nobody approved, beyond those that are told by name.
+    pub(super) fn too_many_new(&self, metrics: &Metrics, upstream: &str, count: usize) {
+        if count == 0 {
+            return;
+        }
+        metrics.forget(Forgotten::NewTool, count);
+        if let Some(unsaid) = self.seldom(upstream, "new tools").say() {
+            tracing::warn!(
+                event = "upstream.many_new_tools",
+                upstream,
+                count,
+                unsaid,
+                "more tools that nobody approved than are told by name and counted in tools_changed"
+            );
+        }
+    }
+
     fn seldom(&self, upstream: &str, list: &str) -> Arc<Seldom> {
         let mut spoilt = self.spoilt.lock();
         let mark = match spoilt.len() {
@@ -66,7 +83,14 @@ impl Lists {
 
     /// Tells once that a whole list holds nothing for its caller. `granted` counts what the grants
     /// let through.
-    pub(super) fn seen(&self, permit: &Permit, kind: TargetKind, tally: &Tally, granted: usize) {
+    pub(super) fn seen(
+        &self,
+        metrics: &Metrics,
+        permit: &Permit,
+        kind: TargetKind,
+        tally: &Tally,
+        granted: usize,
+    ) {
         let items = tally.items.saturating_sub(tally.left_out.count);
         if tally.kept > 0 || items == 0 || !permit.is_from_the_beginning() {
             return;
@@ -78,9 +102,13 @@ impl Lists {
         let mark =
             Mark::of(&[if token.is_some() { "token" } else { "issuer" }, name, upstream, list]);
         let mut empty = self.empty.lock();
-        if empty.len() >= MAX_EMPTY || !empty.insert(mark) {
+        if empty.contains(&mark) {
             return;
         }
+        if empty.len() >= MAX_EMPTY {
+            return metrics.forget(Forgotten::EmptyList, 1);
+        }
+        empty.insert(mark);
         drop(empty);
         let whose = if token.is_some() { "its roles" } else { "the roles of this issuer's rules" };
         let why = match granted {

@@ -184,7 +184,7 @@ impl Gateway {
             in_flight: Room::default(),
             streams: Room::default(),
             buffers: Arc::default(),
-            minted: Minted::default(),
+            minted: Minted::new(Arc::clone(&metrics)),
             lists: Lists::default(),
             hints: Hints::default(),
             used: Used::default(),

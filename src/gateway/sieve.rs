@@ -109,7 +109,7 @@ impl Sieve<'_> {
         let upstream = self.permit.upstream();
         gateway.lists.left_out(&gateway.metrics, upstream, kind, &tally.left_out);
         if matches!(self.permit.filter(), Filter::List(_)) && listing.next.is_none() {
-            gateway.lists.seen(self.permit, kind, tally, granted);
+            gateway.lists.seen(&gateway.metrics, self.permit, kind, tally, granted);
         }
     }
 

@@ -17,7 +17,7 @@ use prometheus::{
 };
 
 use self::faults::Faults;
-pub use bounds::{AdminRefusal, Bounds};
+pub use bounds::{AdminRefusal, Bounds, Forgotten};
 pub use records::Records;
 
 use crate::core::method;
@@ -171,8 +171,8 @@ impl Metrics {
         for result in ["success", "failure", "held"] {
             metrics.reloads.with_label_values(&[result]);
         }
-        for what in FORGETTABLE {
-            metrics.forgotten.with_label_values(&[what]);
+        for what in Forgotten::ALL {
+            metrics.forgotten.with_label_values(&[what.as_str()]);
         }
         Ok(metrics)
     }
@@ -244,14 +244,14 @@ impl Metrics {
             return;
         }
         if tool.len() > MAX_TOOL_NAME {
-            return self.forgotten("tool_label");
+            return self.forget(Forgotten::ToolLabel, 1);
         }
         let mut tools = self.tools.write().unwrap_or_else(PoisonError::into_inner);
         let names = tools.entry(upstream.to_owned()).or_default();
         if names.len() < MAX_TOOLS {
             names.insert(tool.to_owned());
         } else {
-            self.forgotten("tool_label");
+            self.forget(Forgotten::ToolLabel, 1);
         }
     }
 
@@ -287,9 +287,10 @@ impl Metrics {
         self.items_left_out.with_label_values(&[upstream, list]).inc_by(count);
     }
 
-    /// Counts something that is not remembered, or no longer, since a bound is reached.
-    fn forgotten(&self, what: &str) {
-        self.forgotten.with_label_values(&[what]).inc();
+    /// Counts things that are not remembered, or no longer, since a bound is reached.
+    pub fn forget(&self, what: Forgotten, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.forgotten.with_label_values(&[what.as_str()]).inc_by(count);
     }
 
     /// Shows how many tools of an upstream differ from what was approved; nothing where nothing is
@@ -467,8 +468,6 @@ const FORGOTTEN: Family = (
     "Things that callers and upstreams named and that are not remembered, since a bound is reached.",
     &["what"],
 );
-/// Names of tools as labels.
-const FORGETTABLE: [&str; 1] = ["tool_label"];
 const RELOADS: Family =
     ("config_reloads_total", "Reloads of the configuration, by result.", &["result"]);
 const JWKS_KEYS: Family = ("jwks_keys", "Usable keys of an issuer of JWTs.", &["issuer"]);

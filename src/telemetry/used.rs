@@ -7,6 +7,12 @@ use std::sync::{PoisonError, RwLock};
 /// Most tools of one upstream that are remembered of one caller; a glob may grant any name.
 const MAX_TOOLS: usize = 1_000;
 
+/// Most tools that are remembered of all callers together.
+const MAX_USES: usize = 500_000;
+
+/// Longest name of a tool that is remembered, in bytes.
+const MAX_NAME: usize = 1_024;
+
 /// Most callers that are remembered.
 const MAX_CALLERS: usize = 200_000;
 
@@ -32,7 +38,14 @@ pub struct Use {
 
 /// See [`Use`]. It lives as long as the process.
 #[derive(Debug, Default)]
-pub struct Used(RwLock<HashMap<Caller, Known>>);
+pub struct Used(RwLock<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    callers: HashMap<Caller, Known>,
+    /// Tools of all callers.
+    uses: usize,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -51,26 +64,38 @@ impl Known {
     }
 }
 
+impl Memory {
+    fn note(&mut self, caller: &Caller, tool: Option<(&str, &str)>, now: i64) -> bool {
+        let Self { callers, uses } = self;
+        if callers.len() >= MAX_CALLERS && !callers.contains_key(caller) {
+            return false;
+        }
+        let known = callers.entry(caller.clone()).or_default();
+        if let Some((upstream, tool)) = tool
+            && tool.len() <= MAX_NAME
+            && *uses < MAX_USES
+        {
+            let tools = known.tools.entry(upstream.to_owned()).or_default();
+            if tools.len() < MAX_TOOLS && !tools.contains_key(tool) {
+                tools.insert(tool.to_owned(), AtomicI64::default());
+                *uses += 1;
+            }
+        }
+        known.note(tool, now)
+    }
+}
+
 impl Used {
-    /// Notes a request that was let through.
-    pub fn note(&self, caller: &Caller, tool: Option<(&str, &str)>, now: i64) {
+    /// Notes a request that was let through. False where there is no place for the caller, or for
+    /// the tool.
+    pub fn note(&self, caller: &Caller, tool: Option<(&str, &str)>, now: i64) -> bool {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if known.get(caller).is_some_and(|known| known.note(tool, now)) {
-            return;
+        if known.callers.get(caller).is_some_and(|known| known.note(tool, now)) {
+            return true;
         }
         drop(known);
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MAX_CALLERS && !all.contains_key(caller) {
-            return;
-        }
-        let known = all.entry(caller.clone()).or_default();
-        if let Some((upstream, tool)) = tool {
-            let tools = known.tools.entry(upstream.to_owned()).or_default();
-            if tools.len() < MAX_TOOLS {
-                tools.entry(tool.to_owned()).or_default();
-            }
-        }
-        known.note(tool, now);
+        all.note(caller, tool, now)
     }
 
     /// Everything, in order.
@@ -78,7 +103,7 @@ impl Used {
     pub fn all(&self) -> Vec<Use> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::new();
-        for (caller, known) in known.iter() {
+        for (caller, known) in &known.callers {
             let mut add = |tool, last: &AtomicI64| {
                 all.push(Use { caller: caller.clone(), tool, last: last.load(Ordering::Relaxed) });
             };
@@ -113,8 +138,25 @@ mod tests {
         };
         assert_eq!(used.all(), [of(None, 11), of(Some(("t", "read")), 9)]);
         for n in 0..2 * MAX_TOOLS {
-            used.note(&alice, Some(("t", &format!("t{n}"))), 12);
+            let is_noted = used.note(&alice, Some(("t", &format!("t{n}"))), 12);
+            assert_eq!(is_noted, n < MAX_TOOLS - 1, "{n}");
         }
         assert_eq!(used.all().len(), 1 + MAX_TOOLS);
+    }
+
+    #[test]
+    fn names_of_any_length_and_of_all_callers_have_a_bound() {
+        let used = Used::default();
+        let of = |n: usize| Caller::Token(format!("t{n}"));
+        let [short, long] = [MAX_NAME, MAX_NAME + 1].map(|length| "x".repeat(length));
+        assert!(used.note(&of(0), Some(("t", &short)), 5));
+        assert!(!used.note(&of(0), Some(("t", &long)), 6));
+        let last = |used: &Used| used.all().iter().map(|one| one.last).collect::<Vec<_>>();
+        assert_eq!(last(&used), [6, 5], "that it called is known all the same");
+        used.0.write().unwrap().uses = MAX_USES - 1;
+        assert!(used.note(&of(1), Some(("t", "a")), 7));
+        assert!(!used.note(&of(1), Some(("t", "b")), 7));
+        assert!(used.note(&of(1), Some(("t", "a")), 8) && used.note(&of(2), None, 9));
+        assert!(!used.note(&of(3), Some(("t", "a")), 9));
     }
 }

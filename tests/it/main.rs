@@ -50,6 +50,7 @@ mod pins;
 mod questions;
 mod readers;
 mod reload;
+mod remembered;
 mod rmcp;
 mod rmcp_tasks;
 mod sessions;

@@ -54,6 +54,36 @@ impl AdminRefusal {
     }
 }
 
+/// Something from outside of which a bounded number is remembered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Forgotten {
+    /// That a list is empty for its caller, which is told once.
+    EmptyList,
+    /// A tool that nobody approved, which is told once.
+    NewTool,
+    /// The tool that made a task.
+    Task,
+    /// A name of a tool as a label.
+    ToolLabel,
+    /// The last use of a tool by a caller.
+    Use,
+}
+
+impl Forgotten {
+    pub(super) const ALL: [Self; 5] =
+        [Self::EmptyList, Self::NewTool, Self::Task, Self::ToolLabel, Self::Use];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::EmptyList => "empty_list",
+            Self::NewTool => "new_tool",
+            Self::Task => "task",
+            Self::ToolLabel => "tool_label",
+            Self::Use => "use",
+        }
+    }
+}
+
 /// Counts of what is held, and of what was refused for it.
 #[derive(Debug)]
 pub struct Bounds {
