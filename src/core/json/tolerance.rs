@@ -7,7 +7,8 @@
 
 use std::fmt;
 
-use super::{Expect, JsonError, Scanner, Token, escape_len};
+use super::string::escape_len;
+use super::{Expect, JsonError, Scanner, Token};
 
 /// The first fault of a part that is left out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
