@@ -158,7 +158,13 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
                 Err(stopped) => Err(stopped),
             };
             match passed {
-                Ok(Some(out)) => self.write(out).await?,
+                Ok(Some(out)) => {
+                    self.write(out).await?;
+                    if flow.is_sifting() {
+                        // Many small events in a chunk that is there already: others have a turn.
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Ok(None) if self.head.is_some() => {
                     return Err(Stopped::Unfit(Refusal::UpstreamAnswer("no answer in stream")));
                 }
