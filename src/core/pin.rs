@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::observed::{Clock, Observed};
 use self::walk::Walks;
 pub use change::{Change, Changes, Measure, Measures};
-pub use definition::{BadDefinition, Definition};
+pub use definition::{BadDefinition, Definition, MAX_VALUES};
 pub use observed::Mark;
 pub use walk::{Cursor, Page};
 
@@ -141,11 +141,11 @@ impl Pins {
     /// Compares a tool in a list with what was approved; `item` is its JSON.
     #[must_use]
     pub fn compare(&self, tool: &str, item: &str) -> Sighting {
-        let changes = match (self.tools.get(tool), Definition::read(item)) {
-            (None, _) => Changes::default().with(Change::New),
-            (Some(pin), Ok(now)) => pin.definition.changes(&now),
+        let changes = match self.tools.get(tool).map(|pin| (pin, Definition::read(item))) {
+            None => Changes::default().with(Change::New),
+            Some((pin, Ok(now))) => pin.definition.changes(&now),
             // It was read before; whatever this is, it is not what was approved.
-            (Some(_), Err(_)) => Changes::default().with(Change::Annotations).with(Change::Widened),
+            Some((_, Err(_))) => Changes::default().with(Change::Annotations).with(Change::Widened),
         };
         let held = self.held.as_ref().map(|held| held.compare(tool, item).changes);
         Sighting { tool: tool.to_owned(), changes, held: held.unwrap_or_default() }

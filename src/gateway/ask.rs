@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::fetch::FetchError;
-use super::told::{Toolbox, Untold};
+use super::told::{Told, Toolbox, Untold, Welcome};
 use super::upstream::Upstream;
 use super::walk::{MAX_PATIENCE, Walk};
 use super::{Snapshot, head};
@@ -21,7 +21,7 @@ use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
 use crate::core::listing::{self, Asked, Reading, Shape};
 use crate::core::message::META_VERSION;
 use crate::core::permission::TargetKind;
-use crate::core::pin::Definition;
+use crate::core::pin::{Definition, MAX_VALUES};
 use crate::core::policy::Route;
 use crate::core::principal::Principal;
 use crate::core::revision::Era;
@@ -151,10 +151,17 @@ impl Asker<'_> {
     }
 
     /// Adds the tools of a page, read as those of callers are, and says where the next one is.
-    fn page(&self, text: &[u8], all: &mut Toolbox) -> Result<Option<Value>, FetchError> {
-        let (page, mut twice) = (self.walk.page(), None);
+    fn page(&mut self, text: &[u8], all: &mut Toolbox) -> Result<Option<Value>, FetchError> {
+        let (page, how) = (self.walk.page(), self.reading());
+        let (mut twice, mut weighed) = (None, Ok(()));
         let Toolbox { tools, left_out } = all;
-        let read = listing::filter_bytes(text, self.reading(), |target, item| {
+        let read = listing::filter_bytes(text, how, |target, item| {
+            if weighed.is_ok() {
+                weighed = self.walk.weigh(item);
+            }
+            if weighed.is_err() {
+                return true;
+            }
             let shown = || target.name.chars().take(MAX_NAMED).collect::<String>();
             match Definition::read(item) {
                 Ok(tool) => {
@@ -162,10 +169,10 @@ impl Asker<'_> {
                         twice.get_or_insert_with(shown);
                     }
                 }
-                // Nested more deeply, or a number greater than what the file can hold.
-                Err(_) => {
-                    left_out.note(|| format!("page {page}, tool `{}`: cannot be kept", shown()))
-                }
+                Err(_) => left_out.note(|| {
+                    let why = "nested too deeply, a number too great, or more than";
+                    format!("page {page}, tool `{}`: {why} {MAX_VALUES} values", shown())
+                }),
             }
             true
         });
@@ -173,9 +180,13 @@ impl Asker<'_> {
             read.map_err(|why| FetchError::Unclear(format!("its list {why}").into()))?;
         match listing.shape {
             Shape::List(TargetKind::Tool) => {}
-            Shape::Failure => return Err(FetchError::Refused(complaint(&text))),
+            Shape::Failure => {
+                let answer: Told = serde_json::from_str(&text).unwrap_or_default();
+                return Err(FetchError::Refused(answer.error.unwrap_or_default().said()));
+            }
             _ => return Err(FetchError::Unclear("its answer is no list of tools".into())),
         }
+        weighed?;
         if let Some(name) = twice {
             return Err(FetchError::Unclear(format!("it lists the tool `{name}` twice").into()));
         }
@@ -189,15 +200,14 @@ impl Asker<'_> {
         let parameters =
             json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client()});
         let reply = self.post("initialize", Some(0), parameters).await?;
-        let answer: Value = serde_json::from_slice(&reply.message.unwrap_or_default())
+        let answer: Told = serde_json::from_slice(&reply.message.unwrap_or_default())
             .map_err(|_| FetchError::Unclear("its answer cannot be read".into()))?;
-        if answer.get("result").is_none() {
-            return Err(FetchError::Refused(complaint(&answer.to_string())));
-        }
-        let spoken = answer.pointer("/result/protocolVersion").and_then(Value::as_str);
+        let Some(Welcome { spoken }) = answer.result else {
+            return Err(FetchError::Refused(answer.error.unwrap_or_default().said()));
+        };
         // Where it speaks an older one, it is told so.
         let known = ["2025-06-18", "2025-03-26", "2024-11-05"];
-        let older = known.into_iter().find(|version| Some(*version) == spoken);
+        let older = known.into_iter().find(|version| Some(*version) == spoken.as_deref());
         self.version = older.unwrap_or(LEGACY);
         let id = reply.headers.get(&head::MCP_SESSION).and_then(|id| id.to_str().ok());
         let seal = &self.snapshot.options.seal;
@@ -355,11 +365,4 @@ impl Asker<'_> {
 
 fn client() -> Value {
     json!({"name": "doorward", "version": env!("CARGO_PKG_VERSION")})
-}
-
-/// What a JSON-RPC error says.
-fn complaint(text: &str) -> String {
-    let answer: Value = serde_json::from_str(text).unwrap_or_default();
-    let said = answer.pointer("/error/message").and_then(Value::as_str);
-    said.unwrap_or("without a reason").chars().take(200).collect()
 }

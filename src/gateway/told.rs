@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Deserialize;
+
 use super::fetch::FetchError;
 use crate::core::listing::LeftOut;
 use crate::core::pin::Definition;
+
+/// Longest complaint of an upstream in characters.
+const MAX_SAID: usize = 200;
 
 /// Most items of a whole list that are told one by one.
 const MAX_TOLD: usize = 8;
@@ -73,5 +78,33 @@ impl fmt::Display for LeftOutTools {
         };
         let told = self.first.join("; ");
         write!(f, "{} {items} of its list cannot be read, and left out: {told}{more}", self.count)
+    }
+}
+
+/// An answer of which only this is looked at; nothing else of it is kept, however much there is.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Told {
+    pub(super) result: Option<Welcome>,
+    pub(super) error: Option<Failure>,
+}
+
+/// MCP 2025-11-25, "Initialization".
+#[derive(Debug, Deserialize)]
+pub(super) struct Welcome {
+    #[serde(rename = "protocolVersion")]
+    pub(super) spoken: Option<String>,
+}
+
+/// A JSON-RPC error.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Failure {
+    message: Option<String>,
+}
+
+impl Failure {
+    /// The beginning of what it says.
+    pub(super) fn said(&self) -> String {
+        let said = self.message.as_deref().unwrap_or("without a reason");
+        said.chars().take(MAX_SAID).collect()
     }
 }

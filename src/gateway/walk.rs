@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::FetchError;
-use crate::core::pin::Mark;
+use crate::core::pin::{Definition, Mark};
 
 /// Most pages of one list.
 const MAX_PAGES: usize = 1_000;
 
 /// Most that all pages of one list may have, in times of `limits.listing`.
 const MAX_LISTINGS: usize = 4;
+
+/// Most values in all tools of one list; see [`Definition::values`].
+const MAX_VALUES: usize = 500_000;
 
 /// Longest time for all pages of one list, in times of `call_timeout`.
 pub(super) const MAX_PATIENCE: u32 = 4;
@@ -21,13 +24,16 @@ pub(super) struct Walk {
     page: usize,
     /// Bytes that may still come.
     left: usize,
+    /// Values that may still come.
+    values: usize,
     cursors: HashSet<Mark>,
 }
 
 impl Walk {
     /// A walk through pages of at most `listing` bytes each.
     pub(super) fn new(listing: usize) -> Self {
-        Self { page: 1, left: listing.saturating_mul(MAX_LISTINGS), cursors: HashSet::new() }
+        let left = listing.saturating_mul(MAX_LISTINGS);
+        Self { page: 1, left, values: MAX_VALUES, cursors: HashSet::new() }
     }
 
     /// The page that is asked for; the first is 1.
@@ -38,6 +44,18 @@ impl Walk {
     /// The time for all pages, where each may take as long as this.
     pub(super) fn patience(call_timeout: Duration) -> Duration {
         call_timeout.saturating_mul(MAX_PATIENCE)
+    }
+
+    /// Counts the values of a tool, before it is read.
+    ///
+    /// # Errors
+    /// Where all tools have too many.
+    pub(super) fn weigh(&mut self, item: &str) -> Result<(), FetchError> {
+        let left = self.values.checked_sub(Definition::values(item));
+        self.values = left.unwrap_or(0);
+        let beyond =
+            || FetchError::Beyond(format!("its tools have more than {MAX_VALUES} values in all"));
+        left.map(drop).ok_or_else(beyond)
     }
 
     /// Counts a page of that many bytes, and goes on to the one with this cursor.

@@ -5,6 +5,7 @@
 events  answers of 2 MiB of line feeds, eight at once
 tasks   120 calls, each of which makes a task whose id has 1 MiB
 names   30 lists of four new tools each, whose names have 1 MiB, against tools.lock
+values  lists of 7 MiB, four at once, whose one tool is in tools.lock and has a million values now
 pages   `lock`: pages of 4 MiB without an end
 drip    `lock`: small pages without an end, one in a second, at a call_timeout of 2 s
 
@@ -84,6 +85,11 @@ class Upstream:
         if self.pages == "names":
             new = [tool(f"{number}-{n}-".ljust(1 << 20, "n")) for n in range(4)]
             return message({"tools": [tool("echo"), *new]})
+        if self.pages == "values":
+            schema = '{"x":[' + '{"":1},' * (1 << 20) + "1]}"
+            return message({"tools": [tool("echo") | {"inputSchema": "?"}]}).replace(
+                b'"?"', schema.encode()
+            )
         if self.pages == "pages":
             page = [tool(f"t{number}", "x" * (4 << 20))]
             return message({"tools": page, "nextCursor": str(number)})
@@ -168,6 +174,15 @@ def names(gateway, _):
         gateway.ask("tools/list")
 
 
+def values(gateway, _):
+    gateway.server.pages = "values"
+    asking = [threading.Thread(target=gateway.ask, args=["tools/list"]) for _ in range(4)]
+    for asked in asking:
+        asked.start()
+    for asked in asking:
+        asked.join()
+
+
 def lock(gateway, pages):
     gateway.server.pages = pages
     began, verb, most, said = time.monotonic(), gateway.lock(), 0, []
@@ -199,6 +214,7 @@ ATTACKS = {
     "events": events,
     "tasks": tasks,
     "names": names,
+    "values": values,
     "pages": lambda gateway, _: lock(gateway, "pages"),
     "drip": lambda gateway, _: lock(gateway, "drip"),
 }

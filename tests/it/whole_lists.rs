@@ -166,18 +166,36 @@ fn four_upstreams_are_asked_at_once_and_all_that_fail_are_told() {
     }
 }
 
-/// Callers see it, and so it may not be taken for another one.
+/// Callers see these, and so they may not be taken for others.
 #[test]
-fn a_number_that_the_file_cannot_hold_leaves_its_tool_out() {
-    let tools = value!([tool("first")])
-        .to_string()
-        .replace(']', r#",{"name":"far","inputSchema":{"maximum":1e999}}]"#);
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":{tools}}}}}"#);
-    let upstream = Upstream::fixed(json("200 OK", "", &body), Next::Close);
-    let gateway = Gateway::before(&upstream);
-    let (code, said) = gateway.command(&["lock"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("page 1, tool `far`: cannot be kept"), "{said}");
-    let lock = std::fs::read_to_string(gateway.folder().join("tools.lock")).unwrap();
-    assert!(lock.contains("first") && !lock.contains("far"), "{lock}");
+fn a_tool_that_the_file_cannot_hold_is_left_out() {
+    let objects = vec![r#"{"":1}"#; 30_000].join(",");
+    for schema in [r#"{"maximum":1e999}"#.to_owned(), format!(r#"{{"enum":[{objects}]}}"#)] {
+        let far = format!(r#",{{"name":"far","inputSchema":{schema}}}]"#);
+        let tools = value!([tool("first")]).to_string().replace(']', &far);
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":{tools}}}}}"#);
+        let upstream = Upstream::fixed(json("200 OK", "", &body), Next::Close);
+        let gateway = Gateway::before(&upstream);
+        let (code, said) = gateway.command(&["lock"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("page 1, tool `far`: nested too deeply, a number too"), "{said}");
+        let lock = std::fs::read_to_string(gateway.folder().join("tools.lock")).unwrap();
+        assert!(lock.contains("first") && !lock.contains("far"), "{lock}");
+    }
+}
+
+/// Seven bytes of a list can be an object of 700 bytes in memory.
+#[test]
+fn a_list_of_more_values_than_the_verb_should_hold_is_refused() {
+    let objects = vec![r#"{"":1}"#; 20_000].join(",");
+    let upstream = paged(move |page, wire| {
+        let tool = format!(r#"{{"name":"t{page}","x":[{objects}]}}"#);
+        let next = page + 1;
+        let result = format!(r#"{{"tools":[{tool}],"nextCursor":"{next}"}}"#);
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        wire.send(json("200 OK", "", &body));
+    });
+    let (code, said) = Setup::new(&upstream).start().command(&["lock"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("page 14: its tools have more than 500000 values in all"), "{said}");
 }

@@ -12,9 +12,13 @@ use super::{Change, Changes};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Definition(Map<String, Value>);
 
-/// Not a JSON object.
+/// Not a JSON object, or one that cannot be kept: nested too deeply, with a number too great, with
+/// more than [`MAX_VALUES`] values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BadDefinition;
+
+/// Most values in a definition. Seven bytes of text can be an object of 700 bytes in memory.
+pub const MAX_VALUES: usize = 50_000;
 
 /// Members that only people and models read.
 const TEXTS: [&str; 3] = ["title", "description", "icons"];
@@ -26,9 +30,18 @@ impl Definition {
     /// Reads an item of a list of tools.
     ///
     /// # Errors
-    /// [`BadDefinition`] where it is not an object.
+    /// [`BadDefinition`] where it is not an object, or cannot be kept.
     pub fn read(item: &str) -> Result<Self, BadDefinition> {
+        if Self::values(item) > MAX_VALUES {
+            return Err(BadDefinition);
+        }
         serde_json::from_str(item).map(Self::of).map_err(|_| BadDefinition)
+    }
+
+    /// As many values as a JSON text has, or more: one stands behind each bracket and comma.
+    #[must_use]
+    pub fn values(text: &str) -> usize {
+        1 + text.bytes().filter(|byte| matches!(byte, b'{' | b'[' | b',')).count()
     }
 
     /// A definition of these members; the name is not one of them.

@@ -216,6 +216,31 @@ fn what_cannot_be_compared_is_not_what_was_approved() {
 }
 
 #[test]
+fn a_definition_of_more_values_than_memory_should_hold_is_none() {
+    let of = |objects: usize| {
+        let pairs = vec![r#"{"":1}"#; objects].join(",");
+        let item = format!(r#"{{"x":[{pairs}]}}"#);
+        (Definition::values(&item), Definition::read(&item).is_ok())
+    };
+    // The object, the array, and a bracket and a comma for each but the last.
+    assert_eq!(of(24_999), (50_000, true));
+    assert_eq!(of(25_000), (50_002, false));
+    for text in [r#"[]"#, r#"{"a":{"b":[1,[2],{}]},"c":"d"}"#, r#"[[[{"a":1}]]]"#, "7"] {
+        let read: Value = serde_json::from_str(text).unwrap();
+        assert!(Definition::values(text) >= count(&read), "{text}");
+    }
+}
+
+/// All values in a value.
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(members) => members.values().map(count).sum(),
+        _ => 0_usize,
+    }
+}
+
+#[test]
 fn news_is_told_once_and_again_after_it_was_over() {
     let pins = pins(all(Measure::Warn));
     let list = |items: &[(&str, &str)], is_whole| {
