@@ -82,7 +82,7 @@ fn new_tools_of_any_number_and_length_are_told_in_lines_of_bounded_number_and_le
         let is_verb = request.values("x-user-id") == ["doorward"];
         let [locked, many] = &lists;
         wire.send(if is_verb { locked } else { many });
-        Next::Close
+        Next::Keep
     });
     let gateway = Gateway::before(&upstream);
     assert_eq!(gateway.command(&["lock"]).0, Some(0));

@@ -115,7 +115,7 @@ fn lock_says_that_a_session_id_could_not_come_back() {
             }
             _ => wire.send(json("400 Bad Request", "", "")),
         }
-        Next::Close
+        Next::Keep
     });
     let gateway = Setup::new(&upstream).limits("headers = \"4KiB\"").start();
     let (code, said) = gateway.command(&["lock"]);
@@ -134,7 +134,7 @@ fn an_event_id_that_could_not_come_back_is_not_handed_out() {
         wire.send(sse());
         wire.chunk(events.concat());
         wire.chunk("");
-        Next::Close
+        Next::Keep
     });
     let gateway = Setup::new(&upstream).limits("headers = \"4KiB\"").start();
     let session = sealed_session(ALICE_AT, "s");
@@ -159,7 +159,7 @@ fn a_task_id_that_could_not_come_back_is_refused_when_it_is_handed_out() {
     ] {
         let id = "t".repeat(length);
         let inner = format!(r#""resultType":"task","taskId":"{id}","status":"working""#);
-        let upstream = Upstream::fixed(json("200 OK", "", &result(&inner)), Next::Close);
+        let upstream = Upstream::fixed(json("200 OK", "", &result(&inner)), Next::Keep);
         let gateway = Setup::new(&upstream).upstream("tasks = \"sealed\"").limits(limits).start();
         let call = if is_modern { modern_call("echo") } else { crate::support::echo() };
         let answer = gateway.ask(&call);
@@ -193,7 +193,7 @@ fn a_cursor_that_could_not_come_back_is_refused_when_it_is_handed_out() {
     for (length, goes) in [(59_000, true), (63_000, false), (70_000, false)] {
         let cursor = "c".repeat(length);
         let page = result(&format!(r#""tools":[{{"name":"echo"}}],"nextCursor":"{cursor}""#));
-        let upstream = Upstream::fixed(json("200 OK", "", &page), Next::Close);
+        let upstream = Upstream::fixed(json("200 OK", "", &page), Next::Keep);
         let gateway = Setup::new(&upstream).limits("request_body = \"64KiB\"").start();
         let answer = gateway.ask(&Call::post(LIST));
         if goes {
@@ -215,7 +215,7 @@ fn a_name_that_no_request_could_repeat_is_left_out_of_the_list() {
     let page = result(&format!(
         r#""tools":[{{"name":"echo"}},{{"name":"{long}"}},{{"name":"{longer}"}}]"#
     ));
-    let upstream = Upstream::fixed(json("200 OK", "", &page), Next::Close);
+    let upstream = Upstream::fixed(json("200 OK", "", &page), Next::Keep);
     let limits = "headers = \"4KiB\"\nrequest_body = \"64KiB\"";
     let gateway = Setup::new(&upstream).permit(&[&long]).limits(limits).start();
     let names = |answer: String| {
@@ -236,7 +236,7 @@ fn a_name_that_no_request_could_repeat_is_left_out_of_the_list() {
 #[test]
 fn the_id_of_a_servers_request_comes_back_whatever_its_length() {
     let upstream =
-        Upstream::fixed("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", Next::Close);
+        Upstream::fixed("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", Next::Keep);
     let gateway = Gateway::before(&upstream);
     let session = sealed_session(ALICE_AT, "s");
     for id in [format!("\"{}\"", "i".repeat(5_000)), "7".repeat(300)] {
