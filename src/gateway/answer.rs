@@ -22,7 +22,7 @@ use crate::core::decide::Permit;
 use crate::core::outcome::Outcome;
 use crate::core::refusal::Refusal;
 use crate::core::revision::Header;
-use crate::core::way_back::WayBack;
+use crate::core::way_back::{Handed, TooLong, WayBack};
 
 /// Statuses that mean something between an MCP server and its client. Everything else, a
 /// challenge, a redirect or a failure, concerns the gateway and its upstream alone.
@@ -53,7 +53,11 @@ pub(super) async fn deliver(
         && exchange.trouble.is_none()
     {
         let words = refusal.detail().unwrap_or_else(|| refusal.row().reason.to_owned());
-        let trouble = Trouble::new(Phase::Body, upstream.place(Some(&peer)), &words);
+        let phase = match refusal {
+            Refusal::NoWayBack(TooLong { what: Handed::Session, .. }) => Phase::Head,
+            _ => Phase::Body,
+        };
+        let trouble = Trouble::new(phase, upstream.place(Some(&peer)), &words);
         exchange.blame(permit.upstream(), refusal.clone(), trouble);
     }
     brought
