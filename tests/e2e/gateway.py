@@ -39,10 +39,11 @@ def url_of(address: str) -> str:
 class Gateway:
     """A process of its own, with this configuration."""
 
-    def __init__(self, folder: Path, configuration: str):
+    def __init__(self, folder: Path, configuration: str, **options):
         config = folder / "gateway.toml"
         config.write_text(configuration)
-        self.child = Child("gateway", [BINARIES / "doorward", "run", "--config", config], folder)
+        command = [BINARIES / "doorward", "run", "--config", config]
+        self.child = Child("gateway", command, folder, **options)
         self.url = self.child.find(r'"event":"server\.listening".*?"url":"([^"]+)"')
         self._metrics = self.child.find(r'"event":"admin\.listening".*?"url":"([^"]+)"')
         self.child.find(r'"event":"(server\.ready)"')

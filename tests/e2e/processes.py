@@ -22,20 +22,17 @@ def poll(what, until, patience=PATIENCE):
 
 
 class Child:
-    """A process of ours. Its output is read from files, so that no pipe can fill up."""
+    """A process of ours. Its output is read from files, so that no pipe can fill up, unless
+    `options` say where else it goes."""
 
     def __init__(self, name: str, command: list, folder: Path, **options):
         self.name = name
         self._files = [folder / f"{name}.{stream}" for stream in ("stdout", "stderr")]
         self.log = self._files[0]
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
-            self._process = subprocess.Popen(
-                [str(word) for word in command],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                **options,
-            )
+            streams = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
+            command = [str(word) for word in command]
+            self._process = subprocess.Popen(command, **(streams | options))
 
     @property
     def pid(self) -> int:
