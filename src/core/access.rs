@@ -1,18 +1,20 @@
 //! What one policy permits that another does not: the effect of an edit.
 
+mod entries;
+mod issuers;
 mod narrower;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::entries::Pair;
+use self::issuers::{all_issuers, issuers};
 use self::narrower::{is_narrower, refuses_of};
 use super::argument::When;
 use super::harmless::visible;
-use super::issuer::Issuer;
 use super::permission::{Grants, Patterns, Question, Role, Target, TargetKind};
 use super::pin::Pins;
 use super::policy::{Policy, Tasks};
-use super::principal::Proof;
 use super::token::{Listed, UnixSeconds};
 use super::trace::NoTrace;
 
@@ -213,213 +215,6 @@ impl Facts<'_> {
         let mut patterns = allow.flat_map(|p| p.tools.iter().chain(&p.prompts).chain(&p.resources));
         patterns.any(|pattern| self.added.iter().any(|name| pattern.covers_upstream(name)))
     }
-}
-
-/// An entry of the token table, before and after.
-struct Pair<'p, 't> {
-    old: Option<&'p Listed<'t>>,
-    new: Option<&'p Listed<'t>>,
-}
-
-impl Pair<'_, '_> {
-    fn change(&self, facts: &Facts<'_>, tools: &Tools, now: UnixSeconds) -> Change {
-        let none = Grants::default();
-        let valid = |listed: Option<&Listed<'_>>| listed.is_some_and(|l| l.failure(now).is_none());
-        let (was, is) = (valid(self.old), valid(self.new));
-        let old = self.old.filter(|_| was).map_or(&none, |listed| listed.principal.grants());
-        let new = self.new.filter(|_| is).map_or(&none, |listed| listed.principal.grants());
-        let mut change = compare(old, new, &[], facts, tools, now);
-        match (self.old, self.new) {
-            (None, Some(new)) => {
-                change.news.push(format!("is new, for {}", who(new)));
-                change.widens |= is;
-            }
-            (Some(_), None) => change.news.push("is gone".to_owned()),
-            (Some(old), Some(new)) => {
-                if who(old) != who(new) {
-                    change.news.push(format!("is {} and was {}", who(new), who(old)));
-                    change.widens |= is;
-                }
-                if secret(old) != secret(new) {
-                    change.news.push("has another secret".to_owned());
-                    change.widens |= is;
-                }
-                match (was, is) {
-                    (true, false) => {
-                        let why = new.failure(now).map_or("invalid", |failure| failure.as_str());
-                        change.news.push(format!("is {why}"));
-                    }
-                    (false, true) => {
-                        change.news.push("is valid again".to_owned());
-                        change.widens = true;
-                    }
-                    _ if end(old) != end(new) => {
-                        change.news.push("has another end".to_owned());
-                        change.widens |= is && end(new) > end(old);
-                    }
-                    _ => {}
-                }
-            }
-            (None, None) => {}
-        }
-        change
-    }
-}
-
-fn who(listed: &Listed<'_>) -> String {
-    let principal = listed.principal;
-    format!("{} of {}", principal.user().as_str(), principal.organization().as_str())
-}
-
-/// What proves it: a token, a certificate, or one of the two.
-fn secret<'t>(listed: &Listed<'t>) -> (Option<&'t [u8]>, Option<&'t str>) {
-    let digest = match listed.principal.proof() {
-        Proof::Token { digest, .. } => Some(digest.as_slice()),
-        Proof::Certificate { .. } | Proof::Jwt { .. } => None,
-    };
-    (digest, listed.certificate)
-}
-
-/// When it ends, in an order in which never is last.
-fn end(listed: &Listed<'_>) -> UnixSeconds {
-    [listed.expires, listed.revoked].into_iter().flatten().min().unwrap_or(UnixSeconds::MAX)
-}
-
-/// Groups and scopes of the issuers of JWTs, before and after.
-fn issuers(
-    old: &Policy,
-    new: &Policy,
-    facts: &Facts<'_>,
-    tools: &Tools,
-    now: UnixSeconds,
-    add: &mut impl FnMut(String, Change),
-) {
-    let (before, after) = (all_issuers(old), all_issuers(new));
-    let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
-    for name in names {
-        let (old, new) = (before.get(name).copied(), after.get(name).copied());
-        let (had, has) = (old.map(given).unwrap_or_default(), new.map(given).unwrap_or_default());
-        let keys: BTreeSet<&String> = had.keys().chain(has.keys()).collect();
-        for key in keys {
-            let none = Grants::default();
-            let others = has.iter().filter(|(other, _)| *other != key);
-            let others = others.flat_map(|(_, grants)| grants.roles.iter().map(|role| &role.allow));
-            let change = compare(
-                had.get(key).unwrap_or(&none),
-                has.get(key).unwrap_or(&none),
-                &others.collect::<Vec<_>>(),
-                facts,
-                tools,
-                now,
-            );
-            add(format!("JWTs of {name}, {key}"), change);
-        }
-        let news = match (old, new) {
-            (None, Some(_)) => ("is new", true),
-            (Some(_), None) => ("is gone", false),
-            (Some(old), Some(new)) => {
-                for (news, widens) in checks(old, new) {
-                    let change = Change { news: vec![news], widens, ..Change::default() };
-                    add(format!("JWTs of {name}"), change);
-                }
-                continue;
-            }
-            (None, None) => continue,
-        };
-        let change = Change { news: vec![news.0.to_owned()], widens: news.1, ..Change::default() };
-        add(format!("JWTs of {name}"), change);
-    }
-    let served = (served(old), served(new));
-    let (was, is) = &served;
-    let pairs =
-        [(is.difference(was), "are good there"), (was.difference(is), "are gone from there")];
-    for ((pairs, news), widens) in pairs.into_iter().zip([true, false]) {
-        for (upstream, name) in pairs {
-            let change = Change { news: vec![news.to_owned()], widens, ..Change::default() };
-            add(format!("upstream {upstream}, JWTs of {name}"), change);
-        }
-    }
-}
-
-/// Which issuers are for which protected resources.
-fn served(policy: &Policy) -> BTreeSet<(String, String)> {
-    let protected =
-        policy.routes().filter_map(|(_, route)| Some((route, route.protected.as_ref()?)));
-    let pairs = protected.flat_map(|(route, protected)| {
-        let place = format!("{} ({})", route.upstream, protected.resource());
-        protected.issuers().iter().map(move |issuer| (place.clone(), issuer.name.to_string()))
-    });
-    pairs.collect()
-}
-
-fn all_issuers(policy: &Policy) -> BTreeMap<&str, &Issuer> {
-    let protected = policy.routes().filter_map(|(_, route)| route.protected.as_ref());
-    let all = protected.flat_map(|protected| protected.issuers());
-    all.map(|issuer| (&*issuer.name, &**issuer)).collect()
-}
-
-/// What the issuer's callers are given, by what they are given it for.
-fn given(issuer: &Issuer) -> BTreeMap<String, Grants> {
-    let grants = |roles: Vec<_>| Grants { roles, direct: Patterns::default() };
-    let everybody = ("everybody".to_owned(), grants(issuer.roles.clone()));
-    let groups = issuer.roles_map.iter();
-    let groups = groups.map(|(name, role)| (format!("group {name}"), grants(vec![role.clone()])));
-    let scopes = issuer.scopes.iter();
-    let scopes = scopes.map(|(name, roles)| (format!("scope {name}"), grants(roles.clone())));
-    std::iter::once(everybody).chain(groups).chain(scopes).collect()
-}
-
-/// What is checked of an issuer's tokens in another way, and whether more of them are good or
-/// belong to somebody else. A key that is new does not compile until it stands here.
-fn checks(old: &Issuer, new: &Issuer) -> Vec<(String, bool)> {
-    let Issuer {
-        name: _,
-        issuer,
-        audiences,
-        algorithms,
-        leeway,
-        max_lifetime,
-        user_claim,
-        organization,
-        // What these give is compared grant by grant.
-        roles: _,
-        roles_claim,
-        // And this as well; what it refuses, only who is found in it.
-        roles_map,
-        scopes: _,
-        asked,
-        // Callers are told of it, and it gives nothing.
-        initial_scopes: _,
-    } = old;
-    let mut found = Vec::new();
-    let mut say = |what: &str, differs: bool, widens: bool| {
-        if differs {
-            found.push((format!("are checked in another way, by `{what}`"), widens));
-        }
-    };
-    say("issuer", *issuer != new.issuer, true);
-    // Without any it is the protected resource itself.
-    let other = audiences.is_empty() != new.audiences.is_empty();
-    let more = new.audiences.iter().any(|audience| !audiences.contains(audience));
-    let less = audiences.iter().any(|audience| !new.audiences.contains(audience));
-    say("audience", other || more || less, other || more);
-    let more = new.algorithms.iter().any(|algorithm| !algorithms.contains(algorithm));
-    let less = algorithms.iter().any(|algorithm| !new.algorithms.contains(algorithm));
-    say("algorithms", more || less, more);
-    say("leeway", *leeway != new.leeway, new.leeway > *leeway);
-    let longest = |at: &Option<i64>| at.unwrap_or(i64::MAX);
-    let longer = longest(&new.max_lifetime) > longest(max_lifetime);
-    say("max_lifetime", *max_lifetime != new.max_lifetime, longer);
-    say("user_claim", *user_claim != new.user_claim, true);
-    say("organization", *organization != new.organization, true);
-    // Groups can refuse, too.
-    let refuses = roles_map.values().any(|role| role.deny != Patterns::default());
-    let widens = new.roles_claim.is_some() || refuses;
-    say("roles_claim", *roles_claim != new.roles_claim, widens);
-    if *asked != new.asked {
-        found.push(("are asked for with other names of scopes, by `ask`".to_owned(), false));
-    }
-    found
 }
 
 /// What changes from some grants to others, for those who have `others` besides: who has lost all of
