@@ -4,6 +4,7 @@
 //! or the names that an upstream itself listed. What a caller sends never becomes a series.
 
 mod bounds;
+mod families;
 mod faults;
 mod records;
 
@@ -12,10 +13,16 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 
+use self::families::{
+    AUTH, BUILD, CALL_BUCKETS, FORGOTTEN, Family, IN_FLIGHT, ITEMS_LEFT_OUT, JWKS_KEYS,
+    JWKS_REFRESHES, JWKS_SUCCESS, Make, OVERHEAD, OVERHEAD_BUCKETS, POLICY_DECISIONS, RELOADS,
+    REQUEST_DURATION, REQUESTS, RETRIES, STREAM_BUCKETS, STREAM_DURATION, STREAMS, STREAMS_CLOSED,
+    TOKENS, TOKENS_EXPIRING, TOKENS_USED, TOOL_CALLS, TOOL_CHANGES, TOOLS_CHANGED,
+};
 use self::faults::Faults;
 pub use bounds::{AdminRefusal, Bounds, Forgotten};
 pub use records::Records;
@@ -35,12 +42,6 @@ const MAX_TOOLS: usize = 500;
 
 /// Longest tool name in bytes that may become one.
 const MAX_TOOL_NAME: usize = 256;
-
-const CALL_BUCKETS: [f64; 13] =
-    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0];
-const OVERHEAD_BUCKETS: [f64; 12] =
-    [5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 1e-2, 5e-2, 0.25];
-const STREAM_BUCKETS: [f64; 7] = [1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14400.0];
 
 /// The parts of the gateway's own work that are timed.
 #[derive(Clone, Copy, Debug)]
@@ -395,122 +396,6 @@ impl Metrics {
 #[must_use]
 pub fn method_label(method: &str) -> &'static str {
     method::names().find(|name| *name == method).unwrap_or(OTHER)
-}
-
-/// Name, help and labels of a family.
-type Family = (&'static str, &'static str, &'static [&'static str]);
-
-const REQUESTS: Family = (
-    "requests_total",
-    "Requests, by upstream, MCP method and outcome.",
-    &["upstream", "method", "outcome"],
-);
-const REQUEST_DURATION: Family = (
-    "request_duration_seconds",
-    "Time from the head of a forwarded request to the end of its answer.",
-    &["upstream", "method"],
-);
-const TOOL_CALLS: Family = (
-    "tool_calls_total",
-    "Tool calls, by upstream, tool and outcome.",
-    &["upstream", "tool", "outcome"],
-);
-const POLICY_DECISIONS: Family = (
-    "policy_decisions_total",
-    "Decisions on authenticated, readable requests.",
-    &["upstream", "decision", "reason"],
-);
-const AUTH: Family = ("auth_total", "Authentications.", &["scheme", "result"]);
-const OVERHEAD: Family = (
-    "overhead_duration_seconds",
-    "Time the gateway itself spent on a request, by phase.",
-    &["phase"],
-);
-const IN_FLIGHT: Family = ("requests_in_flight", "Requests at once.", &["upstream"]);
-const STREAMS: Family = ("streams_active", "Open event streams.", &["upstream", "kind"]);
-const STREAM_DURATION: Family =
-    ("stream_duration_seconds", "How long event streams lasted.", &["upstream", "kind"]);
-const STREAMS_CLOSED: Family = (
-    "streams_closed_total",
-    "Event streams that ended, by reason.",
-    &["upstream", "kind", "reason"],
-);
-const RETRIES: Family = (
-    "upstream_retries_total",
-    "Requests sent again because a pooled connection was dead.",
-    &["upstream"],
-);
-const TOKENS: Family = ("tokens", "Tokens in the table, by state.", &["state"]);
-const TOKENS_EXPIRING: Family =
-    ("tokens_expiring", "Valid tokens that will end within a span of time.", &["within"]);
-const TOKENS_USED: Family = (
-    "tokens_used",
-    "Valid tokens that were used within a span of time, since the start.",
-    &["within"],
-);
-const TOOLS_CHANGED: Family = (
-    "tools_changed",
-    "Tools that differ from tools.lock, by how, as far as lists have passed.",
-    &["upstream", "change"],
-);
-const TOOL_CHANGES: Family = (
-    "tool_changes_total",
-    "Times that a tool was found to differ from tools.lock, by how.",
-    &["upstream", "change"],
-);
-const ITEMS_LEFT_OUT: Family = (
-    "list_items_left_out_total",
-    "Items of an upstream's lists that cannot be read and are left out of them.",
-    &["upstream", "list"],
-);
-const FORGOTTEN: Family = (
-    "forgotten_total",
-    "Things that callers and upstreams named and that are not remembered, since a bound is reached.",
-    &["what"],
-);
-const RELOADS: Family =
-    ("config_reloads_total", "Reloads of the configuration, by result.", &["result"]);
-const JWKS_KEYS: Family = ("jwks_keys", "Usable keys of an issuer of JWTs.", &["issuer"]);
-const JWKS_SUCCESS: Family = (
-    "jwks_last_success_timestamp_seconds",
-    "When the keys of an issuer of JWTs were last fetched.",
-    &["issuer"],
-);
-const JWKS_REFRESHES: Family =
-    ("jwks_refresh_total", "Fetches of an issuer's keys, by result.", &["issuer", "result"]);
-const BUILD: Family = ("build_info", "1, with the version.", &["version"]);
-
-struct Make<'r>(&'r Registry);
-
-impl Make<'_> {
-    fn registered<C>(&self, collector: C) -> prometheus::Result<C>
-    where
-        C: prometheus::core::Collector + Clone + 'static,
-    {
-        self.0.register(Box::new(collector.clone()))?;
-        Ok(collector)
-    }
-
-    fn counters(&self, (name, help, labels): &Family) -> prometheus::Result<IntCounterVec> {
-        self.registered(IntCounterVec::new(Opts::new(*name, *help), labels)?)
-    }
-
-    fn gauges(&self, (name, help, labels): &Family) -> prometheus::Result<IntGaugeVec> {
-        self.registered(IntGaugeVec::new(Opts::new(*name, *help), labels)?)
-    }
-
-    fn histograms(
-        &self,
-        (name, help, labels): &Family,
-        buckets: &[f64],
-    ) -> prometheus::Result<HistogramVec> {
-        let opts = HistogramOpts::new(*name, *help).buckets(buckets.to_vec());
-        self.registered(HistogramVec::new(opts, labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        self.registered(IntGauge::new(name, help)?)
-    }
 }
 
 fn number(count: usize) -> i64 {
