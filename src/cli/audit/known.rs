@@ -13,8 +13,8 @@ use crate::core::outcome::Outcome;
 const MAX_NAMES: usize = 1000;
 const MAX_TOLD: usize = 100;
 
-/// The fields of records.
-pub(super) const FIELDS: [&str; 32] = [
+/// The fields of the records of requests. A test compares them with what a gateway writes.
+pub(super) const FIELDS: [&str; 34] = [
     "args",
     "auth",
     "bytes_in",
@@ -47,6 +47,8 @@ pub(super) const FIELDS: [&str; 32] = [
     "token",
     "tool",
     "upstream",
+    "user",
+    "v",
 ];
 
 /// The reasons of requests. A test compares them with those that the code has.
