@@ -182,13 +182,28 @@ fn recorded(row: &Row) -> Option<String> {
     Some(row.get("args")?.get("values")?.to_string())
 }
 
+/// Who called, and by what proof. What was shown and proved nobody is named as no more than that:
+/// who forges a JWT may write any issuer into it.
+fn caller_of(row: &Row) -> String {
+    let [user, token, issuer] = ["user", "token", "issuer"].map(|field| {
+        let text = row.text(field);
+        text.map(|_| row.shown(field))
+    });
+    match (user, token, issuer) {
+        (Some(user), Some(token), _) => format!("{user} (token {token})"),
+        (Some(user), None, Some(issuer)) => format!("{user} (JWT of {issuer})"),
+        (Some(user), None, None) => user,
+        (None, Some(token), _) => format!("nobody is proven (token {token})"),
+        (None, None, Some(issuer)) => {
+            format!("nobody is proven (a JWT that names the issuer {issuer})")
+        }
+        (None, None, None) => "nobody is proven".to_owned(),
+    }
+}
+
 /// When, who, what, and how it was decided then and is now.
 fn head(row: &Row, now: Option<&str>) -> String {
-    let who = match (row.text("token"), row.text("issuer")) {
-        (Some(_), _) => format!("{} (token {})", row.shown("user"), row.shown("token")),
-        (None, Some(_)) => format!("{} (JWT of {})", row.shown("user"), row.shown("issuer")),
-        (None, None) => row.shown("user"),
-    };
+    let who = caller_of(row);
     let then = match (row.is_denied(), row.get("enforced")) {
         (true, Some(Value::Bool(false))) => "PASSED then (a refusal that was only tried out)",
         (true, _) => "DENIED then",

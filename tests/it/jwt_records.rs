@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Upstream;
-use crate::support::issuer::{ISSUER, PUBLIC, Signer, claims_with, header, now, with, with_keys};
+use crate::support::issuer::{
+    ISSUER, PUBLIC, Signer, claims, claims_with, header, now, with, with_keys,
+};
+use crate::support::{Upstream, echo};
 
 /// Claims, or nothing of them, and what the record must say of the token.
 struct Row {
@@ -209,4 +211,34 @@ fn the_record_says_expected_and_found_of_what_the_issuer_has_signed_and_of_nothi
     assert_eq!(told[0]["request_id"], *ids[0]);
     assert_eq!(told[0]["detail"], record_of(&ids[0])["detail"]);
     assert!(!gateway.output().contains(&secret), "a token was printed");
+}
+
+#[test]
+fn explain_takes_nobody_for_whom_a_refused_proof_names() {
+    use crate::support::gateway::{EXPIRED, REVOKED};
+    let (upstream, signer, other) = (Upstream::good(), Signer::es256("k"), Signer::es256("k"));
+    let gateway = with_keys(&upstream, &[signer.jwk()], "").start();
+    let late = signer.sign(&claims_with(&json!({"exp": 1_700_000_000})));
+    let names = "nobody is proven (a JWT that names the issuer corp)";
+    let calls = [
+        (with(&other.sign(&claims())), names),
+        (with(&late), names),
+        (with(&signer.sign(&claims_with(&json!({"sub": ""})))), names),
+        (echo().token(EXPIRED), "nobody is proven (token old-key)"),
+        (echo().token(REVOKED), "nobody is proven (token gone-key)"),
+        (echo().token("guessed"), "nobody is proven  -"),
+        (echo().without("Authorization"), "nobody is proven  -"),
+        (with(&signer.sign(&claims())), "alice (JWT of corp)  t/echo"),
+        (echo(), "alice (token alice-key)  t/echo"),
+    ];
+    for (count, (call, said)) in calls.iter().enumerate() {
+        gateway.ask(call);
+        let record = gateway.audit(count + 1).remove(count);
+        let file = gateway.folder().join("audit.jsonl");
+        std::fs::write(&file, format!("{record}\n")).unwrap();
+        let id = record["request_id"].as_str().unwrap();
+        let (code, told) = gateway.command(&["explain", id, file.to_str().unwrap()]);
+        assert!(code == Some(0) && told.contains(&format!("Z  {said}")), "{said}: {told}");
+    }
+    assert_eq!(upstream.requests().len(), 2);
 }
