@@ -177,21 +177,20 @@ impl Policy {
         }
     }
 
-    /// The principal whom a verified client certificate with these names proves at the moment
-    /// `now`.
+    /// The principal whom a verified client certificate with these names, which proves nothing from
+    /// `until` on, proves at the moment `now`.
     ///
     /// # Errors
     /// [`Unidentified`] for one that is unknown, revoked or expired.
     pub fn identify_certificate(
         &self,
         names: &[Arc<str>],
+        until: UnixSeconds,
         now: UnixSeconds,
     ) -> Result<Arc<Principal>, Unidentified> {
-        let taken = self.tokens.identify_certificate(names, now)?;
-        match self.held() {
-            Some(held) => Ok(taken.bounded_by(&held.tokens.identify_certificate(names, now)?)),
-            None => Ok(taken),
-        }
+        let taken = self.tokens.identify_certificate(names, until, now)?;
+        let Some(held) = self.held() else { return Ok(taken) };
+        Ok(taken.bounded_by(&held.tokens.identify_certificate(names, until, now)?))
     }
 
     /// The same policy, with what its proofs are checked with.

@@ -76,6 +76,9 @@ pub enum Proof {
         entry: Arc<str>,
         /// The subject alternative name, behind its kind.
         name: Arc<str>,
+        /// From this moment on the certificate proves nothing; of an entry that is not compared
+        /// with one yet, the end of time.
+        until: UnixSeconds,
     },
     /// A JWT.
     Jwt {
@@ -143,6 +146,16 @@ impl Principal {
     pub(super) fn until(&self, expires: Option<UnixSeconds>) -> Self {
         let (user, organization) = (self.user.clone(), self.organization.clone());
         Self::new(user, organization, self.proof.clone(), Arc::clone(&self.grants), expires)
+    }
+
+    /// The same caller, where a certificate proved it, by one that proves nothing from `until` on.
+    pub(super) fn by_certificate(self: &Arc<Self>, until: UnixSeconds) -> Arc<Self> {
+        let Proof::Certificate { entry, name, .. } = &self.proof else { return Arc::clone(self) };
+        let proof = Proof::Certificate { entry: Arc::clone(entry), name: Arc::clone(name), until };
+        let expires = self.expires.map_or(until, |own| own.min(until));
+        let (user, organization) = (self.user.clone(), self.organization.clone());
+        let grants = Arc::clone(&self.grants);
+        Arc::new(Self::new(user, organization, proof, grants, Some(expires)))
     }
 
     /// The caller of `self` who may do only what `held`, the same proof by another policy, may do

@@ -186,7 +186,8 @@ impl TokenTable {
             }
             if let Some(certificate) = &spec.certificate {
                 let shown = Arc::clone(certificate);
-                let proof = Proof::Certificate { entry: Arc::clone(&name), name: shown };
+                let until = UnixSeconds::MAX;
+                let proof = Proof::Certificate { entry: Arc::clone(&name), name: shown, until };
                 let name = Arc::clone(certificate);
                 table.certificates.insert(name, entry(proof, spec.digest.is_none()));
             }
@@ -259,19 +260,20 @@ impl TokenTable {
         entry.identify(now)
     }
 
-    /// The principal whom a verified client certificate with these names proves at the moment
-    /// `now`. One that several entries name proves nobody.
+    /// The principal whom a verified client certificate with these names, which proves nothing from
+    /// `until` on, proves at the moment `now`. One that several entries name proves nobody.
     ///
     /// # Errors
     /// [`Unidentified`] for one that is unknown, revoked or expired.
     pub fn identify_certificate(
         &self,
         names: &[Arc<str>],
+        until: UnixSeconds,
         now: UnixSeconds,
     ) -> Result<Arc<Principal>, Unidentified> {
         let mut named = names.iter().filter_map(|name| self.certificates.get(name));
         match (named.next(), named.next()) {
-            (Some(entry), None) => entry.identify(now),
+            (Some(entry), None) => Ok(entry.identify(now)?.by_certificate(until)),
             _ => Err(AuthFailure::Unknown.into()),
         }
     }
@@ -288,7 +290,7 @@ impl TokenTable {
             None => Standing::Lost(AuthFailure::Revoked),
             Some(entry) => match entry.failure(now) {
                 Some(failure) => Standing::Lost(failure),
-                None if *entry.principal == *held => Standing::Same,
+                None if *by_proof_of(held, &entry.principal) == *held => Standing::Same,
                 None => Standing::Changed,
             },
         }
@@ -316,6 +318,14 @@ impl TokenTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+/// Who comes by `entry` with what `held` has shown.
+fn by_proof_of(held: &Principal, entry: &Arc<Principal>) -> Arc<Principal> {
+    match held.proof() {
+        Proof::Certificate { until, .. } => entry.by_certificate(*until),
+        Proof::Jwt { .. } | Proof::Token { .. } => Arc::clone(entry),
     }
 }
 

@@ -50,8 +50,9 @@ pub(super) async fn authenticate(
     let policy = &context.snapshot.policy;
     let token = match head::bearer(&session.req_header().headers) {
         Ok(token) => token,
-        Err(AuthFailure::Missing) if let Some(names) = PeerCertificate::names(session, now) => {
-            return (Scheme::Certificate, policy.identify_certificate(names, now));
+        Err(AuthFailure::Missing) if let Some(shown) = PeerCertificate::shown(session, now) => {
+            let found = policy.identify_certificate(shown.names(), shown.until(), now);
+            return (Scheme::Certificate, found);
         }
         Err(failure) => return (Scheme::Token, Err(failure.into())),
     };

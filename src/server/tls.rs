@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use super::StartError;
 use crate::config::Tls;
+use crate::core::token::UnixSeconds;
 use crate::gateway::PeerCertificate;
 
 /// Longest time of a handshake.
@@ -238,9 +239,9 @@ impl PartialEq for Clients {
 }
 
 impl Clients {
-    fn accepts(&self, chain: &[CertificateDer<'_>]) -> bool {
+    fn accepts(&self, chain: &[CertificateDer<'_>], at: UnixTime) -> bool {
         chain.split_first().is_some_and(|(leaf, intermediates)| {
-            self.verifier.verify_client_cert(leaf, intermediates, UnixTime::now()).is_ok()
+            self.verifier.verify_client_cert(leaf, intermediates, at).is_ok()
         })
     }
 }
@@ -258,14 +259,19 @@ impl Demand {
     /// True where a connection that has shown this may be there.
     fn is_met(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
         self.wanting().all(|clients| match chain {
-            Some(chain) => clients.accepts(chain),
+            Some(chain) => clients.accepts(chain, UnixTime::now()),
             None => !clients.is_required,
         })
     }
 
     /// True where what it has shown says who it is.
     fn counts(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
-        let accepts = |clients: &Clients| chain.is_some_and(|chain| clients.accepts(chain));
+        chain.is_some_and(|chain| self.counts_at(chain, UnixTime::now()))
+    }
+
+    /// The same at another moment.
+    fn counts_at(&self, chain: &[CertificateDer<'_>], at: UnixTime) -> bool {
+        let accepts = |clients: &Clients| clients.accepts(chain, at);
         self.0.iter().all(|clients| clients.as_ref().is_some_and(accepts))
     }
 }
@@ -335,7 +341,13 @@ impl TlsAccept for Handshakes {
     ) -> Option<Arc<dyn Any + Send + Sync>> {
         let chain = tls.peer_cert_chain_der()?;
         // A resumed session brings a certificate that was verified when it began.
-        let leaf = chain.first().filter(|_| self.0.counts(Some(chain)))?;
-        Some(Arc::new(PeerCertificate::read(leaf)?))
+        if !self.0.counts(Some(chain)) {
+            return None;
+        }
+        let moment = |seconds: UnixSeconds| {
+            UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+        };
+        let counts_at = |seconds| self.0.counts_at(chain, moment(seconds));
+        Some(Arc::new(PeerCertificate::read(chain, counts_at)?))
     }
 }

@@ -16,7 +16,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 use crate::support::{
-    ALICE, Call, Gateway, PATIENCE, Setup, Upstream, echo, eventually, tool_call,
+    ALICE, Call, Gateway, LIST, Next, PATIENCE, Setup, Upstream, echo, eventually, json, sse,
+    tool_call,
 };
 
 /// Signs certificates.
@@ -40,11 +41,28 @@ impl Authority {
     }
 
     fn sign(&self, names: &[SanType]) -> Pair {
+        self.sign_with(names, |_| {})
+    }
+
+    fn sign_with(&self, names: &[SanType], change: impl FnOnce(&mut CertificateParams)) -> Pair {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names.to_vec();
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.0).unwrap();
         Pair { cert: cert.pem(), key: key.serialize_pem() }
+    }
+
+    /// Another that this one vouches for, with the certificate of that.
+    fn below(&self, change: impl FnOnce(&mut CertificateParams)) -> (Self, String) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "below");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let issued = CertifiedIssuer::signed_by(params, key, &self.0).unwrap();
+        let cert = issued.pem();
+        (Self(issued), cert)
     }
 
     /// For a server on this machine.
@@ -224,9 +242,9 @@ fn speaking(
     let mut config = match pair {
         None => builder.with_no_client_auth(),
         Some(Pair { cert, key }) => {
-            let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
+            let chain = CertificateDer::pem_slice_iter(cert.as_bytes()).map(Result::unwrap);
             let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-            builder.with_client_auth_cert(vec![cert], key).unwrap()
+            builder.with_client_auth_cert(chain.collect(), key).unwrap()
         }
     };
     config.alpn_protocols = vec![alpn.to_vec()];
@@ -353,6 +371,80 @@ fn a_connection_ends_with_the_authority_of_its_certificate() {
     without.write_all(&echo().header("Connection", "close").bytes(gateway.address)).unwrap();
     assert!(rest(&mut without).contains("HTTP/1.1 200"), "it has shown none, and need not");
     assert_eq!(upstream.requests().len(), 3);
+}
+
+/// Ends in so few seconds that a test can wait for it, and not before a handshake.
+fn soon(params: &mut CertificateParams) {
+    let since_1970 = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
+    let end = std::time::Duration::from_secs(since_1970 + 4);
+    params.not_after = rcgen::date_time_ymd(1970, 1, 1) + end;
+}
+
+/// Opens a listener and a call that never end by themselves, and says how they do. A file that
+/// changes nothing of this is read meanwhile.
+fn ended_with(gateway: &Gateway, authority: &Authority, pair: &Pair) {
+    let config = speaking(&TLS13, authority, Some(pair), b"http/1.1");
+    let mut open = [Call::empty("GET"), echo()].map(|call| {
+        let mut stream = connect(gateway, &config);
+        let call = call.without("Authorization").header("Connection", "close");
+        stream.write_all(&call.bytes(gateway.address)).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        stream
+    });
+    let mut idle = connect(gateway, &config);
+    idle.write_all(&Call::post(LIST).without("Authorization").bytes(gateway.address)).unwrap();
+    idle.read_exact(&mut [0; 12]).unwrap();
+    assert!(gateway.edit("[limits]\n", "[limits]\nin_flight = 7\n"));
+    let [listened, called] = open.each_mut().map(rest);
+    assert!(!listened.contains("Unauthorized") && called.contains("Unauthorized"), "{called}");
+    for kind in ["get", "call"] {
+        let closed = "doorward_streams_closed_total";
+        gateway
+            .counts(&format!("{closed}{{kind=\"{kind}\",reason=\"expired\",upstream=\"t\"}}"), 1.0);
+    }
+    let is_record = |line: &&str| {
+        line.contains(r#""kind":"request""#) && line.contains("the stream was ended: expired")
+    };
+    eventually("records say why", || gateway.output().lines().filter(is_record).count() == 2);
+    // Nor does it open anything more, here or on a connection of its own.
+    let again = echo().without("Authorization").header("Connection", "close");
+    idle.write_all(&again.bytes(gateway.address)).unwrap();
+    assert!(rest(&mut idle).contains("HTTP/1.1 401"));
+    assert!(curl(gateway, authority, Some(pair), &[]).ends_with("000"));
+}
+
+#[test]
+fn the_end_of_a_certificates_time_ends_its_streams() {
+    let authority = Authority::new();
+    let leaf = || authority.sign_with(&[uri(ROBBIE)], soon);
+    // Whoever vouches for it may end before it.
+    let by_another = || {
+        let (below, cert) = authority.below(soon);
+        let leaf = below.sign(&[uri(ROBBIE)]);
+        Pair { cert: leaf.cert + &cert, ..leaf }
+    };
+    let upstream = Upstream::script(|request, wire| {
+        if String::from_utf8_lossy(&request.body).contains("tools/list") {
+            wire.send(json("200 OK", "", r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}"#));
+            return Next::Keep;
+        }
+        wire.send(sse());
+        wire.chunk(": hello\n\n");
+        wire.wait_closed();
+        Next::Close
+    });
+    for pair in [&leaf as &dyn Fn() -> Pair, &by_another] {
+        let gateway = gateway(&upstream, &authority, "").start();
+        // The stream of a token is not concerned, whoever shows a certificate with it.
+        let shown = authority.sign(&[uri(ROBBIE)]);
+        let mut other = connect(&gateway, &speaking(&TLS13, &authority, Some(&shown), b"http/1.1"));
+        other.write_all(&Call::empty("GET").bytes(gateway.address)).unwrap();
+        other.read_exact(&mut [0; 12]).unwrap();
+        ended_with(&gateway, &authority, &pair());
+        gateway.counts("doorward_streams_active{kind=\"get\",upstream=\"t\"}", 1.0);
+    }
 }
 
 #[test]

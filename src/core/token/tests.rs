@@ -91,3 +91,28 @@ fn a_later_table_knows_what_has_become_of_a_principal() {
     let moved = TokenSpec { user: UserId::parse("bob").unwrap(), ..spec("a", None, None) };
     assert_eq!(standing(moved), Standing::Changed);
 }
+
+#[test]
+fn a_certificate_proves_nobody_beyond_its_end_and_stands_until_then() {
+    let names = ["dns:a".into()];
+    let table = |expires, user: &str| {
+        let spec = TokenSpec {
+            digest: None,
+            certificate: Some("dns:a".into()),
+            user: UserId::parse(user).unwrap(),
+            ..spec("a", expires, None)
+        };
+        TokenTable::new([spec])
+    };
+    for (expires, until, end) in [(None, 50, 50), (Some(100), 50, 50), (Some(20), 50, 20)] {
+        let first = table(expires, "alice");
+        let held = first.identify_certificate(&names, until, 10).unwrap();
+        assert_eq!(held.expires(), Some(end), "{expires:?} {until}");
+        let later = table(expires, "alice").replacing(&first);
+        assert_eq!(later.standing(&held, 10), Standing::Same, "{expires:?} {until}");
+        let other = table(expires, "bob").replacing(&first);
+        assert_eq!(other.standing(&held, 10), Standing::Changed, "{expires:?} {until}");
+        let again = later.identify_certificate(&names, until, 10).unwrap();
+        assert_eq!(again, held);
+    }
+}
