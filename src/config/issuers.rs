@@ -1,47 +1,28 @@
 //! `[issuers.NAME]`: who may issue JWTs, and what their claims mean here.
 
+mod keys;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
-use sha2::{Digest as _, Sha256};
 
+pub use self::keys::IssuerKeys;
 use super::code::Code;
 use super::files::Files;
 use super::policy::Reader;
+use super::providers;
 use super::read::{At, Table};
 use super::restrictions::Whose;
 use super::values::{self, Durations};
-use super::{outside, providers, tls};
 use crate::core::algorithm;
 use crate::core::argument::Pointer;
 use crate::core::harmless::visible;
 use crate::core::issuer::{Issuer, Organization};
-use crate::core::keys::KeySet;
 use crate::core::permission::{Patterns, Role};
-use crate::core::principal::{Digest, OrganizationId};
+use crate::core::principal::OrganizationId;
 use crate::core::token::TokenSpec;
-
-/// Where the keys of an issuer come from.
-#[derive(Clone, Debug)]
-pub enum IssuerKeys {
-    /// From a file that has been read.
-    File(Arc<KeySet>),
-    /// From a JWK set on the web.
-    Url {
-        /// `https`, or `http` on loopback.
-        url: http::Uri,
-        /// Roots for its certificate, as a PEM file, and the digest of its content; the system's
-        /// where absent.
-        ca_file: Option<(PathBuf, Digest)>,
-        /// How often they are fetched.
-        refresh: Duration,
-        /// How long they are used after they were last fetched.
-        max_stale: Duration,
-    },
-}
 
 /// An issuer as the file has it.
 #[derive(Clone, Debug)]
@@ -132,7 +113,7 @@ fn issuer(
 ) -> Option<IssuerSpec> {
     let url = table.required_string("issuer");
     let url = url.and_then(|text| table.check("issuer", text, issuer_url));
-    let keys = keys(&mut table, files);
+    let keys = keys::read(&mut table, files);
     let algorithms = algorithms(&mut table);
     let leeway = table.parsed("leeway", leeway).map_or(30, |at| at.value);
     let max_lifetime = table
@@ -148,7 +129,7 @@ fn issuer(
     let initial_scopes = initial_scopes(&mut table, &scopes);
     let audiences = audiences(&mut table, url.as_ref().map_or("", |url| &url.value));
     let upstreams = upstreams(&mut table, reader);
-    let trust = trust(&mut table, files);
+    let trust = keys::trust(&mut table, files);
     if let Some(url) = &url {
         providers::check_rights(&mut table, &url.value);
         providers::check_scopes(&mut table, &url.value, &asked);
@@ -187,68 +168,6 @@ fn seconds(duration: Duration) -> i64 {
 fn issuer_url(text: &str) -> Result<String, String> {
     values::url(text)?;
     providers::check_name(text).map(|()| text.to_owned())
-}
-
-/// Where a secret is worth nothing nobody listens: TLS, or this machine.
-fn jwks_url(text: &str) -> Result<http::Uri, String> {
-    let url: http::Uri = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
-    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if let Some(authority) = url.authority().filter(|authority| !authority.as_str().contains('@')) {
-        outside::split(authority.as_str())?;
-    }
-    match url.scheme_str() {
-        _ if host.is_empty() || text.contains('@') => {
-            Err("must have a host and no user name".to_owned())
-        }
-        _ if text.contains('#') => Err("must not have a fragment".to_owned()),
-        Some("https") => Ok(url),
-        Some("http") if is_loopback => Ok(url),
-        _ => Err("must begin with https://; http:// is for loopback only".to_owned()),
-    }
-}
-
-fn keys(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
-    let url = table.parsed("jwks_url", jwks_url);
-    let file = table.parsed("jwks_file", |name| {
-        KeySet::parse(&files.read(name)?).map_err(|error| error.to_string())
-    });
-    let ca_file = table.string("ca_file").and_then(|text| {
-        let name = text.value;
-        tls::certificates(table, "ca_file", text, files, tls::Purpose::ServerRoots)?;
-        let digest = Sha256::digest(files.read(name).ok()?).into();
-        Some((files.path(name), digest))
-    });
-    let refresh = table.parsed("refresh", |text| Durations("10ms", "24h").read(text));
-    let refresh = refresh.map_or(Duration::from_secs(10 * 60), |at| at.value);
-    let max_stale = table.parsed("max_stale", |text| Durations("10ms", "366d").read(text));
-    let max_stale = max_stale.map_or(Duration::from_secs(24 * 60 * 60), |at| at.value);
-    if table.value("jwks_url").is_some() == table.value("jwks_file").is_some() {
-        let message = "an issuer needs either `jwks_url` or `jwks_file`".to_owned();
-        table.report().error(
-            Code::Missing,
-            table.span(),
-            message,
-            "its metadata calls it jwks_uri",
-        );
-    }
-    match (url, file) {
-        (Some(url), None) => Some(IssuerKeys::Url { url: url.value, ca_file, refresh, max_stale }),
-        (None, Some(set)) => Some(IssuerKeys::File(Arc::new(set.value))),
-        _ => None,
-    }
-}
-
-/// What its keys stand and fall with: a file, or a place and the roots for it.
-fn trust(table: &mut Table<'_>, files: &Files) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for key in ["jwks_file", "ca_file"] {
-        let bytes = table.string(key).and_then(|name| files.read(name.value).ok());
-        digest.update(Sha256::digest(bytes.unwrap_or_default()));
-    }
-    digest.update(table.string("jwks_url").map_or("", |url| url.value));
-    digest.finalize().into()
 }
 
 /// What may verify a signature with a public key.

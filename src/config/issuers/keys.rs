@@ -1,0 +1,97 @@
+//! Where the keys of an issuer come from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::config::code::Code;
+use crate::config::files::Files;
+use crate::config::read::Table;
+use crate::config::values::Durations;
+use crate::config::{outside, tls};
+use crate::core::keys::KeySet;
+use crate::core::principal::Digest;
+
+/// Where the keys of an issuer come from.
+#[derive(Clone, Debug)]
+pub enum IssuerKeys {
+    /// From a file that has been read.
+    File(Arc<KeySet>),
+    /// From a JWK set on the web.
+    Url {
+        /// `https`, or `http` on loopback.
+        url: http::Uri,
+        /// Roots for its certificate, as a PEM file, and the digest of its content; the system's
+        /// where absent.
+        ca_file: Option<(PathBuf, Digest)>,
+        /// How often they are fetched.
+        refresh: Duration,
+        /// How long they are used after they were last fetched.
+        max_stale: Duration,
+    },
+}
+
+/// Where a secret is worth nothing nobody listens: TLS, or this machine.
+fn jwks_url(text: &str) -> Result<http::Uri, String> {
+    let url: http::Uri = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if let Some(authority) = url.authority().filter(|authority| !authority.as_str().contains('@')) {
+        outside::split(authority.as_str())?;
+    }
+    match url.scheme_str() {
+        _ if host.is_empty() || text.contains('@') => {
+            Err("must have a host and no user name".to_owned())
+        }
+        _ if text.contains('#') => Err("must not have a fragment".to_owned()),
+        Some("https") => Ok(url),
+        Some("http") if is_loopback => Ok(url),
+        _ => Err("must begin with https://; http:// is for loopback only".to_owned()),
+    }
+}
+
+/// Reads `jwks_url` or `jwks_file`, and what belongs to it.
+pub(super) fn read(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
+    let url = table.parsed("jwks_url", jwks_url);
+    let file = table.parsed("jwks_file", |name| {
+        KeySet::parse(&files.read(name)?).map_err(|error| error.to_string())
+    });
+    let ca_file = table.string("ca_file").and_then(|text| {
+        let name = text.value;
+        tls::certificates(table, "ca_file", text, files, tls::Purpose::ServerRoots)?;
+        let digest = Sha256::digest(files.read(name).ok()?).into();
+        Some((files.path(name), digest))
+    });
+    let refresh = table.parsed("refresh", |text| Durations("10ms", "24h").read(text));
+    let refresh = refresh.map_or(Duration::from_secs(10 * 60), |at| at.value);
+    let max_stale = table.parsed("max_stale", |text| Durations("10ms", "366d").read(text));
+    let max_stale = max_stale.map_or(Duration::from_secs(24 * 60 * 60), |at| at.value);
+    if table.value("jwks_url").is_some() == table.value("jwks_file").is_some() {
+        let message = "an issuer needs either `jwks_url` or `jwks_file`".to_owned();
+        table.report().error(
+            Code::Missing,
+            table.span(),
+            message,
+            "its metadata calls it jwks_uri",
+        );
+    }
+    match (url, file) {
+        (Some(url), None) => Some(IssuerKeys::Url { url: url.value, ca_file, refresh, max_stale }),
+        (None, Some(set)) => Some(IssuerKeys::File(Arc::new(set.value))),
+        _ => None,
+    }
+}
+
+/// What its keys stand and fall with: a file, or a place and the roots for it.
+pub(super) fn trust(table: &mut Table<'_>, files: &Files) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for key in ["jwks_file", "ca_file"] {
+        let bytes = table.string(key).and_then(|name| files.read(name.value).ok());
+        digest.update(Sha256::digest(bytes.unwrap_or_default()));
+    }
+    digest.update(table.string("jwks_url").map_or("", |url| url.value));
+    digest.finalize().into()
+}
