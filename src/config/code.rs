@@ -170,6 +170,10 @@ codes! {
     NotAccepted, "DW0123", "an acceptance of what is not there",
         "[check] accept says that a warning is known, and there is no such warning. Remove it, so that it\n\
          does not hide one that comes later.";
+    KeyGap, "DW0124", "keys of an issuer that end before others are there",
+        "Keys are fetched every `refresh`, and used for `max_stale` after that. Where max_stale is not\n\
+         the longer one, there are none in between: /readyz says so, and a call with a JWT waits for a\n\
+         fetch or is refused. It is meant for the time while the issuer cannot be reached.";
 }
 
 impl Code {

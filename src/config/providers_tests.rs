@@ -221,3 +221,60 @@ fn two_sources_of_one_user_are_said() {
         assert!(shared.is_none_or(|(_, _, said)| said.contains("like `x`")), "{all:?}");
     }
 }
+
+#[test]
+fn keys_that_end_before_others_are_there_are_warned_of() {
+    for (lines, code) in [
+        ("", None),
+        ("refresh = \"1h\"", None),
+        ("refresh = \"23h\"", None),
+        ("max_stale = \"11m\"", None),
+        ("refresh = \"1s\"\nmax_stale = \"1100ms\"", None),
+        ("refresh = \"24h\"", Some("DW0124")),
+        ("max_stale = \"10m\"", Some("DW0124")),
+        ("max_stale = \"5m\"", Some("DW0124")),
+        ("refresh = \"1h\"\nmax_stale = \"60m\"", Some("DW0124")),
+        ("refresh = \"2h\"\nmax_stale = \"90m\"", Some("DW0124")),
+    ] {
+        assert_eq!(codes(CORP, lines), Vec::from_iter(code), "{lines}");
+    }
+    let [(_, _, said)] = &found(CORP, "refresh = \"1h\"\nmax_stale = \"30m\"", "")[..] else {
+        panic!()
+    };
+    assert!(said.starts_with("13: keys are good for 30m"), "{said}");
+}
+
+#[test]
+fn what_is_only_of_keys_on_the_web_means_nothing_for_a_file() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
+    std::fs::write(
+        folder.path().join("keys.json"),
+        r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"k",
+            "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#,
+    )
+    .unwrap();
+    let path = folder.path().join("gateway.toml");
+    let said = |lines: &str| {
+        let text = format!(
+            "{UPSTREAM}[server]\npublic_url = \"https://mcp.example.com\"\n[issuers.corp]\n\
+             issuer = \"{CORP}\"\norganization = \"acme\"\n{lines}\n"
+        );
+        let config = super::parse(&path, &text).unwrap_or_else(|error| panic!("{error}"));
+        let all = config.warnings.findings().iter();
+        all.map(|f| format!("{} {}", f.code.as_str(), f.message)).collect::<Vec<_>>()
+    };
+    let file = "jwks_file = \"keys.json\"\n";
+    assert_eq!(said(file), [""; 0]);
+    for (key, value) in [("ca_file", "ca.pem"), ("refresh", "1h"), ("max_stale", "1m")] {
+        let told = said(&format!("{file}{key} = \"{value}\""));
+        let expected = format!("DW0103 `{key}` means nothing: a file is read anew when it changes");
+        assert_eq!(told, [expected]);
+    }
+    let plain = "jwks_url = \"http://127.0.0.1:9/keys\"\nca_file = \"ca.pem\"";
+    let told = said(plain);
+    assert_eq!(told, ["DW0103 `ca_file` means nothing: `jwks_url` begins with http://"]);
+    assert_eq!(said(&plain.replace("http:", "https:")), [""; 0]);
+}

@@ -153,10 +153,11 @@ impl Keys {
     pub fn trouble(&self) -> Option<String> {
         match self.known() {
             Some(_) => None,
-            None => {
-                let failure = self.failure.load_full();
-                Some(failure.map_or_else(|| "not fetched yet".to_owned(), |why| (*why).clone()))
-            }
+            None => Some(match (self.failure.load_full(), self.loaded.load_full()) {
+                (Some(why), _) => (*why).clone(),
+                (None, Some(_)) => "the last ones are older than max_stale".to_owned(),
+                (None, None) => "not fetched yet".to_owned(),
+            }),
         }
     }
 

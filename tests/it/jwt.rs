@@ -358,6 +358,20 @@ fn keys_that_are_too_old_are_not_used() {
     eventually("it has them again", || gateway.ask(&with(&token)).status == 200);
 }
 
+#[test]
+fn in_the_gap_before_new_keys_are_fetched_it_is_said_why_there_are_none() {
+    let (upstream, signer) = (Upstream::good(), Signer::es256("k"));
+    let web = Web::serving(&[signer.jwk()]);
+    let source = format!("jwks_url = \"{}\"\nrefresh = \"1h\"\nmax_stale = \"10ms\"", web.url());
+    let gateway = with_issuer(&upstream, &source, "").start();
+    let (code, said) = gateway.command(&["check"]);
+    assert!(code == Some(0) && said.contains("warning[DW0124]"), "{said}");
+    let why = "issuer corp has no keys: the last ones are older than max_stale";
+    eventually("it is said", || gateway.admin("/readyz").1.contains(why));
+    eventually("a call fetches them", || gateway.ask(&with(&signer.sign(&claims()))).status == 200);
+    assert!(web.fetches() > 1);
+}
+
 fn silent() -> Upstream {
     Upstream::script(|_, wire: &mut Wire| {
         wire.send(sse());

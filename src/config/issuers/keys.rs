@@ -79,9 +79,45 @@ pub(super) fn read(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
         );
     }
     match (url, file) {
-        (Some(url), None) => Some(IssuerKeys::Url { url: url.value, ca_file, refresh, max_stale }),
-        (None, Some(set)) => Some(IssuerKeys::File(Arc::new(set.value))),
+        (Some(url), None) => {
+            warn_of_gap(table, refresh, max_stale);
+            if url.value.scheme_str() == Some("http") {
+                warn_of_useless(table, &["ca_file"], "`jwks_url` begins with http://");
+            }
+            Some(IssuerKeys::Url { url: url.value, ca_file, refresh, max_stale })
+        }
+        (None, Some(set)) => {
+            let keys = ["ca_file", "refresh", "max_stale"];
+            warn_of_useless(table, &keys, "a file is read anew when it changes");
+            Some(IssuerKeys::File(Arc::new(set.value)))
+        }
         _ => None,
+    }
+}
+
+/// Warns where keys are over before others are fetched: until then there are none, and where the
+/// issuer is away just then, nobody of its gets in.
+fn warn_of_gap(table: &mut Table<'_>, refresh: Duration, max_stale: Duration) {
+    let stale = table.value("max_stale");
+    // Without a word of either the defaults fit.
+    let Some(value) = stale.or_else(|| table.value("refresh")).filter(|_| max_stale <= refresh)
+    else {
+        return;
+    };
+    let [shown, every] = [max_stale, refresh].map(humantime::format_duration);
+    let message = format!(
+        "keys are good for {shown} (`max_stale`) and fetched every {every} (`refresh`): they end before others are there"
+    );
+    let help = "in between, calls wait for a fetch or are refused; make max_stale several times as long as refresh";
+    table.report().warning(Code::KeyGap, value.span(), message, help);
+}
+
+fn warn_of_useless(table: &mut Table<'_>, keys: &[&'static str], why: &str) {
+    for key in keys {
+        if let Some(value) = table.value(key) {
+            let message = format!("`{key}` means nothing: {why}");
+            table.report().warning(Code::Useless, value.span(), message, "leave it out");
+        }
     }
 }
 
