@@ -354,6 +354,11 @@ impl All {
         for IssuerSpec { issuer, keys, trust: _, upstreams: _ } in old {
             let now = new.iter().find(|other| other.issuer.name == issuer.name);
             let Some(now) = now else { continue };
+            let key = |key: &str| format!("issuers.{}.{key}", issuer.name);
+            let (was, is) = (&issuer.initial_scopes, &now.issuer.initial_scopes);
+            if was != is {
+                self.add(format!("{}: are others", key("initial_scopes")), false);
+            }
             let (
                 IssuerKeys::Url { url: _, ca_file: _, refresh, max_stale },
                 IssuerKeys::Url { url: _, ca_file: _, refresh: later, max_stale: staler },
@@ -361,13 +366,8 @@ impl All {
             else {
                 continue;
             };
-            let key = |key: &str| format!("issuers.{}.{key}", issuer.name);
             self.value(&key("refresh"), (refresh, later), time, more);
             self.value(&key("max_stale"), (max_stale, staler), time, more);
-            let (was, is) = (&issuer.initial_scopes, &now.issuer.initial_scopes);
-            if was != is {
-                self.add(format!("{}: are others", key("initial_scopes")), false);
-            }
         }
     }
 }

@@ -99,6 +99,17 @@ pub(super) const KEYS: &[(&str, &str, &str, bool)] = &[
     ("audit.on_failure", "'deny'", "'count'", true),
     ("audit.on_failure", "'count'", "'deny'", false),
     ("audit.arguments", "'keys'", "'full'", true),
+    ("server.session_key_file", "", "'one'", true),
+    ("server.session_key_file", "'one'", "", false),
+    ("upstreams.*.credential.bearer_file", "", "'one'", true),
+    ("upstreams.*.credential.bearer_file", "'one'", "", false),
+    ("upstreams.*.stream_keep_alive", "'3s'", "", false),
+    ("issuers.*.roles_claim", "'groups'", "", false),
+    ("issuers.*.max_lifetime", "'2h'", "", true),
+    ("issuers.*.initial_scopes", "['openid']", "[]", false),
+    ("issuers.*.initial_scopes", "", "['openid']", false),
+    ("admin.listen", "", "'127.0.0.1:2'", true),
+    ("audit.arguments", "'none'", "'keys'", true),
     ("audit.arguments", "'full'", "'none'", false),
 ];
 
@@ -272,6 +283,34 @@ pub(super) const TABLES: &[(&str, &str, &str, &str, bool)] = &[
         false,
     ),
     ("audit.redact", "[audit]", "arguments = 'full'", "arguments = 'full'\nredact = []", true),
+    (
+        "identity.assertion.key_file",
+        "[identity.assertion]",
+        "@key\nretired_key_files = ['two.key']",
+        "key_file = 'two.key'\nretired_key_files = ['one.key']",
+        true,
+    ),
+    (
+        "issuers.*.jwks_url",
+        "[issuers.w]",
+        "@i\njwks_file = 'one.jwks'",
+        "@i\njwks_url = 'https://x.example/keys'",
+        true,
+    ),
+    (
+        "issuers.*.initial_scopes",
+        "[issuers.w]",
+        "@url\nscopes.x = ['t/a']",
+        "@url\nscopes.x = ['t/a']\ninitial_scopes = []",
+        false,
+    ),
+    (
+        "issuers.*.initial_scopes",
+        "[issuers.w]",
+        "@url\nscopes.x = ['t/a']\nscopes.y = ['t/a']\ninitial_scopes = ['x']",
+        "@url\nscopes.x = ['t/a']\nscopes.y = ['t/a']\ninitial_scopes = ['y']",
+        false,
+    ),
     ("lock.file", "[lock]", "@lock", "file = 'more.lock'", true),
     ("lock.file", "[lock]", "file = 'more.lock'", "@lock", false),
     ("lock.text", "[lock]", "@lock\ntext = 'refuse'", "@lock\ntext = 'hide'", true),
@@ -287,6 +326,7 @@ pub(super) const TABLES: &[(&str, &str, &str, &str, bool)] = &[
         "@token\nsha256_file = 'two'",
         true,
     ),
+    ("tokens.*.san", "[tokens.w]", "@token\n@one\nsan = 'dns:a'", "@token\n@one", false),
     ("tokens.*.san", "[tokens.w]", "@token\n@one", "@token\n@one\nsan = 'dns:a.example'", true),
     ("tokens.*.user", "[tokens.w]", "@more\nuser = 'w'", "@more\nuser = 'v'", true),
     (
@@ -314,6 +354,28 @@ pub(super) const TABLES: &[(&str, &str, &str, &str, bool)] = &[
         "@one\nuser = 'w'\norganization = 'o'\nexpires = 'never'",
         true,
     ),
+    (
+        "tokens.*.expires",
+        "[tokens.w]",
+        "@token\n@one",
+        "@one\nuser = 'w'\norganization = 'o'\nexpires = 2098-01-01",
+        false,
+    ),
+    (
+        "tokens.*.revoked",
+        "[tokens.w]",
+        "@token\n@one\nrevoked = 2097-01-01",
+        "@token\n@one\nrevoked = 2098-01-01",
+        true,
+    ),
+    (
+        "tokens.*.revoked",
+        "[tokens.w]",
+        "@token\n@one\nrevoked = 2098-01-01",
+        "@token\n@one\nrevoked = 2097-01-01",
+        false,
+    ),
+    ("tokens.*.san", "[tokens.w]", "@token\n@one\nsan = 'dns:a'", "@token\nsan = 'dns:a'", false),
     ("tokens.*.revoked", "[tokens.w]", "@token\n@one\nrevoked = 2020-01-01", "@token\n@one", true),
     ("tokens.*.revoked", "[tokens.w]", "@token\n@one", "@token\n@one\nrevoked = 2020-01-01", false),
 ];
@@ -381,3 +443,48 @@ pub(super) const CALLS: &[(&str, &str, bool)] = &[
         true,
     ),
 ];
+
+/// What else may be set: the heads of tables, what stands below each, and a line of the rows with
+/// another in its place.
+pub(super) const CONTEXTS: &[Context] = &[
+    (
+        "keys in a file",
+        &[("issuers.corp", "jwks_file = 'one.jwks'")],
+        ("jwks_url = 'https://w.example/keys'", "jwks_file = 'two.jwks'"),
+    ),
+    ("TLS", &[("server.tls", TLS)], SAME),
+    ("optional certificates", &[("server.tls", CLIENTS)], SAME),
+    ("required certificates", &[("server.tls", REQUIRED)], SAME),
+    ("behind a proxy", &[("server", "plaintext = 'behind-proxy'")], SAME),
+    ("a lock", &[("lock", "file = 'tools.lock'")], SAME),
+    ("records in a file", &[("audit", "to = 'file'\nfile = 'a.jsonl'")], SAME),
+    ("whole arguments", &[("audit", "arguments = 'full'\non_failure = 'count'")], SAME),
+    ("no records", &[("audit", "to = 'off'")], SAME),
+    ("assertions", &[("identity.assertion", "key_file = 'one.key'")], SAME),
+    ("a key of sessions", &[("server", "session_key_file = 'one'")], SAME),
+    ("tasks", &[("upstreams.t", "tasks = 'sealed'"), ("upstreams.u", "tasks = 'sealed'")], SAME),
+    ("a built-in server", &[("upstreams.v", "path = '/v'\nbuiltin = 'tickets'")], SAME),
+    (
+        "a server with TLS",
+        &[("upstreams.t", "url = 'https://127.0.0.1:9/mcp'\nca_file = 'one.crt'")],
+        SAME,
+    ),
+    ("a server without TLS", &[], ("'https://127.0.0.1:9/mcp'", "'http://127.0.0.1:9/mcp'")),
+    ("credentials", &[("upstreams.t", "credential.bearer_file = 'one'")], SAME),
+    ("callers", &[("tokens.x", CALLER)], SAME),
+    ("callers of an issuer", &[("issuers.corp", CALLERS)], SAME),
+    ("no word", &[("reload", "widening = 'apply'")], SAME),
+];
+
+/// See [`CONTEXTS`].
+type Context =
+    (&'static str, &'static [(&'static str, &'static str)], (&'static str, &'static str));
+
+const SAME: (&str, &str) = ("@", "@");
+const CLIENTS: &str = "cert_file = 'one.crt'\nkey_file = 'one.key'\nclient_ca_file = 'one.crt'";
+const REQUIRED: &str = "cert_file = 'one.crt'\nkey_file = 'one.key'\nclient_ca_file = 'one.crt'\n\
+                        client_auth = 'required'";
+const CALLER: &str = "sha256 = '3333333333333333333333333333333333333333333333333333333333333333'\nuser = 'x'\norganization = 'o'\n\
+                      expires = 2098-01-01\nroles = ['r']\ntools = ['u/b']";
+const CALLERS: &str = "roles = ['r']\nroles_claim = 'groups'\nroles_map = { g = 'r' }\n\
+                       scopes = { s = ['u/b'] }\naudience = ['https://gw.example/t']";

@@ -3,20 +3,25 @@
 #[path = "changes_rows.rs"]
 mod rows;
 
-use self::rows::{APART, BASE, CALLS, KEYS, TABLES, WORDS};
+use self::rows::{APART, BASE, CALLS, CONTEXTS, KEYS, TABLES, WORDS};
 use super::*;
+use crate::config::{Code, Findings};
 use crate::core::access::Difference;
 
 /// The configuration with this below the head of a table, in the place of what stands there.
 fn below(head: &str, own: &str) -> String {
+    below_in(BASE, head, own)
+}
+
+fn below_in(base: &str, head: &str, own: &str) -> String {
     let mut own = own.to_owned();
     for (word, text) in WORDS {
         let lines = own.lines().map(|line| if line == *word { *text } else { line });
         own = lines.collect::<Vec<_>>().join("\n");
     }
-    match BASE.split_once(&format!("{head}\n")) {
+    match base.split_once(&format!("{head}\n")) {
         Some((before, rest)) => format!("{before}{head}\n{own}\n{rest}"),
-        None => format!("{BASE}{head}\n{own}\n"),
+        None => format!("{base}{head}\n{own}\n"),
     }
 }
 
@@ -87,6 +92,10 @@ fn a_call_that_newly_passes_is_never_hidden_in_what_seems_the_same() {
 }
 
 fn with(key: &str, value: &str) -> String {
+    with_in(BASE, key, value)
+}
+
+fn with_in(base: &str, key: &str, value: &str) -> String {
     let key = key.replace("issuers.*", "issuers.corp").replace("upstreams.*", "upstreams.t");
     let (table, name) = match key.split_once(".credential.") {
         Some((table, name)) => (table.to_owned(), format!("credential.{name}")),
@@ -96,7 +105,7 @@ fn with(key: &str, value: &str) -> String {
         }
     };
     let head = format!("[{table}]\n");
-    let (before, rest) = BASE.split_once(&head).unwrap_or_else(|| panic!("{head}"));
+    let (before, rest) = base.split_once(&head).unwrap_or_else(|| panic!("{head}"));
     let (own, behind) = rest.split_once("\n[").unwrap_or((rest, "x]"));
     let own = own.lines().filter(|line| line.split(' ').next() != Some(&*name));
     let own: String = own.map(|line| format!("{line}\n")).collect();
@@ -107,12 +116,19 @@ fn with(key: &str, value: &str) -> String {
 fn lines(before: &str, after: &str) -> (Vec<String>, bool) {
     let folder = tempfile::TempDir::new().unwrap();
     fill(folder.path());
-    let path = folder.path().join("gateway.toml");
     let read = |text: &str| {
-        std::fs::write(&path, text).unwrap();
-        crate::config::load(&path).unwrap_or_else(|findings| panic!("{text}\n{findings}"))
+        read_in(folder.path(), text).unwrap_or_else(|findings| panic!("{text}\n{findings}"))
     };
-    let (old, new) = (read(before), read(after));
+    lines_between(&read(before), &read(after))
+}
+
+fn read_in(folder: &std::path::Path, text: &str) -> Result<crate::config::Config, Findings> {
+    let path = folder.join("gateway.toml");
+    std::fs::write(&path, text).unwrap();
+    crate::config::load(&path)
+}
+
+fn lines_between(old: &crate::config::Config, new: &crate::config::Config) -> (Vec<String>, bool) {
     let tools = old.named_tools.union(&new.named_tools).cloned().collect();
     let rights = Difference::between(&old.policy, &new.policy, &tools, 0);
     let changed = changed((&old.settings, &old.issuers), (&new.settings, &new.issuers));
@@ -170,6 +186,82 @@ fn another_spelling_is_no_change() {
         let (lines, widens) = lines(&with(key, old), &with(key, new));
         assert!(lines.is_empty() && !widens, "{key}: {old} -> {new}: {lines:?}");
     }
+}
+
+/// The configuration with what else may stand in one, a table each time: what stands there
+/// already gives way.
+fn context(tables: &[(&str, &str)]) -> String {
+    let mut base = BASE.to_owned();
+    for (head, own) in tables {
+        let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+        let mut ours: Vec<String> = own.lines().map(name).collect();
+        if ours.iter().any(|key| key == "jwks_file") {
+            ours.push("jwks_url".to_owned());
+        }
+        let head = format!("[{head}]\n");
+        base = match base.split_once(&head) {
+            None => format!("{base}{head}{own}\n"),
+            Some((before, rest)) => {
+                let (old, behind) = rest.split_once("\n[").unwrap_or((rest, "x]"));
+                let old = old.lines().filter(|line| !ours.contains(&name(line)));
+                let old: String = old.map(|line| format!("{line}\n")).collect();
+                format!("{before}{head}{own}\n{old}[{behind}")
+            }
+        };
+    }
+    base
+}
+
+/// Whether a key means nothing by one of the two, and that is told.
+fn is_told_to_be_useless(key: &str, configs: [&crate::config::Config; 2]) -> bool {
+    let name = key.rsplit('.').next().unwrap();
+    configs.iter().flat_map(|config| config.warnings.findings()).any(|finding| {
+        finding.code == Code::Useless && finding.message.starts_with(&format!("`{name}` "))
+    })
+}
+
+/// The lines of a text that another does not have.
+fn different(text: &str, other: &str) -> String {
+    let all: Vec<&str> = other.lines().collect();
+    text.lines().filter(|line| !all.contains(line)).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn every_change_is_shown_whatever_else_is_set() {
+    let folder = tempfile::TempDir::new().unwrap();
+    fill(folder.path());
+    let (mut wrong, mut bare) = (Vec::new(), Vec::new());
+    for (what, tables, (from, to)) in CONTEXTS {
+        let base = context(tables);
+        if let Err(findings) = read_in(folder.path(), &base) {
+            panic!("{what}: {base}\n{findings}");
+        }
+        let mut tried = 0;
+        let rows = KEYS.iter().map(|(key, old, new, waits)| {
+            (*key, [old, new].map(|value| with_in(&base, key, value)), *waits)
+        });
+        let rows = rows.chain(TABLES.iter().map(|(key, head, old, new, waits)| {
+            (*key, [old, new].map(|own| below_in(&base, head, own)), *waits)
+        }));
+        for (key, texts, waits) in rows {
+            let read = |text: &String| read_in(folder.path(), &text.replace(from, to));
+            let [old, new] = texts.each_ref().map(read);
+            let (Ok(old), Ok(new)) = (old, new) else { continue };
+            tried += 1;
+            let (lines, widens) = lines_between(&old, &new);
+            if is_told_to_be_useless(key, [&old, &new]) {
+                continue;
+            }
+            if lines.is_empty() || widens != waits {
+                let [old, new] = texts.each_ref().map(|text| different(text, &base));
+                wrong.push(format!("{what}: {key}: {old} -> {new}: {waits}, {lines:?}"));
+            }
+        }
+        if tried * 10 < (KEYS.len() + TABLES.len()) * 7 {
+            bare.push(format!("{what}: {tried}"));
+        }
+    }
+    assert!(wrong.is_empty() && bare.is_empty(), "{wrong:#?} {bare:?}");
 }
 
 /// Keys below `node`.

@@ -30,9 +30,14 @@ impl Pair<'_, '_> {
                     change.news.push(format!("is {} and was {}", who(new), who(old)));
                     change.widens |= is;
                 }
-                if secret(old) != secret(new) {
+                let ((digest, name), (new_digest, new_name)) = (secret(old), secret(new));
+                let proves_more = new_digest.is_some() && new_digest != digest
+                    || new_name.is_some() && new_name != name;
+                if proves_more {
                     change.news.push("has another secret".to_owned());
                     change.widens |= is;
+                } else if secret(old) != secret(new) {
+                    change.news.push("has one secret less".to_owned());
                 }
                 match (was, is) {
                     (true, false) => {
