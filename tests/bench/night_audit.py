@@ -35,7 +35,7 @@ listen = "127.0.0.1:0"
 path = "/mcp"
 url = "http://127.0.0.1:{upstream}/mcp"
 [roles.r]
-tools = ["t/*"]
+tools = [{tools}]
 [tokens.good]
 sha256 = "{digest}"
 user = "good"
@@ -53,6 +53,10 @@ HEADERS = {
     "Content-Type": "application/json",
     "Accept": "application/json, text/event-stream",
 }
+
+
+def configuration(audit, upstream, tools='"t/*"'):
+    return CONFIG.format(upstream=upstream, digest=DIGEST, audit=audit, tools=tools)
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
@@ -87,15 +91,15 @@ def streams(server):
 
 
 class Gateway:
-    def __init__(self, binary, audit, upstream, stdout=subprocess.DEVNULL):
+    def __init__(self, binary, audit, upstream, tools='"t/*"', reads_log=True, **options):
         self.folder = tempfile.TemporaryDirectory()
         path = os.path.join(self.folder.name, "gateway.toml")
         self.file = os.path.join(self.folder.name, "audit.jsonl")
         with open(path, "w") as config:
-            audit = audit.format(file=self.file)
-            config.write(CONFIG.format(upstream=upstream, digest=DIGEST, audit=audit))
+            config.write(configuration(audit.format(file=self.file), upstream, tools))
         command = [binary, "run", "--config", path]
-        self.process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE)
+        options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options
+        self.process = subprocess.Popen(command, **options)
         self.ports = {}
         for line in self.process.stderr:
             event = json.loads(line)
@@ -103,8 +107,14 @@ class Gateway:
                 self.ports[event["event"]] = int(event["url"].split(":")[2].split("/")[0])
             if event.get("event") == "server.ready":
                 break
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        self.log = []
+        if reads_log:
+            threading.Thread(target=self.read_log, daemon=True).start()
         self.port = self.ports["server.listening"]
+
+    def read_log(self):
+        for line in self.process.stderr:
+            self.log.append(line)
 
     def call(self):
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -233,14 +243,20 @@ def stuck(binary, upstream):
         os.close(reader)
 
 
-def main():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def good_upstream():
+    """The port of a server that answers every call."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def main():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    upstream = good_upstream()
     for attack in (disk, many_streams, flood, stuck):
-        attack(os.path.abspath(sys.argv[1]), server.server_address[1])
+        attack(os.path.abspath(sys.argv[1]), upstream)
 
 
 if __name__ == "__main__":
