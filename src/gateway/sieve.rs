@@ -180,8 +180,7 @@ pub(super) struct Flow<'d> {
     /// The beginning of a plain answer; `None` once it is too long to be looked at.
     observed: Option<Vec<u8>>,
     seen: Option<Outcome>,
-    /// Bytes of the event that has not ended, or of the beginning that is kept.
-    kept: usize,
+    /// For the event that has not ended, and the beginning that is kept.
     share: Share,
 }
 
@@ -198,7 +197,6 @@ impl<'d> Flow<'d> {
             events: Splitter::new(cap),
             observed: Some(Vec::new()),
             seen: None,
-            kept: 0,
             share: sieve.context.share(),
         }
     }
@@ -213,25 +211,22 @@ impl<'d> Flow<'d> {
             self.observe(&chunk);
             return Ok(chunk);
         }
-        self.keep(chunk.len())?;
+        self.share.resize(self.kept() + chunk.len())?;
         self.events.push(&chunk);
         let mut out = Vec::new();
         let too_big = |_| Refusal::UpstreamAnswer("too long to be read");
         while let Some(event) = self.events.next_event().map_err(too_big)? {
-            self.kept = self.kept.saturating_sub(event.len());
             self.sift(&event, &mut out)?;
         }
-        self.keep(0)?;
+        self.share.resize(self.kept())?;
         let mut share = self.sieve.context.share();
         share.resize(out.len())?;
         Ok(shared(out, share))
     }
 
-    /// From now on so many more bytes are kept.
-    fn keep(&mut self, more: usize) -> Result<(), Refusal> {
-        self.share.resize(self.kept + more)?;
-        self.kept += more;
-        Ok(())
+    /// Bytes of memory that are held between two chunks.
+    fn kept(&self) -> usize {
+        self.events.held() + self.observed.as_ref().map_or(0, Vec::capacity)
     }
 
     fn sift(&mut self, event: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
@@ -268,15 +263,15 @@ impl<'d> Flow<'d> {
     }
 
     fn observe(&mut self, chunk: &[u8]) {
-        let Some(observed) = &mut self.observed else {
+        if self.observed.is_none() {
             return;
-        };
+        }
         // Rather an outcome that is not known than an answer that does not pass.
-        if self.share.resize(self.kept + chunk.len().min(OBSERVED)).is_err() {
+        if self.share.resize(self.kept() + chunk.len().min(OBSERVED)).is_err() {
             self.forget();
             return;
         }
-        self.kept += chunk.len();
+        let Some(observed) = &mut self.observed else { return };
         if self.form == Form::Plain {
             observed.extend_from_slice(chunk);
             if observed.len() > OBSERVED {
@@ -288,7 +283,6 @@ impl<'d> Flow<'d> {
         loop {
             match self.events.next_event() {
                 Ok(Some(event)) => {
-                    self.kept = self.kept.saturating_sub(event.len());
                     self.seen = self.outcome_of(&sse::data(&event)).or(self.seen);
                 }
                 Ok(None) => return,
@@ -304,7 +298,6 @@ impl<'d> Flow<'d> {
     fn forget(&mut self) {
         self.observed = None;
         self.events = Splitter::new(OBSERVED);
-        self.kept = 0;
         // To give back is always possible.
         let _ = self.share.resize(0);
     }

@@ -42,7 +42,17 @@ impl Splitter {
     /// Takes the next chunk of the stream.
     pub fn push(&mut self, chunk: &[u8]) {
         self.count(chunk.len());
+        if self.held.capacity() - self.held.len() < chunk.len() {
+            // By an eighth and not to the double: what is held is counted.
+            self.held.reserve_exact(chunk.len().max(self.held.len() / 8));
+        }
         self.held.extend_from_slice(chunk);
+    }
+
+    /// Bytes of memory that it holds, the room for what is to come included.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.held.capacity()
     }
 
     /// The next whole event with the blank line that ends it, if one is complete.
@@ -85,7 +95,8 @@ impl Splitter {
             self.held = Vec::new();
         } else if self.start > 0 {
             self.count(self.held.len() - self.start);
-            self.held.drain(..self.start);
+            // The room of a long event must not stay with the beginning of the next one.
+            self.held = self.held.get(self.start..).unwrap_or_default().to_vec();
         }
         self.searched -= self.start;
         self.start = 0;
@@ -169,5 +180,18 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_room_of_a_long_event_does_not_stay_with_the_beginning_of_the_next() {
+        let mut splitter = Splitter::new(1 << 20);
+        let long = [b"data: ".as_slice(), &vec![b'x'; 900 << 10], b"\n\nd"].concat();
+        for chunk in long.chunks(10_000) {
+            splitter.push(chunk);
+            assert!(splitter.next_event().unwrap().is_none() || chunk.ends_with(b"\n\nd"));
+            assert!(splitter.held() <= long.len() * 9 / 8 + 10_000, "{}", splitter.held());
+        }
+        assert!(splitter.next_event().unwrap().is_none());
+        assert!(splitter.held() <= 64, "{}", splitter.held());
     }
 }
