@@ -336,7 +336,11 @@ impl Delivery<'_> {
                 _ = downstream.read_body_or_idle(true) => return Err(Break::Gone),
             };
             match chunk {
-                Ok(Some(chunk)) => all.extend(&chunk)?,
+                Ok(Some(chunk)) => {
+                    all.extend(&chunk)?;
+                    // Many small pieces that are there already: others have a turn.
+                    tokio::task::consume_budget().await;
+                }
                 Ok(None) => return Ok(all.freeze()),
                 Err(error) => {
                     let trouble = Trouble::of(&error, Phase::Body, self.place());

@@ -160,9 +160,10 @@ impl<'p, 'd, 'g> Pump<'p, 'd, 'g> {
             match passed {
                 Ok(Some(out)) => {
                     self.write(out).await?;
-                    if flow.is_sifting() {
-                        // Many small events in a chunk that is there already: others have a turn.
-                        tokio::task::yield_now().await;
+                    // Many small pieces that are there already: others have a turn.
+                    match self.form.is_events() {
+                        true => tokio::task::yield_now().await,
+                        false => tokio::task::consume_budget().await,
                     }
                 }
                 Ok(None) if self.head.is_some() => {
