@@ -19,6 +19,7 @@ mod listen;
 mod ours;
 mod prove;
 mod reload;
+mod secured;
 mod shown;
 mod stop;
 mod tls;
@@ -51,8 +52,9 @@ use self::bounded::Bounded;
 use self::build::Builder;
 use self::listen::Sockets;
 use self::reload::{Reloader, Wishes};
+use self::secured::Secured;
 use self::stop::Signals;
-use self::tls::{ListenerTls, Prepared, Secured};
+use self::tls::{ListenerTls, Prepared};
 
 /// Serves with `config` until a signal ends it: SIGTERM after draining, SIGINT at once. SIGHUP, and
 /// a change of the files that it was read from, reload it.

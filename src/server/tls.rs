@@ -7,13 +7,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use pingora::apps::ServerApp;
 use pingora::listeners::TlsAccept;
 use pingora::listeners::tls::{Acceptor, TlsSettings};
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::tls::TlsRef;
-use pingora::protocols::{Ssl as _, Stream};
-use pingora::server::ShutdownWatch;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -28,9 +24,6 @@ use super::StartError;
 use crate::config::Tls;
 use crate::core::token::UnixSeconds;
 use crate::gateway::PeerCertificate;
-
-/// Longest time of a handshake.
-const HANDSHAKE: Duration = Duration::from_secs(60);
 
 /// What the listener shows, and what it wants to be shown.
 pub(super) struct ListenerTls {
@@ -55,9 +48,9 @@ impl Prepared {
 /// By what a new connection is accepted. Its sessions can be resumed with it and with no other: a
 /// resumed session is asked for no certificate.
 pub(super) struct Accepting {
-    acceptor: Acceptor,
+    pub(super) acceptor: Acceptor,
     certified: Arc<CertifiedKey>,
-    demand: Arc<Demand>,
+    pub(super) demand: Arc<Demand>,
 }
 
 impl Accepting {
@@ -80,6 +73,16 @@ impl ListenerTls {
         let accepting = Accepting::new(prepared, Arc::clone(&demand))?;
         let demand = watch::Sender::new(demand);
         Ok(Self { acceptor: ArcSwap::from_pointee(accepting), demand })
+    }
+
+    /// By what new connections are accepted now.
+    pub(super) fn accepting(&self) -> Arc<Accepting> {
+        self.acceptor.load_full()
+    }
+
+    /// The demand on clients as it is, and whenever it changes.
+    pub(super) fn demands(&self) -> watch::Receiver<Arc<Demand>> {
+        self.demand.subscribe()
     }
 
     /// Prepares what is to hold, together with what `held` wants to be shown, where something
@@ -105,86 +108,6 @@ impl ListenerTls {
         let demand = Arc::clone(&accepting.demand);
         self.acceptor.store(accepting);
         self.demand.send_replace(demand);
-    }
-}
-
-/// An application behind TLS, where there is any.
-pub(super) struct Secured<A> {
-    inner: Arc<A>,
-    tls: Option<Arc<ListenerTls>>,
-}
-
-impl<A> Secured<A> {
-    pub(super) fn new(inner: Arc<A>, tls: Option<Arc<ListenerTls>>) -> Self {
-        Self { inner, tls }
-    }
-}
-
-#[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> ServerApp for Secured<A> {
-    async fn process_new(
-        self: &Arc<Self>,
-        stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let Some(tls) = &self.tls else {
-            return self.inner.process_new(stream, shutdown).await;
-        };
-        let stream = *stream.into_any().downcast::<L4Stream>().ok()?;
-        let accepting = tls.acceptor.load_full();
-        let mut demands = tls.demand.subscribe();
-        let handshake = accepting.acceptor.tls_handshake(stream);
-        let mut stop = shutdown.clone();
-        let shaken = tokio::select! {
-            shaken = tokio::time::timeout(HANDSHAKE, handshake) => shaken,
-            // Nobody has asked for anything yet.
-            _ = stop.wait_for(|stopping| *stopping) => return None,
-        };
-        let stream = match shaken {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::error!(event = "tls.failed", %error, "no handshake");
-                return None;
-            }
-            Err(_) => {
-                tracing::error!(event = "tls.failed", "a handshake took too long");
-                return None;
-            }
-        };
-        let chain = stream.get_ssl().and_then(TlsRef::peer_cert_chain_der);
-        let chain = chain.map(<[_]>::to_vec);
-        let counted = accepting.demand.counts(chain.as_deref());
-        let has_ended = async {
-            loop {
-                let demand = Arc::clone(&demands.borrow_and_update());
-                let chain = chain.as_deref();
-                if !demand.is_met(chain) || (counted && !demand.counts(chain)) {
-                    return;
-                }
-                // The sender lives as long as the listener, which we hold.
-                let _ = demands.changed().await;
-            }
-        };
-        let served = async {
-            let mut next: Option<Stream> = Some(Box::new(stream));
-            // What a connection has shown is looked at once, so it stays here.
-            while let Some(stream) = next {
-                next = self.inner.process_new(stream, shutdown).await;
-            }
-        };
-        tokio::select! {
-            biased;
-            () = has_ended => tracing::info!(
-                event = "tls.ended",
-                "a connection has not shown a certificate that counts by now"
-            ),
-            () = served => {}
-        }
-        None
-    }
-
-    async fn cleanup(&self) {
-        self.inner.cleanup().await;
     }
 }
 
@@ -249,7 +172,7 @@ impl Clients {
 /// The demand on clients: of the configuration in use, and of the one that waits.
 /// Absent is one that wants no certificate.
 #[derive(Debug, PartialEq)]
-struct Demand(Vec<Option<Clients>>);
+pub(super) struct Demand(Vec<Option<Clients>>);
 
 impl Demand {
     fn wanting(&self) -> impl Iterator<Item = &Clients> {
@@ -257,7 +180,7 @@ impl Demand {
     }
 
     /// True where a connection that has shown this may be there.
-    fn is_met(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
+    pub(super) fn is_met(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
         self.wanting().all(|clients| match chain {
             Some(chain) => clients.accepts(chain, UnixTime::now()),
             None => !clients.is_required,
@@ -265,7 +188,7 @@ impl Demand {
     }
 
     /// True where what it has shown says who it is.
-    fn counts(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
+    pub(super) fn counts(&self, chain: Option<&[CertificateDer<'_>]>) -> bool {
         chain.is_some_and(|chain| self.counts_at(chain, UnixTime::now()))
     }
 
