@@ -192,7 +192,8 @@ fn callers(
 ) -> Bounded<Secured<Gateway>> {
     let limited = Arc::clone(gateway);
     let limit = Box::new(move || limited.snapshot().options.limits.connections);
-    Bounded::new("mcp", Secured::new(Arc::clone(gateway), tls), limit, Arc::clone(metrics))
+    let secured = Secured::new(Arc::clone(gateway), tls, Arc::clone(metrics));
+    Bounded::new("mcp", secured, limit, Arc::clone(metrics))
 }
 
 /// The admin listener: connections out of what is set aside for it.

@@ -1,5 +1,6 @@
 //! Connections of the public listener behind TLS.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,12 @@ use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::tls::TlsRef;
-use pingora::protocols::{Ssl as _, Stream};
+use pingora::protocols::{GetSocketDigest as _, Ssl as _, Stream};
 use pingora::server::ShutdownWatch;
 
 use super::tls::ListenerTls;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::seldom::Seldom;
 
 /// Longest time of a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(60);
@@ -19,11 +22,23 @@ const HANDSHAKE: Duration = Duration::from_secs(60);
 pub(super) struct Secured<A> {
     inner: Arc<A>,
     tls: Option<Arc<ListenerTls>>,
+    metrics: Arc<Metrics>,
+    said: Seldom,
 }
 
 impl<A> Secured<A> {
-    pub(super) fn new(inner: Arc<A>, tls: Option<Arc<ListenerTls>>) -> Self {
-        Self { inner, tls }
+    pub(super) fn new(inner: Arc<A>, tls: Option<Arc<ListenerTls>>, metrics: Arc<Metrics>) -> Self {
+        Self { inner, tls, metrics, said: Seldom::default() }
+    }
+
+    /// Counts a handshake that came to nothing. Whoever can connect can cause as many as they
+    /// like, so the log tells one in a while.
+    fn failed(&self, client_ip: Option<IpAddr>, error: &str) {
+        self.metrics.bounds.handshakes_failed.inc();
+        if let Some(unsaid) = self.said.say() {
+            let client_ip = client_ip.map(|ip| ip.to_string());
+            tracing::warn!(event = "tls.failed", client_ip, error, unsaid, "no handshake");
+        }
     }
 }
 
@@ -38,6 +53,9 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Secured<A> {
             return self.inner.process_new(stream, shutdown).await;
         };
         let stream = *stream.into_any().downcast::<L4Stream>().ok()?;
+        let address = stream.get_socket_digest();
+        let client_ip =
+            address.and_then(|digest| Some(digest.peer_addr()?.as_inet()?.ip().to_canonical()));
         let accepting = tls.accepting();
         let mut demands = tls.demands();
         let handshake = accepting.acceptor.tls_handshake(stream);
@@ -50,11 +68,11 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Secured<A> {
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
-                tracing::error!(event = "tls.failed", %error, "no handshake");
+                self.failed(client_ip, &error.to_string());
                 return None;
             }
             Err(_) => {
-                tracing::error!(event = "tls.failed", "a handshake took too long");
+                self.failed(client_ip, &format!("it took longer than {} s", HANDSHAKE.as_secs()));
                 return None;
             }
         };

@@ -1,5 +1,6 @@
 //! The log: diagnostics for operators, on standard error.
 
+mod libraries;
 mod panics;
 mod queue;
 
@@ -8,12 +9,14 @@ use std::future::Future;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
 
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, dynamic_filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt, reload};
 use uuid::Uuid;
 
+use self::libraries::Libraries;
+pub use self::libraries::newly_repeated;
 pub use self::panics::{new_panics, unwinding};
 pub use self::queue::newly_dropped;
 use self::queue::{DRAIN, Queue};
@@ -66,6 +69,8 @@ pub fn init(level: tracing::Level, json: bool) -> io::Result<(Log, Dial)> {
     } else {
         layer.with_ansi(has_colours).with_target(false).boxed()
     };
+    let libraries = Libraries::default();
+    let filter = filter.and(dynamic_filter_fn(move |place, _| libraries.may_speak(place)));
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
     std::panic::set_hook(Box::new(panics::happened));
     // Fails only where the subscriber is gone, and then nobody listens.

@@ -1,12 +1,12 @@
 //! TLS on both sides: curl as the client, a second gateway as the upstream.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{ALICE, BOB, Call, Gateway, LIST, Setup, Upstream, tool_call};
+use crate::support::{ALICE, BOB, Call, Gateway, LIST, Setup, Upstream, eventually, tool_call};
 
 struct Pair {
     cert: String,
@@ -121,6 +121,28 @@ fn plain_text_on_a_tls_listener_is_not_answered() {
     let _ = stream.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
     upstream.assert_untouched("plain text");
+}
+
+/// Whoever can connect can cause as many as they like.
+#[test]
+fn handshakes_that_fail_are_counted_and_the_log_names_one_in_a_while() {
+    let (upstream, pair) = (Upstream::good(), self_signed());
+    let gateway = behind_tls(&upstream, &pair).start();
+    for garbage in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), &[0x16, 3, 1, 0, 2, 0, 0], b"\0"] {
+        for _ in 0..20 {
+            let mut client = TcpStream::connect(gateway.address).unwrap();
+            client.write_all(garbage).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let _ = client.read_to_end(&mut Vec::new());
+        }
+    }
+    eventually("each is counted", || {
+        gateway.metric("doorward_tls_handshakes_failed_total") == 60.0
+    });
+    let told = gateway.events("tls.failed");
+    assert!((1..=3).contains(&told.len()), "{told:?}");
+    assert_eq!(told[0]["client_ip"], "127.0.0.1");
+    assert_eq!(curl(&gateway, &pair, "--http2", "echo").1, Some(0), "others are served");
 }
 
 #[test]

@@ -93,6 +93,8 @@ pub struct Bounds {
     pub connections_limit: IntGaugeVec,
     /// Those beyond.
     pub connections_refused: IntCounterVec,
+    /// Connections whose TLS handshake failed or took too long.
+    pub handshakes_failed: IntCounter,
     admin_refused: IntCounterVec,
     buffers: IntGauge,
     buffers_limit: IntGauge,
@@ -105,6 +107,10 @@ impl Bounds {
             connections: make.gauges(&CONNECTIONS)?,
             connections_limit: make.gauges(&CONNECTIONS_LIMIT)?,
             connections_refused: make.counters(&CONNECTIONS_REFUSED)?,
+            handshakes_failed: make.registered(IntCounter::new(
+                "tls_handshakes_failed_total",
+                "Connections of callers whose TLS handshake failed or took too long.",
+            )?)?,
             admin_refused: make.counters(&ADMIN_REFUSED)?,
             buffers: make.gauge(
                 "buffers_bytes",

@@ -9,6 +9,7 @@ use crate::telemetry::log;
 #[derive(Debug)]
 pub(super) struct Faults {
     log_dropped: IntCounter,
+    log_repeated: IntCounter,
     panics: IntCounter,
 }
 
@@ -20,6 +21,10 @@ impl Faults {
                 "log_lines_dropped_total",
                 "Lines of the log that found no room, or could not be written to standard error.",
             )?,
+            log_repeated: counter(
+                "log_lines_repeated_total",
+                "Lines of libraries that were left out: the same place had one within ten seconds.",
+            )?,
             panics: counter(
                 "panics_total",
                 "Faults of the gateway that ended a request or another task of it.",
@@ -30,6 +35,7 @@ impl Faults {
     /// Takes over what was counted meanwhile.
     pub(super) fn show(&self) {
         self.log_dropped.inc_by(log::newly_dropped());
+        self.log_repeated.inc_by(log::newly_repeated());
         self.panics.inc_by(log::new_panics());
     }
 }
