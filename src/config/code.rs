@@ -174,6 +174,11 @@ codes! {
         "Keys are fetched every `refresh`, and used for `max_stale` after that. Where max_stale is not\n\
          the longer one, there are none in between: /readyz says so, and a call with a JWT waits for a\n\
          fetch or is refused. It is meant for the time while the issuer cannot be reached.";
+    ClaimPath, "DW0125", "a claim by a path that is none",
+        "A claim is named as it stands, or by a JSON pointer (RFC 6901), which begins with a slash:\n\
+         \"groups\", \"https://example.com/roles\", \"/realm_access/roles\". Where a name is written like a\n\
+         path of another syntax (realm_access.roles), no token has a claim of that name, and so it gives\n\
+         nothing, or nobody is let in.";
 }
 
 impl Code {
@@ -223,6 +228,7 @@ impl Code {
                 | Self::NoPath
                 | Self::Over
                 | Self::NotAccepted
+                | Self::ClaimPath
         )
     }
 }

@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::code::Code;
+use super::literals;
 use super::policy::Decides;
 use super::read::{At, Table, did_you_mean};
 use super::values::{self, date};
 use crate::core::harmless::visible;
+use crate::core::issuer::{Issuer, Organization};
 use crate::core::permission::{Target, TargetKind};
 use crate::core::policy::Route;
 use crate::core::principal::{OrganizationId, UserId};
@@ -228,6 +230,7 @@ fn caller(
         let found = decides.issuers.iter().find(|spec| *spec.issuer.name == *name.value);
         let names = || decides.issuers.iter().map(|spec| spec.issuer.name.to_string()).collect();
         let found = known(table, &name, "issuer", found, names)?;
+        check_claims(table, &found.issuer);
         let claims = claims.map(|value| json(value.get_ref()));
         let claims = claims.and_then(|value| value.as_object().cloned()).unwrap_or_default();
         return Caller::of_claims(&found.issuer, claims)
@@ -244,6 +247,21 @@ fn caller(
     }
     let user = UserId::parse(user).ok()?;
     Some(Caller::of_roles(user, OrganizationId::parse(organization).ok()?, held))
+}
+
+/// Warns of claims that are named by a path. What the issuer's own keys name so has been told there.
+fn check_claims(table: &mut Table<'_>, issuer: &Issuer) {
+    let organization = match &issuer.organization {
+        Organization::Claim(claim) => Some(claim),
+        Organization::Fixed(_) => None,
+    };
+    let named = [Some(&issuer.user_claim), organization, issuer.roles_claim.as_ref()];
+    for (key, _) in table.entries("claims") {
+        let is_told = named.iter().flatten().any(|claim| *claim == key.value);
+        if !is_told || key.value.starts_with('/') {
+            literals::check_claim_of_test(table.report(), &key);
+        }
+    }
 }
 
 fn known<T>(

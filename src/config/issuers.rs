@@ -12,10 +12,10 @@ pub use self::keys::IssuerKeys;
 use super::code::Code;
 use super::files::Files;
 use super::policy::Reader;
-use super::providers;
 use super::read::{At, Table};
 use super::restrictions::Whose;
 use super::values::{self, Durations};
+use super::{literals, providers};
 use crate::core::algorithm;
 use crate::core::argument::Pointer;
 use crate::core::harmless::visible;
@@ -130,6 +130,11 @@ fn issuer(
     let audiences = audiences(&mut table, url.as_ref().map_or("", |url| &url.value));
     let upstreams = upstreams(&mut table, reader);
     let trust = keys::trust(&mut table, files);
+    for key in ["user_claim", "organization_claim", "roles_claim"] {
+        if let Some(text) = table.string(key).filter(|text| claim(text.value).is_ok()) {
+            literals::check_claim(table.report(), key, &text);
+        }
+    }
     if let Some(url) = &url {
         providers::check_rights(&mut table, &url.value);
         providers::check_scopes(&mut table, &url.value, &asked);

@@ -18,6 +18,7 @@ mod expect;
 mod files;
 mod identity;
 mod issuers;
+mod literals;
 mod lock;
 mod outside;
 mod partial;
