@@ -6,6 +6,7 @@ use toml::de::DeTable;
 
 use super::code::Code;
 use super::error::{Finding, Severity};
+use super::literals;
 use super::place;
 use super::read::{Report, Table, did_you_mean};
 
@@ -99,6 +100,10 @@ pub(super) fn read(file: &mut Table<'_>) -> Vec<Accepted> {
         };
         match Code::find(name) {
             Some(code) if code.is_warning() => {
+                // Keys are no patterns, though there are some that are named by one.
+                if at.as_deref().is_some_and(|at| at.split('.').any(|key| key == "*")) {
+                    literals::check_literal(table.report(), "place", &text);
+                }
                 all.push(Accepted { code, at, span: text.span, met: 0 });
             }
             found => report(table.report(), text.span, name, found),

@@ -161,7 +161,8 @@ codes! {
     Unmatched, "DW0120", "a pattern that cannot match what it seems to",
         "Patterns are globs and no regular expressions: * is any text, and . ^ $ | ( ) are themselves.\n\
          A glob reaches names of letters, digits, \"_\", \".\" and \"-\" only; in a URI * stays within\n\
-         its part, and ** crosses slashes.";
+         its part, and ** crosses slashes. Groups, scopes, audiences and names of people and\n\
+         certificates are no patterns: they are compared as they stand.";
     NoPath, "DW0121", "an upstream without a path",
         "Nearly every MCP server answers under a path, mostly /mcp, and with 404 elsewhere.";
     Over, "DW0122", "something whose time is over",

@@ -4,6 +4,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeValue};
 
 use super::code::Code;
+use super::literals;
 use super::policy::Reader;
 use super::read::{At, Table};
 use super::restrictions::{self, Whose};
@@ -100,6 +101,7 @@ fn condition(
         let help = format!("perhaps `{}`", visible(name.value.trim_end_matches('/')));
         table.report().warning(Code::Unmatched, name.span.clone(), message, help);
     }
+    literals::check_pointer(table.report(), name);
     let before = table.report().errors();
     let tests = asked(&mut table);
     let is_optional = table.flag("optional");
@@ -323,6 +325,7 @@ fn literals(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Literal>> {
 fn literal(table: &Table<'_>, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Literal> {
     let inner = value.get_ref();
     if let Some(text) = inner.as_str() {
+        literals::check_value(table.report(), key, &At { value: text, span: value.span() });
         return Some(Literal::Text(text.to_owned()));
     }
     if let Some(flag) = inner.as_bool() {

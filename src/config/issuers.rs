@@ -161,7 +161,12 @@ fn issuer(
 
 fn audiences(table: &mut Table<'_>, issuer: &str) -> Vec<String> {
     let texts = table.strings("audience");
-    texts.iter().for_each(|text| providers::check_audience(table, text, issuer));
+    for text in &texts {
+        // Where it is nothing but a wildcard, that is an error.
+        if !providers::check_audience(table, text, issuer) {
+            literals::check_literal(table.report(), "audience", text);
+        }
+    }
     texts.into_iter().map(|at| at.value.to_owned()).collect()
 }
 
@@ -228,6 +233,9 @@ fn claim(text: &str) -> Result<String, String> {
 fn organization(table: &mut Table<'_>) -> Option<Organization> {
     let claim = table.parsed("organization_claim", claim).map(|at| at.value);
     let parse = |text: &str| OrganizationId::parse(text).map_err(|error| error.to_string());
+    if let Some(text) = table.string("organization") {
+        literals::check_identity(table.report(), "organization", &text);
+    }
     let fixed = table.parsed("organization", parse).map(|at| at.value);
     let has = ["organization_claim", "organization"].map(|key| table.value(key).is_some());
     if has[0] == has[1] {
@@ -240,6 +248,7 @@ fn organization(table: &mut Table<'_>) -> Option<Organization> {
 fn roles_map(table: &mut Table<'_>, reader: &Reader<'_>) -> BTreeMap<String, Arc<Role>> {
     let mut map = BTreeMap::new();
     for (group, value) in table.entries("roles_map") {
+        literals::check_literal(table.report(), "group", &group);
         let Some(role) = value.get_ref().as_str() else {
             table.wrong_kind("roles_map", value, "a table of strings");
             continue;
@@ -262,12 +271,16 @@ fn scopes(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Scopes {
             let message = format!("`{}` {why}", visible(name.value));
             table.report().error(Code::BadValue, name.span.clone(), message, "see RFC 6749 3.3");
         }
+        literals::check_literal(table.report(), "scope", &name);
         let role = format!("scope {}", name.value);
         let granted = match value.get_ref().as_table() {
             Some(_) => {
                 let mut inner = table.within("scopes", &name, value);
                 let mut granted = reader.roles(&mut inner, "roles");
                 let allow = reader.patterns(&mut inner, &["tools", "prompts", "resources"]);
+                if let Some(text) = inner.string("ask") {
+                    literals::check_literal(table.report(), "scope", &text);
+                }
                 if let Some(long) = inner.parsed("ask", scope_name) {
                     asked.insert(name.value.to_owned(), long.value);
                 }

@@ -1,5 +1,5 @@
 //! Names that are compared as they stand, and are written as if they were read in another way: as
-//! paths to claims in another syntax than that of JSON pointers.
+//! paths to claims in another syntax than that of JSON pointers, or as patterns.
 
 use super::code::Code;
 use super::read::{At, Report};
@@ -7,6 +7,9 @@ use crate::core::harmless::visible;
 
 /// A claim of Kubernetes that has a dot in its name.
 const KUBERNETES: &str = "kubernetes.io";
+
+/// Longest class of a glob in bytes; what is longer in brackets is a text.
+const MAX_CLASS: usize = 8;
 
 /// What names begin with that are built of a domain from behind.
 const REVERSED: [&str; 4] = ["com.", "dev.", "io.", "net."];
@@ -123,6 +126,75 @@ fn pointer(mut steps: Vec<String>) -> String {
         [one] if !one.starts_with('/') => one.clone(),
         steps => steps.iter().map(|step| format!("/{}", escaped(step))).collect(),
     }
+}
+
+/// Warns of a text that is compared as it stands, and looks like a pattern. `what` says what it is.
+pub(super) fn check_literal(report: &Report, what: &str, text: &At<&str>) {
+    if is_like_pattern(text.value) {
+        let message =
+            format!("`{}` is one {what} as it stands, and no pattern", visible(text.value));
+        report.warning(Code::Unmatched, text.span.clone(), message, "name each that is meant");
+    }
+}
+
+/// The same of somebody's id, in which brackets can stand.
+pub(super) fn check_identity(report: &Report, what: &str, text: &At<&str>) {
+    if text.value.contains('*') {
+        let message =
+            format!("`{}` is one {what} as it stands, and no pattern", visible(text.value));
+        let help = "it is what upstreams are told";
+        report.warning(Code::Unmatched, text.span.clone(), message, help);
+    }
+}
+
+/// Warns of a value of an argument that looks like a pattern: a word with a wildcard, which is
+/// neither a whole command nor a sign.
+pub(super) fn check_value(report: &Report, key: &str, text: &At<&str>) {
+    let is_word = |c: char| c.is_alphanumeric() || "*/_-.:@".contains(c);
+    let is_pattern = text.value.contains('*')
+        && text.value.contains(char::is_alphabetic)
+        && text.value.chars().all(is_word);
+    if is_pattern {
+        let message = format!("`{key}` compares with `{}` as it stands", visible(text.value));
+        let help = match key {
+            "not_in" => "what it matches as a glob passes; write `in`, or `glob` for what may be",
+            _ => "for a pattern write `glob`",
+        };
+        report.warning(Code::Loose, text.span.clone(), message, help);
+    }
+}
+
+/// Warns of a pointer into arguments with a step that other syntaxes take for any item.
+pub(super) fn check_pointer(report: &Report, name: &At<&str>) {
+    let is_number = |inner: &str| inner.bytes().all(|b| b.is_ascii_digit()) && !inner.is_empty();
+    let is_any = |step: &str| {
+        let inner = step.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
+        let inner = inner.map(|(_, inner)| inner);
+        step == "*" || step == "-" || inner.is_some_and(|inner| inner == "*" || is_number(inner))
+    };
+    if name.value.split('/').any(is_any) {
+        let shown = visible(name.value);
+        let message = format!("`{shown}` names one value, and no step of it is for any item");
+        let help =
+            "a step is the name of a member, or behind a slash of its own the number of an item";
+        report.warning(Code::Unmatched, name.span.clone(), message, help);
+    }
+}
+
+/// True for what is a glob or a regular expression elsewhere, and hardly ever a part of a name.
+fn is_like_pattern(text: &str) -> bool {
+    let within = |open: char, close: char, is_mark: &dyn Fn(&str) -> bool| {
+        let parts = text.split(open).skip(1);
+        parts.filter_map(|part| part.split_once(close)).any(|(inner, _)| is_mark(inner))
+    };
+    let is_range = |inner: &str| {
+        let is_one = |three: &[u8]| matches!(three, [from, b'-', to] if from.is_ascii_alphanumeric() && to.is_ascii_alphanumeric());
+        inner.len() <= MAX_CLASS && inner.as_bytes().windows(3).any(is_one)
+    };
+    text.contains('*')
+        || text.starts_with('^')
+        || within('[', ']', &is_range)
+        || within('{', '}', &|inner| inner.contains(','))
 }
 
 #[cfg(test)]

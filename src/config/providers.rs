@@ -72,7 +72,7 @@ fn place(issuer: &str) -> Option<(String, String)> {
 /// Says why no token can have this in `iss`, where that is known.
 pub(super) fn check_name(issuer: &str) -> Result<(), String> {
     let (host, path) = place(issuer).unwrap_or_default();
-    if path.contains(['{', '}', '$', ':']) || path.contains("%7b") {
+    if path.contains(['{', '}', '$', ':', '*']) || path.contains("%7b") {
         return Err("holds a placeholder, and `iss` of a token never does: write it out".to_owned());
     }
     if path.contains("/.well-known/") {
@@ -157,24 +157,25 @@ pub(super) fn check_scopes(table: &mut Table<'_>, issuer: &str, asked: &BTreeMap
     }
 }
 
-/// Tokens are for us only where `aud` names us and nobody else.
-pub(super) fn check_audience(table: &Table<'_>, audience: &At<&str>, issuer: &str) {
+/// Tokens are for us only where `aud` names us and nobody else. Says whether it is refused.
+pub(super) fn check_audience(table: &Table<'_>, audience: &At<&str>, issuer: &str) -> bool {
     let text = audience.value.trim_end_matches('/');
     if let Some((_, whose)) = FOREIGN.iter().find(|(foreign, _)| *foreign == text) {
         let message = format!("`audience` names {whose}");
         let help = "write the URL of the upstream, and let the issuer put it into tokens";
         table.report().error(Code::BadValue, audience.span.clone(), message, help);
-        return;
+        return true;
     }
     let why = match text {
         _ if text == issuer.trim_end_matches('/') => "is the issuer's own name",
         _ if !text.contains(':') => "is no URL, and may be a client's id",
-        _ => return,
+        _ => return false,
     };
     let message = format!("`{}` {why}: tokens that say who logged in pass as well", visible(text));
     let help =
         "ID tokens are not meant for us; let the issuer put the URL of the upstream into `aud`";
     table.report().warning(Code::LooseAudience, audience.span.clone(), message, help);
+    false
 }
 
 /// True where callers of both can be of one organization.

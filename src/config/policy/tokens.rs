@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::Reader;
 use crate::config::code::Code;
 use crate::config::read::{At, Table};
-use crate::config::{doubts, restrictions, values};
+use crate::config::{doubts, literals, restrictions, values};
 use crate::core::permission::Grants;
 use crate::core::principal::{Digest, OrganizationId, UserId};
 use crate::core::token::{TokenSpec, UnixSeconds};
@@ -43,11 +43,21 @@ impl Reader<'_> {
 
     fn token(&mut self, name: &At<&str>, mut table: Table<'_>) -> Option<TokenSpec> {
         let certificate = table.parsed("san", values::alternative_name);
+        // A certificate may well be for all hosts of a domain.
+        let shown = table.string("san").filter(|text| !text.value.starts_with("dns:*."));
+        if let Some(text) = shown {
+            literals::check_literal(table.report(), "name", &text);
+        }
         if let Some(at) = &certificate {
             self.check_certificate(name.value, at, &table);
         }
         let is_needed = certificate.is_none();
         let digest = self.digest(&mut table, is_needed);
+        for key in ["user", "organization"] {
+            if let Some(text) = table.string(key) {
+                literals::check_identity(table.report(), key, &text);
+            }
+        }
         let user = table.required_string("user");
         let user = user.and_then(|text| {
             table.check("user", text, |t| UserId::parse(t).map_err(|e| e.to_string()))
