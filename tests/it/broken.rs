@@ -353,6 +353,30 @@ const VOID: &[Case] = &[
     ),
     (
         "[admin]",
+        "public_url = \"http://x\"\n[issuers.i]\nissuer = \"https://i\"\norganization = \"o\"\njwks_file = \"keys.json\"\nroles_claim = \"realm_access.roles\"\nroles_map = { g = \"reader\" }\n[admin]",
+        "DW0125",
+        "roles_claim",
+    ),
+    (
+        "[admin]",
+        "public_url = \"http://x\"\n[issuers.i]\nissuer = \"https://i\"\norganization = \"o\"\njwks_file = \"keys.json\"\nroles_claim = \"g\"\nroles_map = { \"team-*\" = \"reader\" }\n[admin]",
+        "DW0120",
+        "team",
+    ),
+    (
+        "[admin]",
+        "public_url = \"http://x\"\n[issuers.i]\nissuer = \"https://i\"\norganization = \"o\"\njwks_file = \"keys.json\"\nrefresh = \"1h\"\n[admin]",
+        "DW0103",
+        "refresh",
+    ),
+    (
+        "[admin]",
+        "public_url = \"http://x\"\n[issuers.i]\nissuer = \"https://i\"\norganization = \"o\"\njwks_url = \"https://i/keys\"\nrefresh = \"1h\"\nmax_stale = \"30m\"\n[admin]",
+        "DW0124",
+        "max_stale",
+    ),
+    (
+        "[admin]",
         "public_url = \"http://x\"\n[issuers.i]\nissuer = \"https://i\"\njwks_file = \"over.json\"\norganization = \"o\"\n[admin]",
         "DW0114",
         "over.json",
