@@ -192,6 +192,7 @@ fn trouble_refuses_calls_says_why_everywhere_and_is_over_with_its_cause() {
         sink.mend(&gateway);
         call_until(&gateway, 200);
         eventually("it is over", || trouble(&gateway).is_null() && is_ready(&gateway));
+        eventually("the log says so", || !gateway.events("audit.written_again").is_empty());
         let over = gateway.events("audit.written_again");
         assert_eq!(over.len(), 1, "{over:?}");
         assert!(over[0]["calls_refused"].as_u64().unwrap() > 0, "{over:?}");
