@@ -141,7 +141,8 @@ impl Audit {
     }
 
     /// Writes down what became of a request, in `slot` where it has been admitted. What costs its
-    /// caller nothing has a record of its own now and then only, and is summed.
+    /// caller nothing has a record of its own now and then only, and is summed; so is what was
+    /// refused, where half of all places are taken: the others are for calls that are made.
     pub fn record(&self, slot: Option<Slot>, record: &Record<'_>, wanted: &Wanted) {
         let Some(queue) = &self.queue else { return };
         let slot = match slot {
@@ -152,6 +153,10 @@ impl Audit {
                 let Some(slot) = single else { return };
                 Some(slot)
             }
+            None if record.is_refused() => match self.slot(size(wanted), Holder::Anybody) {
+                None => return queue.sums.lock().add(record),
+                slot => slot,
+            },
             slot => slot.or_else(|| self.reserve(wanted)),
         };
         match slot {
@@ -163,8 +168,7 @@ impl Audit {
     /// Room for the record of one request; `None` where too many wait to be written, or the disk
     /// has none.
     fn reserve(&self, wanted: &Wanted) -> Option<Slot> {
-        let is_full = matches!(wanted, Wanted::Full { .. });
-        self.slot(RECORD + if is_full { ARGUMENTS } else { 0 }, Holder::Call)
+        self.slot(size(wanted), Holder::Call)
     }
 
     fn slot(&self, wanted: i64, holder: Holder) -> Option<Slot> {
@@ -233,6 +237,11 @@ impl Drop for Audit {
             queue.close();
         }
     }
+}
+
+/// The room for a record with these arguments, in bytes.
+fn size(wanted: &Wanted) -> i64 {
+    RECORD + if matches!(wanted, Wanted::Full { .. }) { ARGUMENTS } else { 0 }
 }
 
 /// A name for this process that no other has.

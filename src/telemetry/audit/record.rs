@@ -174,6 +174,11 @@ impl Record<'_> {
         self.user.is_none() || self.reason == "audit_unavailable"
     }
 
+    /// Whether nothing was done for it, so that its record may be summed where there is no place.
+    pub(super) fn is_refused(&self) -> bool {
+        self.decision == "deny" && self.enforced
+    }
+
     /// As JSON.
     pub(super) fn to_json(&self) -> String {
         let mut json = Vec::with_capacity(1536);

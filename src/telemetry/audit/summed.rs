@@ -1,5 +1,5 @@
-//! Requests that cost their caller nothing, summed: who floods the gateway without a token fills
-//! neither the disk nor the places that the records of calls need.
+//! Requests that cost their caller nothing, summed: who floods the gateway without a token, or with
+//! calls that are refused, fills neither the disk nor the places that the records of calls need.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -88,6 +88,26 @@ impl Sums {
         record: &Record<'_>,
         place: impl FnOnce() -> Option<P>,
     ) -> Option<P> {
+        let may_be_single = self.singles < MAX_SINGLES;
+        let group = self.group(record);
+        if group.singles < SINGLES
+            && may_be_single
+            && let Some(place) = place()
+        {
+            group.singles += 1;
+            self.singles += 1;
+            return Some(place);
+        }
+        group.add(record);
+        None
+    }
+
+    /// Adds a request that has no record of its own.
+    pub(super) fn add(&mut self, record: &Record<'_>) {
+        self.group(record).add(record);
+    }
+
+    fn group(&mut self, record: &Record<'_>) -> &mut Group {
         self.began.get_or_insert_with(Instant::now);
         let mut common = Common {
             reason: record.reason,
@@ -101,7 +121,7 @@ impl Sums {
             // Their number is that of the reasons, of which there is a table.
             common = Common { client_ip: None, upstream: None, user: None, token: None, ..common };
         }
-        let group = self.groups.entry(common).or_insert_with(|| Group {
+        self.groups.entry(common).or_insert_with(|| Group {
             decision: record.decision,
             status: record.status,
             singles: 0,
@@ -109,23 +129,7 @@ impl Sums {
             first: record.time,
             last: record.time,
             config: record.config.to_owned(),
-        });
-        if group.singles < SINGLES
-            && self.singles < MAX_SINGLES
-            && let Some(place) = place()
-        {
-            group.singles += 1;
-            self.singles += 1;
-            return Some(place);
-        }
-        if group.count == 0 {
-            (group.first, group.last) = (record.time, record.time);
-        }
-        group.count += 1;
-        // Requests end in another order than they begin.
-        group.first = group.first.min(record.time);
-        group.last = group.last.max(record.time);
-        None
+        })
     }
 
     /// How many groups there are.
@@ -143,6 +147,18 @@ impl Sums {
         let mut sums: Vec<Sum> = summed.map(|(common, group)| Sum::of(common, group)).collect();
         sums.sort_by_key(|sum| sum.last);
         sums
+    }
+}
+
+impl Group {
+    fn add(&mut self, record: &Record<'_>) {
+        if self.count == 0 {
+            (self.first, self.last) = (record.time, record.time);
+        }
+        self.count += 1;
+        // Requests end in another order than they begin.
+        self.first = self.first.min(record.time);
+        self.last = self.last.max(record.time);
     }
 }
 

@@ -68,20 +68,24 @@ fn a_record_is_one_line_whatever_the_caller_sent() {
     assert!(written(true, &"y".repeat(10_000)).len() < 1500);
 }
 
+/// Each write waits for a word, until nobody is there to give one.
+struct Stuck(std::sync::mpsc::Receiver<()>, Sink);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        self.1.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_full_queue_has_no_room() {
-    struct Stuck(std::sync::mpsc::Receiver<()>);
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let (release, gate) = std::sync::mpsc::channel();
-    let (audit, writer) = Audit::to_stream(Stuck(gate), true, OnFailure::Deny).unwrap();
+    let sink = Stuck(gate, Sink::default());
+    let (audit, writer) = Audit::to_stream(sink, true, OnFailure::Deny).unwrap();
     let mut taken = 0;
     while let Some(slot) = audit.reserve(&Wanted::Keys) {
         slot.write(&record("m"));
@@ -91,6 +95,50 @@ fn a_full_queue_has_no_room() {
     assert_eq!(taken, CAPACITY);
     drop(release);
     drop(audit);
+    writer.wait();
+}
+
+#[test]
+fn calls_that_are_refused_leave_half_of_all_places_and_are_summed_beyond() {
+    let (release, gate) = std::sync::mpsc::channel();
+    let text = Sink::default();
+    let sink = Stuck(gate, text.clone());
+    let (audit, writer) = Audit::to_stream(sink, true, OnFailure::Deny).unwrap();
+    for _ in 0..2 * CAPACITY {
+        audit.record(None, &record("m"), &Wanted::Keys);
+    }
+    assert!(audit.admit(&Wanted::Keys, false).is_ok(), "the call of another");
+    assert_eq!(audit.state().unwrap().lost, 0);
+    drop(release);
+    drop(audit);
+    writer.wait();
+    let text = String::from_utf8(text.0.lock().clone()).unwrap();
+    let singles = text.lines().filter(|line| line.contains(r#""request_id":"r1""#)).count();
+    let sum = text.lines().find(|line| line.contains(r#""kind":"summed""#)).unwrap();
+    assert_eq!(singles, CAPACITY / 2);
+    assert!(sum.contains(&format!(r#""count":{}"#, 2 * CAPACITY - singles)), "{sum}");
+    assert!(sum.contains(r#""user":"alice""#), "{sum}");
+}
+
+#[test]
+fn a_reader_who_is_slow_makes_places_free_again_before_all_is_read() {
+    let (word, gate) = std::sync::mpsc::channel();
+    let sink = Stuck(gate, Sink::default());
+    let (audit, writer) = Audit::to_stream(sink, true, OnFailure::Deny).unwrap();
+    while let Some(slot) = audit.reserve(&Wanted::Keys) {
+        slot.write(&record("m"));
+    }
+    // The first may be for what had come before the writer looked.
+    for _ in 0..2 {
+        word.send(()).unwrap();
+    }
+    let queue = audit.queue.clone().unwrap();
+    while queue.waiting() == CAPACITY {
+        std::thread::yield_now();
+    }
+    assert!(queue.waiting() > CAPACITY / 2, "not all at once");
+    assert!(audit.admit(&Wanted::Keys, false).is_ok());
+    drop((word, audit, queue));
     writer.wait();
 }
 

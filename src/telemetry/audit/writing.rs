@@ -13,6 +13,9 @@ use super::sink::{ENDLESS, Sink};
 use super::summed::SUM;
 use crate::core::chain::{Chain, Mark};
 
+/// Most bytes that are written at once: about what a pipe holds.
+const PIECE: usize = 64 << 10;
+
 /// The thread that writes.
 pub(super) struct Writing<'q> {
     queue: &'q Queue,
@@ -125,23 +128,54 @@ impl<'q> Writing<'q> {
             self.sink.write(b"\n").1?;
             self.is_cut = false;
         }
-        let (written, result) = self.sink.write(&self.text);
-        let done = self.text.get(..written).unwrap_or_default();
-        let whole = whole_lines(done);
-        self.is_torn = if written > 0 { whole < written } else { self.is_torn };
-        if let (Some(chain), Some(mark)) = (&self.chain, &mut self.mark) {
-            match result.is_ok() {
-                true => *mark = chain.mark(),
-                false => mark.advance(done.get(..whole).unwrap_or_default()),
+        let mut written = 0;
+        let result = loop {
+            let rest = self.text.get(written..).unwrap_or_default();
+            if rest.is_empty() {
+                break Ok(());
             }
-        }
+            // A reader who is slow and not stuck makes places free again, piece by piece.
+            self.queue.health.begin();
+            let (some, result) = self.sink.write(piece(rest));
+            self.wrote(written, some);
+            written += some;
+            if result.is_err() {
+                break result;
+            }
+        };
         self.text.drain(..written);
-        if result.is_ok() {
+        if self.text.is_empty() {
+            if let (Some(chain), Some(mark)) = (&self.chain, &mut self.mark) {
+                *mark = chain.mark();
+            }
             (self.told, self.telling) = (self.told + self.telling, 0);
-            self.queue
-                .release(std::mem::take(&mut self.records), std::mem::take(&mut self.claimed));
+            self.release(self.records, self.claimed);
         }
         result
+    }
+
+    /// So many bytes behind the first `from` have been written now.
+    fn wrote(&mut self, from: usize, some: usize) {
+        let done = self.text.get(from..from + some).unwrap_or_default();
+        let whole = whole_lines(done);
+        self.is_torn = if some > 0 { whole < some } else { self.is_torn };
+        if from + some == self.text.len() {
+            return;
+        }
+        let done = done.get(..whole).unwrap_or_default();
+        if let Some(mark) = &mut self.mark {
+            mark.advance(done);
+        }
+        let lines = done.iter().filter(|byte| **byte == b'\n').count();
+        // Some lines are no records; what they are too many now is released at the end.
+        self.release(lines.min(self.records), Claim::default());
+    }
+
+    fn release(&mut self, records: usize, claim: Claim) {
+        self.records -= records;
+        self.claimed.calls -= claim.calls;
+        self.claimed.streams -= claim.streams;
+        self.queue.release(records, claim);
     }
 
     /// Calls go on, so what cannot be written must not pile up.
@@ -155,7 +189,7 @@ impl<'q> Writing<'q> {
         if let (Some(chain), Some(mark)) = (&mut self.chain, &self.mark) {
             chain.rewind(mark.clone());
         }
-        self.queue.release(std::mem::take(&mut self.records), std::mem::take(&mut self.claimed));
+        self.release(self.records, self.claimed);
     }
 
     /// A hole in the chain would not show; a record of it does.
@@ -205,4 +239,10 @@ impl<'q> Writing<'q> {
             chain.append(record, &mut self.text);
         }
     }
+}
+
+/// The first lines, as many as are written at once.
+fn piece(text: &[u8]) -> &[u8] {
+    let most = text.get(..PIECE).unwrap_or(text);
+    text.get(..whole_lines(most)).filter(|lines| !lines.is_empty()).unwrap_or(most)
 }
