@@ -1,7 +1,7 @@
 //! `doorward health`
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use super::status::{self, PATIENCE};
@@ -34,12 +34,7 @@ pub(super) fn health(config: &ConfigFile) -> ExitCode {
 
 /// The status of `/readyz`.
 fn ask(admin: SocketAddr) -> io::Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&admin, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
-    let mut head = [0; "HTTP/1.1 200".len()];
-    stream.read_exact(&mut head)?;
+    let head = status::read(admin, "/readyz", PATIENCE, "HTTP/1.1 200".len())?;
     std::str::from_utf8(&head)
         .ok()
         .and_then(|head| head.strip_prefix("HTTP/1.1 ")?.parse().ok())

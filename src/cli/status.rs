@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -11,14 +11,17 @@ use super::talk::{Complaint, spelled, tell};
 use crate::config;
 use crate::core::harmless::visible;
 
-/// For each step of a question; supervisors give up after a few seconds.
+/// For a question that nothing has to be worked out for; supervisors give up after a few seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long an answer that has to be worked out may take.
 const WORK: Duration = Duration::from_secs(30);
 
 /// Longest answer that is read, in bytes.
-const MAX_ANSWER: u64 = 64 << 20;
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Most bytes that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// Where the gateway that runs with a configuration answers. Whatever else is wrong with the file:
 /// the gateway runs with one that was good.
@@ -70,14 +73,46 @@ pub(super) fn ask_briefly(admin: SocketAddr, path: &str) -> io::Result<Value> {
 }
 
 fn ask(admin: SocketAddr, path: &str, patience: Duration) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&admin, PATIENCE)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER).read_to_string(&mut answer)?;
+    let answer = read(admin, path, patience, MAX_ANSWER)?;
+    let answer = String::from_utf8(answer).map_err(io::Error::other)?;
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
     body.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not HTTP"))
+}
+
+/// At most `most` bytes of the answer to a GET, its head included. `patience` is for all of it,
+/// however it comes; to connect and to send takes at most [`PATIENCE`].
+///
+/// # Errors
+/// Those of the connection, and where it takes longer.
+pub(super) fn read(
+    admin: SocketAddr,
+    path: &str,
+    patience: Duration,
+    most: usize,
+) -> io::Result<Vec<u8>> {
+    let until = Instant::now() + patience;
+    let mut stream = TcpStream::connect_timeout(&admin, patience.min(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    let (mut answer, mut piece) = (Vec::new(), vec![0; PIECE]);
+    while answer.len() < most {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(piece.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    answer.truncate(most);
+    Ok(answer)
 }
 
 /// A listener on every address is asked on loopback.
@@ -93,6 +128,25 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_drips_has_a_deadline_for_all_of_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let admin = listener.local_addr().unwrap();
+        let (over, is_over) = std::sync::mpsc::channel::<()>();
+        let dripping = std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let pause = Duration::from_millis(5);
+            while is_over.recv_timeout(pause) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let _ = stream.write_all(b"x");
+            }
+        });
+        let patience = Duration::from_millis(200);
+        let error = read(admin, "/status", patience, usize::MAX).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(over);
+        dripping.join().unwrap();
+    }
 
     #[test]
     fn a_listener_on_every_address_is_asked_on_loopback() {
