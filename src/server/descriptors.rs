@@ -3,6 +3,8 @@
 //! A call needs one for its connection and one for its upstream's. Those of the monitoring and of
 //! the process itself are set aside, so that callers, however many they are, take none of them.
 
+use std::io;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::core::limits::Limits;
@@ -13,6 +15,9 @@ const OWN: usize = 64;
 /// Most connections of the admin listener. It answers far fewer at once; the others are for those
 /// that have been displaced and have not gone yet, where many come in the same moment.
 const ADMIN: usize = 512;
+
+/// With fewer no call could be answered.
+const LEAST: usize = OWN + 16;
 
 /// How many descriptors the process may have; absent where there is no limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,12 +32,34 @@ impl Descriptors {
 
     /// Takes as many as the process can get, and says in the log where they are fewer than
     /// `limits` ask for.
-    pub(super) fn take(limits: Limits) -> Self {
+    ///
+    /// # Errors
+    /// Those of [`Self::suffice`].
+    pub(super) fn take(limits: Limits) -> io::Result<Self> {
         let taken = Self::raise();
-        if let Some(shortage) = taken.shortage(limits) {
+        taken.suffice()?;
+        taken.tell(limits);
+        Ok(taken)
+    }
+
+    /// Whether there are enough to serve at all.
+    ///
+    /// # Errors
+    /// Where there are not, with the numbers.
+    pub(super) fn suffice(self) -> io::Result<()> {
+        match self.0.filter(|all| *all < LEAST) {
+            None => Ok(()),
+            Some(all) => Err(io::Error::other(format!(
+                "it may have {all} file descriptors, and needs at least {LEAST}: ulimit -n"
+            ))),
+        }
+    }
+
+    /// Says in the log where there are fewer than `limits` ask for.
+    pub(super) fn tell(self, limits: Limits) {
+        if let Some(shortage) = self.shortage(limits) {
             tracing::warn!(event = "descriptors.short", "{shortage}; raise the limit: ulimit -n");
         }
-        taken
     }
 
     fn raise() -> Self {

@@ -69,6 +69,8 @@ pub fn run(config: Config, sources: Sources) -> Result<(), StartError> {
     for line in config.warnings.without_advice().to_string().lines() {
         tracing::warn!(event = "config.warning", "{line}");
     }
+    // Before the threads, which need some.
+    let descriptors = Descriptors::take(settings.limits).map_err(StartError::System)?;
     let threads = match settings.threads {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
@@ -78,7 +80,7 @@ pub fn run(config: Config, sources: Sources) -> Result<(), StartError> {
     let signals = runtime.get_handle().block_on(async { Signals::new() });
     let mut signals = signals.map_err(StartError::System)?;
     let (audit, writer) = start_audit(settings)?;
-    let served = serve(config, sources, audit, dial, &mut signals);
+    let served = serve(config, sources, descriptors, audit, dial, &mut signals);
     let served = runtime.get_handle().block_on(served);
     runtime.shutdown_timeout(Duration::from_millis(500));
     stop::last_records(&writer, signals.is_graceful);
@@ -116,6 +118,7 @@ fn start_audit(settings: &Settings) -> Result<(Audit, Writer), StartError> {
 async fn serve(
     config: Config,
     sources: Sources,
+    descriptors: Descriptors,
     audit: Audit,
     dial: Dial,
     signals: &mut Signals,
@@ -123,7 +126,6 @@ async fn serve(
     let wishes = Wishes::new().map_err(StartError::System)?;
     let (settings, path) = (config.settings.clone(), config.path.clone());
     let taken = reload::taken(&config);
-    let descriptors = Descriptors::take(settings.limits);
     let public = Sockets::bind(&settings.listen)?;
     let admin = Sockets::bind(&[settings.admin_listen])?;
     announce(&settings, &public, &admin);

@@ -26,6 +26,7 @@ pub fn prove(config: Config) -> Vec<StartError> {
         let shown = || path.display().to_string();
         faults.extend(Audit::probe(path).err().map(|error| StartError::Audit(shown(), error)));
     }
+    faults.extend(Descriptors::attainable().suffice().err().map(StartError::System));
     faults.extend(built(config).err());
     faults
 }

@@ -179,6 +179,7 @@ impl Reloader {
                 for change in &changes {
                     tracing::info!(event = "config.change", "{change}");
                 }
+                self.builder.descriptors.tell(settings.limits);
                 tracing::info!(event = "config.loaded", revision = config::short(&revision));
             }
             Err((errors, ends)) => self.refuse(&errors, &ends, &revision),

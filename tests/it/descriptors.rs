@@ -138,3 +138,41 @@ fn check_says_where_descriptors_do_not_suffice() {
     assert!(!check(1_024, enough).contains("DW0119"));
     assert!(check(1_024, "[limits]\nconnections = 900\n").contains("DW0119"));
 }
+
+#[test]
+fn with_too_few_descriptors_to_serve_at_all_check_and_run_say_so() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+                [upstreams.t]\npath = \"/t\"\nurl = \"http://127.0.0.1:9/mcp\"\n";
+    std::fs::write(folder.path().join("gateway.toml"), file).unwrap();
+    for limit in [10, 16, 24, 40, 64, 79] {
+        for verb in ["check", "run"] {
+            let ran = Command::new("sh")
+                .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" {verb}")])
+                .arg(env!("CARGO_BIN_EXE_doorward"))
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let told = String::from_utf8(ran.stderr).unwrap();
+            let code = if verb == "run" { 3 } else { 2 };
+            assert_eq!(ran.status.code(), Some(code), "{limit} {verb}: {told}");
+            let numbers = format!("it may have {limit} file descriptors, and needs at least 80");
+            assert!(told.contains(&numbers) && !told.contains("panic"), "{limit} {verb}: {told}");
+        }
+    }
+    let upstream = Upstream::good();
+    let gateway = Setup::new(&upstream).descriptors(80).start();
+    assert_eq!(gateway.ask(&echo()).status, 200);
+    assert_eq!(gateway.admin("/livez").0, 200);
+}
+
+#[test]
+fn limits_that_a_reload_raises_beyond_the_descriptors_are_told() {
+    let upstream = Upstream::good();
+    let few = "connections = 20\nin_flight = 10\nstreams = 10\n";
+    let gateway = Setup::new(&upstream).limits(few).descriptors(LIMIT).start();
+    assert!(gateway.events("descriptors.short").is_empty());
+    assert!(gateway.edit("connections = 20\n", "connections = 2000\n"));
+    let told = gateway.events("descriptors.short");
+    assert!(told[0]["message"].as_str().unwrap().contains("limits.connections is 2000"), "{told:?}");
+}
