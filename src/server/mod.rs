@@ -18,6 +18,7 @@ pub mod keys;
 mod listen;
 mod ours;
 mod prove;
+mod records;
 mod reload;
 mod secured;
 mod shown;
@@ -26,10 +27,8 @@ mod tls;
 pub mod tools;
 mod watch;
 
-use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,9 +41,9 @@ pub use error::StartError;
 pub use prove::prove;
 
 use crate::admin::{Admin, Door, Readiness};
-use crate::config::{self, AuditTo, Config, LogFormat, Settings, Sources};
+use crate::config::{Config, LogFormat, Settings, Sources};
 use crate::gateway::{Gateway, Keys, Snapshot, follow_clock};
-use crate::telemetry::audit::{Audit, OnFailure, Writer};
+use crate::telemetry::audit::Audit;
 use crate::telemetry::log::{self, Dial};
 use crate::telemetry::metrics::Metrics;
 
@@ -79,7 +78,7 @@ pub fn run(config: Config, sources: Sources) -> Result<(), StartError> {
     // First of all, so that no signal finds its default action.
     let signals = runtime.get_handle().block_on(async { Signals::new() });
     let mut signals = signals.map_err(StartError::System)?;
-    let (audit, writer) = start_audit(settings)?;
+    let (audit, writer) = records::start(settings)?;
     let served = serve(config, sources, descriptors, audit, dial, &mut signals);
     let served = runtime.get_handle().block_on(served);
     runtime.shutdown_timeout(Duration::from_millis(500));
@@ -92,26 +91,6 @@ fn is_json(format: LogFormat, is_terminal: bool) -> bool {
         LogFormat::Auto => !is_terminal,
         LogFormat::Json => true,
         LogFormat::Pretty => false,
-    }
-}
-
-fn start_audit(settings: &Settings) -> Result<(Audit, Writer), StartError> {
-    let on_failure = match settings.audit.on_failure {
-        config::OnFailure::Count => OnFailure::Count,
-        config::OnFailure::Deny => OnFailure::Deny,
-    };
-    match &settings.audit.to {
-        AuditTo::Off => Ok(Audit::off()),
-        AuditTo::File(path) => {
-            let failed = |error| StartError::Audit(path.display().to_string(), error);
-            Audit::to_file(path.clone(), on_failure).map_err(failed)
-        }
-        AuditTo::Stdout => {
-            let json = is_json(settings.log_format, io::stdout().is_terminal());
-            // Without a lock and a buffer that the end of the process would wait for.
-            let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(StartError::System)?;
-            Audit::to_stream(File::from(stdout), json, on_failure).map_err(StartError::System)
-        }
     }
 }
 

@@ -333,3 +333,13 @@ fn a_process_whose_output_nobody_reads_can_be_ended() {
         assert!(lost["records"].as_u64().unwrap() > 8_000, "{lost}");
     }
 }
+
+#[test]
+fn records_that_go_nowhere_from_the_start_are_told() {
+    let upstream = Upstream::good();
+    let gateway = Setup::new(&upstream).stdout(std::process::Stdio::null()).start();
+    let told = gateway.events("audit.discarded");
+    assert!(told[0]["message"].as_str().unwrap().contains("/dev/null"), "{told:?}");
+    let gateway = Setup::new(&upstream).start();
+    assert!(gateway.events("audit.discarded").is_empty());
+}

@@ -174,5 +174,8 @@ fn limits_that_a_reload_raises_beyond_the_descriptors_are_told() {
     assert!(gateway.events("descriptors.short").is_empty());
     assert!(gateway.edit("connections = 20\n", "connections = 2000\n"));
     let told = gateway.events("descriptors.short");
-    assert!(told[0]["message"].as_str().unwrap().contains("limits.connections is 2000"), "{told:?}");
+    assert!(
+        told[0]["message"].as_str().unwrap().contains("limits.connections is 2000"),
+        "{told:?}"
+    );
 }
