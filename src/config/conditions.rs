@@ -10,7 +10,7 @@ use super::read::{At, Table};
 use super::restrictions::{self, Whose};
 use super::values::{self, date};
 use crate::core::argument::{
-    self, BadTest, Condition, Literal, Pointer, Shadow, Test, UrlTest, When,
+    self, BadPointer, BadTest, Condition, Literal, Pointer, Shadow, Test, UrlTest, When,
 };
 use crate::core::decimal::Decimal;
 use crate::core::harmless::visible;
@@ -93,8 +93,12 @@ fn condition(
 ) -> Option<Condition> {
     let pointer =
         table.check("arguments", At { value: name.value, span: name.span.clone() }, |text| {
-            let wanted = || "must name a value by a JSON pointer, like \"/priority\"".to_owned();
-            Pointer::parse(text).ok_or_else(wanted)
+            Pointer::parse(text).map_err(|why| match why {
+                BadPointer::Form => {
+                    "must name a value by a JSON pointer, like \"/priority\"".into()
+                }
+                BadPointer::TooLong => why.to_string(),
+            })
         });
     if name.value.ends_with('/') {
         let message = format!("`{}` is about a member whose name is empty", visible(name.value));

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 
+use crate::core::glob::Glob;
 use crate::core::odd_file::OddFile;
 use crate::core::principal::Digest;
 use crate::core::token::UnixSeconds;
@@ -221,7 +222,7 @@ pub fn short(revision: &str) -> &str {
 #[derive(Clone, Debug)]
 enum Include {
     File(PathBuf),
-    Glob { folder: PathBuf, names: globset::GlobMatcher },
+    Glob { folder: PathBuf, names: Glob },
 }
 
 impl Include {
@@ -235,8 +236,8 @@ impl Include {
         if !is_glob(name) {
             return Ok(Self::File(path.to_owned()));
         }
-        let glob = globset::Glob::new(name).map_err(|e| format!("is not a glob: {}", e.kind()))?;
-        Ok(Self::Glob { folder, names: glob.compile_matcher() })
+        let names = Glob::of_names(name).map_err(|why| why.to_string())?;
+        Ok(Self::Glob { folder, names })
     }
 
     fn files(&self) -> io::Result<Vec<PathBuf>> {
@@ -247,7 +248,7 @@ impl Include {
                 for entry in std::fs::read_dir(folder)? {
                     let name = entry?.file_name();
                     let is_hidden = name.to_string_lossy().starts_with('.');
-                    if !is_hidden && names.is_match(&name) {
+                    if !is_hidden && names.is_match(name.as_bytes()) {
                         found.push(folder.join(name));
                     }
                 }

@@ -17,7 +17,7 @@ use super::restrictions::Whose;
 use super::values::{self, Durations};
 use super::{literals, providers};
 use crate::core::algorithm;
-use crate::core::argument::Pointer;
+use crate::core::argument::{BadPointer, Pointer};
 use crate::core::harmless::visible;
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::permission::{Patterns, Role};
@@ -220,12 +220,17 @@ fn leeway(text: &str) -> Result<i64, String> {
 
 /// The name of a claim; behind a `/` a place in one (RFC 6901).
 fn claim(text: &str) -> Result<String, String> {
-    match text.strip_prefix('/') {
-        _ if text.is_empty() => Err("is empty: write the name of a claim".to_owned()),
-        Some(_) if Pointer::parse(text).is_none() => Err("begins with \"/\" and is no JSON \
+    if text.is_empty() {
+        return Err("is empty: write the name of a claim".to_owned());
+    }
+    match Pointer::parse(text) {
+        // The plain name of a claim.
+        _ if !text.starts_with('/') => Ok(text.to_owned()),
+        Ok(_) => Ok(text.to_owned()),
+        Err(BadPointer::Form) => Err("begins with \"/\" and is no JSON \
             pointer (RFC 6901): \"~\" is ~0 there, and \"/\" in a name ~1"
             .to_owned()),
-        _ => Ok(text.to_owned()),
+        Err(why) => Err(why.to_string()),
     }
 }
 

@@ -305,6 +305,8 @@ fn places(root: &DeTable<'_>) -> BTreeMap<&'static str, Range<usize>> {
 }
 
 #[cfg(test)]
+mod huge_tests;
+#[cfg(test)]
 mod outside_tests;
 #[cfg(test)]
 mod providers_tests;

@@ -32,6 +32,34 @@ use super::pattern::Pattern;
 use super::rule::Rule;
 use super::token::UnixSeconds;
 
+/// Most names of a pointer: no request is nested deeper (`limits.json_depth`).
+const MAX_SEGMENTS: usize = 128;
+
+/// Longest pointer in bytes.
+const MAX_POINTER: usize = 4 << 10;
+
+/// Why a text is not the way to a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadPointer {
+    /// It is no JSON pointer, or leads to the arguments as a whole.
+    Form,
+    /// It has too many names or bytes.
+    TooLong,
+}
+
+/// Completes the sentence "the text …".
+impl fmt::Display for BadPointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form => f.write_str("is no JSON pointer (RFC 6901)"),
+            Self::TooLong => write!(
+                f,
+                "leads through more than {MAX_SEGMENTS} names or has more than {MAX_POINTER} bytes"
+            ),
+        }
+    }
+}
+
 /// The way to one value within the arguments: a JSON pointer (RFC 6901).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pointer {
@@ -71,9 +99,15 @@ fn hint(name: &str) -> u64 {
 }
 
 impl Pointer {
-    /// Reads a pointer below the arguments themselves; `None` where it is none.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads a pointer below the arguments themselves.
+    ///
+    /// # Errors
+    /// [`BadPointer`] where it is none, or leads deeper than any request goes.
+    pub fn parse(text: &str) -> Result<Self, BadPointer> {
+        let segments = text.strip_prefix('/').ok_or(BadPointer::Form)?;
+        if text.len() > MAX_POINTER || segments.split('/').count() > MAX_SEGMENTS {
+            return Err(BadPointer::TooLong);
+        }
         let segment = |raw: &str| {
             let is_escaped_well =
                 raw.split('~').skip(1).all(|rest| rest.starts_with('0') || rest.starts_with('1'));
@@ -84,14 +118,14 @@ impl Pointer {
             let (hint, joined) = (hint(&name), Vec::new());
             is_escaped_well.then_some(Segment { name, hint, joined, index })
         };
-        let segments = text.strip_prefix('/')?.split('/').map(segment);
-        let mut segments = segments.collect::<Option<Vec<_>>>()?;
+        let segments = segments.split('/').map(segment).collect::<Option<Vec<_>>>();
+        let mut segments = segments.ok_or(BadPointer::Form)?;
         let names: Vec<String> = segments.iter().map(|segment| segment.name.clone()).collect();
         for (from, segment) in segments.iter_mut().enumerate() {
             let ways = (from + 2..=names.len()).filter_map(|to| names.get(from..to));
             segment.joined = ways.map(|way| hint(&way.concat())).collect();
         }
-        Some(Self { text: text.to_owned(), segments })
+        Ok(Self { text: text.to_owned(), segments })
     }
 
     /// As it was written.

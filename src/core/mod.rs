@@ -15,6 +15,7 @@ pub mod chain;
 pub mod decide;
 pub mod decimal;
 pub mod edits;
+pub mod glob;
 pub mod harmless;
 pub mod headers;
 pub mod issuer;

@@ -4,8 +4,7 @@ mod overlap;
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
-
+use super::glob::{BadGlob, Glob};
 use super::resource::{BadUriPattern, Resource, UriPattern, expand};
 use super::rule::Rule;
 
@@ -19,8 +18,8 @@ pub enum BadPattern {
     NoUpstream,
     /// Nothing before or behind the first `/`.
     Empty,
-    /// The glob does not compile; holds the reason.
-    Glob(String),
+    /// It is no glob, or one beyond the bounds; holds the reason.
+    Glob(BadGlob),
     /// The text behind the upstream is no pattern of URIs.
     Uri(BadUriPattern),
 }
@@ -30,35 +29,24 @@ impl fmt::Display for BadPattern {
         match self {
             Self::NoUpstream => f.write_str("names no upstream"),
             Self::Empty => f.write_str("has nothing before or behind the \"/\""),
-            Self::Glob(reason) => write!(f, "is not a glob: {reason}"),
+            Self::Glob(why) => why.fmt(f),
             Self::Uri(why) => why.fmt(f),
         }
     }
 }
 
 /// One half of a pattern.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Half {
     Literal(String),
-    Glob(GlobMatcher),
-}
-
-/// Patterns are the same where their texts are.
-impl PartialEq for Half {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Literal(one), Self::Literal(other)) => one == other,
-            (Self::Glob(one), Self::Glob(other)) => one.glob() == other.glob(),
-            _ => false,
-        }
-    }
+    Glob(Glob),
 }
 
 impl Half {
     /// For names. A glob matches names without `/` only, so `*` needs no bound.
     fn name(text: &str) -> Result<Self, BadPattern> {
         if text.contains(['*', '?', '[', ']', '{', '}', '\\', '!']) {
-            Self::glob(text)
+            Glob::of_names(text).map(Self::Glob).map_err(BadPattern::Glob)
         } else {
             Self::literal(text)
         }
@@ -68,18 +56,10 @@ impl Half {
         if text.is_empty() { Err(BadPattern::Empty) } else { Ok(Self::Literal(text.to_owned())) }
     }
 
-    fn glob(text: &str) -> Result<Self, BadPattern> {
-        let glob = GlobBuilder::new(text).build();
-        glob.map(|g| Self::Glob(g.compile_matcher()))
-            .map_err(|e| BadPattern::Glob(e.kind().to_string()))
-    }
-
     fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Literal(name), half) | (half, Self::Literal(name)) => half.matches(name),
-            (Self::Glob(one), Self::Glob(other)) => {
-                overlap::overlap(one.glob().glob(), other.glob().glob())
-            }
+            (Self::Glob(one), Self::Glob(other)) => overlap::overlap(one.text(), other.text()),
         }
     }
 

@@ -1,16 +1,15 @@
 //! Globs of texts among the arguments of a call.
 
-use globset::{GlobBuilder, GlobMatcher};
-
 use super::test::BadTest;
 use super::text::is_doubtful_path;
+use crate::core::glob::Glob;
 use crate::core::resource::{Resource, UriPattern};
 
 /// A pattern of a whole text.
 #[derive(Clone, Debug)]
 pub enum GlobTest {
     /// Of a path, or of any other text.
-    Path(GlobMatcher),
+    Path(Glob),
     /// Of a URL, which is compared part by part.
     Url(UriPattern),
 }
@@ -21,9 +20,7 @@ impl GlobTest {
             let pattern = UriPattern::parse(text).map_err(|why| BadTest(why.to_string()))?;
             return Ok(Self::Url(pattern));
         }
-        let glob = GlobBuilder::new(text).literal_separator(true).build();
-        glob.map(|glob| Self::Path(glob.compile_matcher()))
-            .map_err(|error| BadTest(format!("is not a glob: {}", error.kind())))
+        Glob::of_paths(text).map(Self::Path).map_err(|why| BadTest(why.to_string()))
     }
 
     /// True for a pattern of URLs.
@@ -36,14 +33,14 @@ impl GlobTest {
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
-            Self::Path(glob) => glob.glob().glob(),
+            Self::Path(glob) => glob.text(),
             Self::Url(pattern) => pattern.as_str(),
         }
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {
-            Self::Path(glob) => !is_doubtful_path(text, glob.glob().glob()) && glob.is_match(text),
+            Self::Path(glob) => !is_doubtful_path(text, glob.text()) && glob.is_match(text),
             Self::Url(pattern) => pattern.matches(&Resource::new(text)),
         }
     }

@@ -77,7 +77,7 @@ fn is_refused(literal: &Literal, tests: &[Test]) -> bool {
     let call = Call { arguments: Some(&arguments), user: "", organization: "", facts: &[] };
     // The most that any schema lets pass.
     let about = About { call: &call, scope: Scope::of(tests), is_plain_text: true };
-    let Some(pointer) = Pointer::parse("/v") else { return false };
+    let Ok(pointer) = Pointer::parse("/v") else { return false };
     let found = find(call.arguments, &[&pointer], Declared::default()).into_iter().next();
     let depends = |test: &Test| matches!(test, Test::EqualsUser | Test::EqualsOrganization);
     let mut asked = tests.iter().filter(|test| !depends(test));

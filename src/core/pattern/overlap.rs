@@ -3,6 +3,9 @@
 /// Most alternatives of a glob that are looked at one by one.
 const MAX_ALTERNATIVES: usize = 64;
 
+/// Most steps of a walk through two globs; what would take more is not ruled out.
+const MAX_STEPS: usize = 4 << 20;
+
 /// One step of a glob.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Piece {
@@ -19,7 +22,9 @@ pub(super) fn overlap(one: &str, other: &str) -> bool {
     let (Some(one), Some(other)) = (alternatives(one), alternatives(other)) else {
         return true;
     };
-    one.iter().any(|one| other.iter().any(|other| meet(one, other)))
+    let steps = |all: &[Vec<Piece>]| all.iter().map(Vec::len).sum::<usize>();
+    steps(&one).saturating_mul(steps(&other)) > MAX_STEPS
+        || one.iter().any(|one| other.iter().any(|other| meet(one, other)))
 }
 
 /// A walk through both at once.
@@ -64,16 +69,18 @@ fn alternatives(glob: &str) -> Option<Vec<Vec<Piece>>> {
         let piece = match c {
             '{' => {
                 let inner = braced(&mut chars)?;
-                let mut longer = Vec::new();
-                for start in &all {
-                    for end in inner.iter().map(|text| alternatives(text)) {
-                        longer.extend(end?.into_iter().map(|end| [start.clone(), end].concat()));
+                let mut ends = Vec::new();
+                for text in inner {
+                    ends.extend(alternatives(&text)?);
+                    if all.len() * ends.len() > MAX_ALTERNATIVES {
+                        return None;
                     }
                 }
-                all = longer;
-                if all.len() > MAX_ALTERNATIVES {
-                    return None;
-                }
+                let starts = std::mem::take(&mut all);
+                let joined = |start: &Vec<Piece>| {
+                    ends.iter().map(|end| [start.as_slice(), end].concat()).collect::<Vec<_>>()
+                };
+                all = starts.iter().flat_map(joined).collect();
                 continue;
             }
             '[' => {

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
-
 use super::parts::{Parts, is_special};
 use super::reading::{Reading, spellings};
 use super::syntax::{
     MAX_ALTERNATIVES, WILDCARDS, cut, expand, has_wildcards, with_address_escaped,
 };
 use super::{MAX_URI, Resource};
+use crate::core::glob::{BadGlob, Glob};
 use crate::core::names::folded_text;
 
 /// The text is no pattern of URIs.
@@ -19,8 +18,10 @@ pub enum BadUriPattern {
     Empty,
     /// An expression of a URI template, like `{id}`.
     Expression,
-    /// The glob does not compile; holds the reason.
-    Glob(String),
+    /// It is no glob, or one beyond the bounds; holds the reason.
+    Glob(BadGlob),
+    /// A `{` without its `}`.
+    Unclosed,
     /// A glob that does not begin with a scheme.
     NoScheme,
     /// It has more bytes than a URI may have.
@@ -34,11 +35,12 @@ impl fmt::Display for BadUriPattern {
         match self {
             Self::Empty => f.write_str("has nothing behind the \"/\""),
             Self::Expression => f.write_str("holds an expression of a template; write * for it"),
-            Self::Glob(reason) => write!(f, "is not a glob: {reason}"),
+            Self::Glob(why) => why.fmt(f),
             Self::NoScheme => {
                 f.write_str("does not begin with a scheme like docs:// (** alone is every URI)")
             }
             Self::TooLong => write!(f, "is longer than {MAX_URI} bytes"),
+            Self::Unclosed => f.write_str("is not a glob: a `{` has no `}`"),
             Self::TooMany => write!(f, "stands for more than {MAX_ALTERNATIVES} patterns"),
         }
     }
@@ -58,11 +60,11 @@ pub struct UriPattern {
 /// One alternative of a pattern, as it is written.
 #[derive(Clone, Debug)]
 struct Allow {
-    scheme: GlobMatcher,
+    scheme: Glob,
     authority: Authority,
-    path: GlobMatcher,
-    query: Option<GlobMatcher>,
-    fragment: Option<GlobMatcher>,
+    path: Glob,
+    query: Option<Glob>,
+    fragment: Option<Glob>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,17 +76,17 @@ enum Authority {
     /// Nothing between `//` and the path.
     Empty,
     /// `host` or `host:port`.
-    Some(GlobMatcher),
+    Some(Glob),
 }
 
 /// The same, folded like the readings that it is compared with. Each part in several spellings.
 #[derive(Clone, Debug)]
 struct Deny {
-    scheme: GlobMatcher,
-    authorities: Option<Vec<GlobMatcher>>,
-    paths: Vec<GlobMatcher>,
-    queries: Option<Vec<GlobMatcher>>,
-    fragments: Option<Vec<GlobMatcher>>,
+    scheme: Glob,
+    authorities: Option<Vec<Glob>>,
+    paths: Vec<Glob>,
+    queries: Option<Vec<Glob>>,
+    fragments: Option<Vec<Glob>>,
 }
 
 /// Patterns are the same where their texts are.
@@ -166,7 +168,7 @@ impl Allow {
             (Authority::Some(glob), Some(text)) => !text.is_empty() && glob.is_match(text),
             _ => false,
         };
-        let same = |glob: &Option<GlobMatcher>, text: Option<&str>| match (glob, text) {
+        let same = |glob: &Option<Glob>, text: Option<&str>| match (glob, text) {
             (None, None) => true,
             (Some(glob), Some(text)) => glob.is_match(text),
             _ => false,
@@ -181,10 +183,10 @@ impl Allow {
 
 impl Deny {
     fn covers(&self, reading: &Reading) -> bool {
-        let any = |globs: &[GlobMatcher], texts: &[String]| {
+        let any = |globs: &[Glob], texts: &[String]| {
             globs.iter().any(|glob| texts.iter().any(|text| glob.is_match(text)))
         };
-        let some = |globs: &Option<Vec<GlobMatcher>>, texts: &[String]| {
+        let some = |globs: &Option<Vec<Glob>>, texts: &[String]| {
             globs.as_ref().is_none_or(|globs| any(globs, texts))
         };
         self.scheme.is_match(&reading.scheme)
@@ -281,7 +283,7 @@ impl Written {
 }
 
 /// Compiles one part. A question mark is itself: in a URI it is no wildcard.
-fn glob(text: &str) -> Result<GlobMatcher, BadUriPattern> {
+fn glob(text: &str) -> Result<Glob, BadUriPattern> {
     let mut spelled = String::with_capacity(text.len());
     let mut rest = text;
     while let (before, Some(behind)) = cut(rest, '?') {
@@ -290,12 +292,11 @@ fn glob(text: &str) -> Result<GlobMatcher, BadUriPattern> {
         rest = behind;
     }
     spelled.push_str(rest);
-    let glob = GlobBuilder::new(&spelled).literal_separator(true).build();
-    glob.map(|glob| glob.compile_matcher()).map_err(|e| BadUriPattern::Glob(e.kind().to_string()))
+    Glob::of_paths(&spelled).map_err(BadUriPattern::Glob)
 }
 
 /// The spellings of a part of a pattern, but for one whose escapes decode to wildcards.
-fn globs(text: &str) -> Result<Vec<GlobMatcher>, BadUriPattern> {
+fn globs(text: &str) -> Result<Vec<Glob>, BadUriPattern> {
     let count = |text: &str| text.chars().filter(|c| WILDCARDS.contains(c)).count();
     let written = count(text);
     spellings(text).iter().filter(|text| count(text) == written).map(|text| glob(text)).collect()

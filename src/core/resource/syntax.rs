@@ -79,5 +79,5 @@ pub(in crate::core) fn expand(text: &str, out: &mut Vec<String>) -> Result<(), B
             _ => {}
         }
     }
-    Err(BadUriPattern::Glob("unclosed alternate group; missing '}'".to_owned()))
+    Err(BadUriPattern::Unclosed)
 }

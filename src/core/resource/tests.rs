@@ -216,12 +216,11 @@ fn a_pattern_that_cannot_be_meant_is_refused_with_the_reason() {
         ("**/secret", BadUriPattern::NoScheme),
         ("://*", BadUriPattern::NoScheme),
         ("docs://{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}", BadUriPattern::TooMany),
+        ("docs://{a,{b,c}", BadUriPattern::Unclosed),
     ] {
         assert_eq!(UriPattern::parse(text).unwrap_err(), reason, "{text}");
     }
-    for text in ["docs://[a", "docs://{a,{b,c}"] {
-        assert!(matches!(UriPattern::parse(text), Err(BadUriPattern::Glob(_))), "{text}");
-    }
+    assert!(matches!(UriPattern::parse("docs://[a"), Err(BadUriPattern::Glob(_))));
 }
 
 #[test]
