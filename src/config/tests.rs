@@ -254,6 +254,32 @@ fn an_issuer_that_could_be_somebody_else_is_refused() {
 }
 
 #[test]
+fn an_at_sign_is_a_user_name_only_in_front_of_a_host() {
+    let issuer = "[server]\npublic_url = 'https://m.example'\n[issuers.i]\norganization = 'o'\n";
+    let with = |text: &str, url: &str| findings(&text.replace('@', url));
+    for text in [
+        format!("{issuer}issuer = 'https://i.example'\njwks_url = '@'"),
+        format!("{issuer}jwks_url = 'https://i.example/keys'\nissuer = '@'"),
+        "[upstreams.u]\npath = '/u'\nurl = '@'".to_owned(),
+    ] {
+        for url in [
+            "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
+            "https://i.example:8443/@keys",
+            "http://localhost/a@b/",
+        ] {
+            assert!(read(&format!("{UPSTREAM}{}", text.replace('@', url))).is_ok(), "{text} {url}");
+        }
+        for url in ["https://u@i.example/keys", "https://u:p@i.example", "https://@i.example/a@b"] {
+            let found = with(&text, url);
+            assert!(found.iter().any(|line| line.contains("user name")), "{text} {url}: {found:?}");
+        }
+    }
+    let keys =
+        format!("{issuer}issuer = 'https://i.example'\njwks_url = 'https://i.example/k?of=a@b'");
+    assert!(findings(&keys).is_empty());
+}
+
+#[test]
 fn a_token_has_one_digest_from_one_place() {
     let digest = DIGEST;
     let folder = tempfile::TempDir::new().unwrap();

@@ -35,17 +35,16 @@ pub enum IssuerKeys {
 
 /// Where a secret is worth nothing nobody listens: TLS, or this machine.
 fn jwks_url(text: &str) -> Result<http::Uri, String> {
+    let authority = outside::parts(text).map_or("", |(_, authority, _)| authority);
     let url: http::Uri = text.parse().map_err(|error| format!("is not a URL: {error}"))?;
     let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let is_loopback = host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if let Some(authority) = url.authority().filter(|authority| !authority.as_str().contains('@')) {
-        outside::split(authority.as_str())?;
+    if host.is_empty() || authority.contains('@') {
+        return Err("must have a host and no user name".to_owned());
     }
+    outside::split(authority)?;
     match url.scheme_str() {
-        _ if host.is_empty() || text.contains('@') => {
-            Err("must have a host and no user name".to_owned())
-        }
         _ if text.contains('#') => Err("must not have a fragment".to_owned()),
         Some("https") => Ok(url),
         Some("http") if is_loopback => Ok(url),
