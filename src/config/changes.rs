@@ -13,6 +13,7 @@ use super::issuers::{IssuerKeys, IssuerSpec};
 use super::settings::{LogFormat, Settings, Shutdown, Widening};
 use super::tls::{Clients, Tls};
 use super::upstreams::{Target, UpstreamSpec};
+use super::values;
 use crate::core::argument::shown::Wanted;
 use crate::core::harmless::visible;
 use crate::core::limits::Limits;
@@ -121,6 +122,7 @@ impl All {
             log_level,
             log_format,
             widening,
+            expectations,
             audit,
         } = old;
         self.set("server.listen", listen, &new.listen);
@@ -157,6 +159,16 @@ impl All {
             self.add("reload.widening: is ack and was apply".to_owned(), false);
         }
         self.audit(audit, &new.audit);
+        self.expectations(expectations, &new.expectations);
+    }
+
+    /// They permit nothing, and who removes one removes what would have refused another edit.
+    fn expectations(&mut self, old: &[String], new: &[String]) {
+        for (some, others, news) in [(new, old, "is new"), (old, new, "is gone")] {
+            for test in some.iter().filter(|test| !others.contains(test)) {
+                self.add(format!("expect: {test} {news}"), false);
+            }
+        }
     }
 
     fn tls(&mut self, old: Option<&Tls>, new: Option<&Tls>) {
@@ -174,6 +186,7 @@ impl All {
             self.add("server.tls.key_file: holds another key".to_owned(), false);
         }
         let demand = |clients: &Option<Clients>| {
+            // Which roots they are is said with what proofs are checked with.
             clients.as_ref().map(|Clients { roots: _, is_required }| *is_required)
         };
         let show = |demand: &Option<bool>| match demand {
@@ -184,14 +197,6 @@ impl All {
         let lowers = |old: &Option<bool>, _: &Option<bool>| *old == Some(true);
         let pair = (&demand(clients), &demand(&new.clients));
         self.value("server.tls.client_auth", pair, show, lowers);
-        // That these are others is said with what proofs are checked with; here only fewer are.
-        let roots = |clients: &Option<Clients>| {
-            clients.as_ref().map(|clients| clients.roots.clone()).unwrap_or_default()
-        };
-        let (old, new) = (roots(clients), roots(&new.clients));
-        if old.iter().any(|root| !new.contains(root)) {
-            self.add("server.tls.client_ca_file: an authority is gone".to_owned(), false);
-        }
     }
 
     fn assertion(&mut self, old: Option<&Assertion>, new: Option<&Assertion>) {
@@ -251,7 +256,8 @@ impl All {
         } = old;
         let key = |key: &str| format!("upstreams.{name}.{key}");
         self.value(&key("path"), (path, &new.path), text, yes);
-        self.value(&key("url"), (target, &new.target), place, yes);
+        let elsewhere = |old: &Target, new: &Target| !is_same_place(old, new);
+        self.value(&key("url"), (target, &new.target), place, elsewhere);
         // Never the value.
         let (was, is) = (credential.as_ref(), new.credential.as_ref());
         match (was, is) {
@@ -378,6 +384,14 @@ fn shown(wanted: &Wanted) -> (u8, &'static str) {
         Wanted::None => (0, "none"),
         Wanted::Keys => (1, "keys"),
         Wanted::Full { .. } => (2, "full"),
+    }
+}
+
+/// Whether both are one place, in whatever words.
+fn is_same_place(old: &Target, new: &Target) -> bool {
+    match (old, new) {
+        (Target::Url(old), Target::Url(new)) => values::place(old) == values::place(new),
+        _ => old == new,
     }
 }
 

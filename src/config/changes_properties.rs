@@ -30,10 +30,28 @@ const TOOLS: &[&str] = &[
     "'t/{a,b}'",
     "'t/a b'",
     "'t/{a b,c}'",
+    "'t/a*'",
+    "'t/[!b]*'",
+    "'t/?'",
+    "'{t,u}/*b'",
+    "'[tu]/[a-c]'",
 ];
-const RESOURCES: &[&str] =
-    &["'t/docs://pub/x'", "'t/docs://pub/**'", "'t/docs://*/x'", "'u/docs://pub/x'", "'t/**'"];
-const PROMPTS: &[&str] = &["'t/p'", "'t/*'", "'u/p'"];
+const RESOURCES: &[&str] = &[
+    "'t/docs://pub/x'",
+    "'t/docs://pub/*'",
+    "'t/docs://pub/**'",
+    "'t/docs://{pub,secret}/*'",
+    "'t/docs://*/x'",
+    "'t/docs://**'",
+    "'t/docs://pub/x?*'",
+    "'t/docs://**?**'",
+    "'t/docs:*'",
+    "'t/*'",
+    "'t/**'",
+    "'u/docs://pub/x'",
+    "'*/docs://*/[!y]'",
+];
+const PROMPTS: &[&str] = &["'t/p'", "'t/p*'", "'t/*'", "'u/p'", "'[tu]/?'"];
 const SHADOW: &[&str] = &["2098-01-01", "2099-01-01"];
 const ROLES: &[&str] = &["'r'", "'s'", "'d'"];
 
@@ -68,14 +86,31 @@ const CONDITIONS: &[&str] = &[
     "max_items = 1",
     "max_items = 2",
     "absent = true",
+    "in = ['x', 'xyzzyx']",
     "glob = 'x*'",
+    "glob = '?*'",
     "glob = '*'",
+    "glob = '**'",
+    "glob = '~*'",
+    "glob = '[!a]*'",
     "glob = 'a  b'",
     "glob = 'a\\u{20}{2}b'",
     "regex = 'x.?'",
+    "regex = 'x.?', max_length = 1",
     "regex = '[a-z]+'",
+    "regex = '[a-z]+', max_length = 4",
+    "regex = '[a-zK]+'",
+    "regex = '(?i)[a-z]+'",
     "url = { host = ['a.example'] }",
+    "url = { host = ['a.example'], path = '/y' }",
     "url = { host = ['a.example', '*.b.example'] }",
+    "url = { host = ['*.example'], path = '/*' }",
+    "url = { host = ['*.example'], scheme = ['https', 'http'] }",
+    "glob = 'https://*.example/**'",
+    "glob = 'https://a.example/*'",
+    "min = 0",
+    "min = 0, max = 7, in = [1, 7]",
+    "in = [7]",
     "equals_user = true",
     "equals_user = true, optional = true",
     "equals_organization = true",
@@ -435,6 +470,11 @@ const ARGUMENTS: &[&str] = &[
     r#"{"v":"bob"}"#,
     r#"{"v":"acme"}"#,
     r#"{"v":"https://a.example/y"}"#,
+    r#"{"v":"http://a.example/y/z"}"#,
+    r#"{"v":"https://a.example/y?q"}"#,
+    r#"{"v":"~x"}"#,
+    r#"{"v":"\u212a"}"#,
+    r#"{"v":""}"#,
     r#"{"v":"https://c.b.example/y"}"#,
     r#"{"V":"x"}"#,
     r#"{"v":"x","V":"y"}"#,
@@ -461,7 +501,7 @@ fn passing(config: &Config) -> Vec<String> {
                     all.push(format!("{now} {who} as {told:?}: {upstream} {what}"));
                 }
             };
-            for tool in ["a", "b", "c", "a b"] {
+            for tool in ["a", "b", "c", "a b", "ab", "ca"] {
                 for arguments in ARGUMENTS {
                     // The depth is looked at when a message is read.
                     let is_deep = arguments.contains("deep") && config.policy.max_depth() < 8;
@@ -469,9 +509,26 @@ fn passing(config: &Config) -> Vec<String> {
                     note(format!("{tool} {arguments}"), got.passes() && !is_deep);
                 }
             }
-            let uris = ["docs://pub/x", "docs://pub/y", "docs://secret/x", "docs://pub/x?q"];
+            let uris = [
+                "docs://pub/x",
+                "docs://pub/y",
+                "docs://pub/y/z",
+                "docs://secret/x",
+                "docs://secret/y",
+                "docs://pub/x?q",
+                "docs://pub/x?a/b",
+                "docs://PUB/%78",
+                "docs:x",
+                "docs://**",
+                "urn:x",
+            ];
             let resources = uris.map(|uri| (TargetKind::Resource, uri));
-            let others = [(TargetKind::Template, "docs://pub/{x}"), (TargetKind::Prompt, "p")];
+            let others = [
+                (TargetKind::Template, "docs://pub/{x}"),
+                (TargetKind::Template, "docs://{x}/y"),
+                (TargetKind::Prompt, "p"),
+                (TargetKind::Prompt, "pq"),
+            ];
             for (kind, name) in resources.into_iter().chain(others) {
                 let target = Asked { kind, name };
                 let got = rehearsal::may_see(route, &caller, target, now);

@@ -1,9 +1,12 @@
 //! Every key of the schema is shown where it changes, and waits where it should.
 
+#[path = "changes_calls.rs"]
+mod calls;
 #[path = "changes_rows.rs"]
 mod rows;
 
-use self::rows::{APART, BASE, CALLS, CONTEXTS, KEYS, TABLES, WORDS};
+use self::calls::CALLS;
+use self::rows::{APART, BASE, CONTEXTS, KEYS, TABLES, WORDS};
 use super::*;
 use crate::config::{Code, Findings};
 use crate::core::access::Difference;
@@ -28,6 +31,7 @@ fn below_in(base: &str, head: &str, own: &str) -> String {
 /// What the rows name.
 fn fill(folder: &std::path::Path) {
     let write = |name: String, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    let mut all = Vec::new();
     for (name, digit, x, y) in [
         (
             "one",
@@ -50,7 +54,26 @@ fn fill(folder: &std::path::Path) {
             r#"{{"keys":[{{"kty":"EC","crv":"P-256","kid":"{name}","x":"{x}","y":"{y}"}}]}}"#
         );
         write(format!("{name}.jwks"), &keys);
+        all.push(format!(r#""kty":"EC","crv":"P-256","x":"{x}","y":"{y}""#));
     }
+    let [one, two] = [&all[0], &all[1]];
+    for (name, keys) in [
+        ("both", format!(r#"{{{one},"kid":"one"}},{{{two},"kid":"two"}}"#)),
+        (
+            "turned",
+            format!("{{\"kid\":\"two\",{two}}},\n {{ \"use\":\"sig\",{one},\"kid\":\"one\"}}"),
+        ),
+        ("namesakes", format!(r#"{{{one},"kid":"k"}},{{{two},"kid":"k"}}"#)),
+        ("turned-namesakes", format!(r#"{{{two},"kid":"k"}},{{{one},"kid":"k"}}"#)),
+        ("last-namesake", format!(r#"{{{two},"kid":"k"}}"#)),
+        ("nameless", format!("{{{one}}},{{{two}}}")),
+        ("last-nameless", format!("{{{two}}}")),
+    ] {
+        write(format!("{name}.jwks"), &format!(r#"{{"keys":[{keys}]}}"#));
+    }
+    let pem = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    write("both.crt".to_owned(), &(pem("one.crt") + &pem("two.crt")));
+    write("turned.crt".to_owned(), &(pem("two.crt") + "\n# one\n" + &pem("one.crt")));
     let tool = |name: &str| {
         let item = format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#);
         (name.to_owned(), crate::core::pin::Definition::read(&item).unwrap())
@@ -185,6 +208,20 @@ fn another_spelling_is_no_change() {
     ] {
         let (lines, widens) = lines(&with(key, old), &with(key, new));
         assert!(lines.is_empty() && !widens, "{key}: {old} -> {new}: {lines:?}");
+    }
+    for (head, old, new) in [
+        ("[issuers.w]", "@i\njwks_file = 'both.jwks'", "@i\njwks_file = 'turned.jwks'"),
+        ("[issuers.w]", "@url\nca_file = 'both.crt'", "@url\nca_file = 'turned.crt'"),
+        ("[issuers.w]", "@url", "@i\njwks_url = 'https://w.example:443/keys'"),
+        (
+            "[server.tls]",
+            "@tls\nclient_ca_file = 'both.crt'",
+            "@tls\nclient_ca_file = 'turned.crt'",
+        ),
+        ("[[expect]]", "@expect", "deny = [\"t/b\"]\nroles = ['r']"),
+    ] {
+        let (lines, widens) = lines(&below(head, old), &below(head, new));
+        assert!(lines.is_empty() && !widens, "{head}: {old} -> {new}: {lines:?}");
     }
 }
 

@@ -66,6 +66,12 @@ pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds, is
     }
 }
 
+/// Every `[[expect]]` as it is written, in one form.
+pub(super) fn texts(file: &mut Table<'_>) -> Vec<String> {
+    let value = file.value("expect").map(|value| json(value.get_ref()));
+    value.as_ref().and_then(Value::as_array).into_iter().flatten().map(Value::to_string).collect()
+}
+
 /// True for what looks like a glob; texts for people and URIs hold `?`, templates braces.
 fn is_pattern(kind: TargetKind, text: &str) -> bool {
     match kind {

@@ -2,7 +2,7 @@
 
 mod keys;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::core::argument::{BadPointer, Pointer};
 use crate::core::harmless::visible;
 use crate::core::issuer::{Issuer, Organization};
 use crate::core::permission::{Patterns, Role};
-use crate::core::principal::OrganizationId;
+use crate::core::principal::{Digest, OrganizationId};
 use crate::core::token::TokenSpec;
 
 /// An issuer as the file has it.
@@ -31,8 +31,8 @@ pub struct IssuerSpec {
     pub issuer: Arc<Issuer>,
     /// Where its keys come from.
     pub keys: IssuerKeys,
-    /// A digest of where its keys come from, or of the keys themselves.
-    pub trust: [u8; 32],
+    /// Digests of its keys, or of where they come from with each of the roots for that.
+    pub trust: BTreeSet<Digest>,
     /// The upstreams that it is for; all where absent.
     pub upstreams: Option<Vec<String>>,
 }
@@ -129,7 +129,6 @@ fn issuer(
     let initial_scopes = initial_scopes(&mut table, &scopes);
     let audiences = audiences(&mut table, url.as_ref().map_or("", |url| &url.value));
     let upstreams = upstreams(&mut table, reader);
-    let trust = keys::trust(&mut table, files);
     for key in ["user_claim", "organization_claim", "roles_claim"] {
         if let Some(text) = table.string(key).filter(|text| claim(text.value).is_ok()) {
             literals::check_claim(table.report(), key, &text);
@@ -156,7 +155,8 @@ fn issuer(
         asked,
         initial_scopes,
     };
-    Some(IssuerSpec { issuer: Arc::new(issuer), keys: keys?, trust, upstreams })
+    let (keys, trust) = keys?;
+    Some(IssuerSpec { issuer: Arc::new(issuer), keys, trust, upstreams })
 }
 
 fn audiences(table: &mut Table<'_>, issuer: &str) -> Vec<String> {

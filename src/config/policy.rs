@@ -138,12 +138,12 @@ fn definitions<'g>(
 
 /// What proofs of identity are checked with.
 fn trust(settings: &Settings, issuers: &[IssuerSpec]) -> Trust {
-    let keys = issuers.iter().map(|spec| (format!("keys of {}", spec.issuer.name), spec.trust));
+    let keys = issuers.iter();
+    let keys = keys.map(|spec| (format!("keys of {}", spec.issuer.name), spec.trust.clone()));
     let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
     let clients = clients.map(|clients| {
-        let mut digest = Sha256::new();
-        clients.roots.iter().for_each(|root| digest.update(root));
-        ("authorities of client certificates".to_owned(), digest.finalize().into())
+        let roots = clients.roots.iter().map(|root| Sha256::digest(root).into());
+        ("authorities of client certificates".to_owned(), roots.collect())
     });
     keys.chain(clients).collect()
 }

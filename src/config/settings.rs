@@ -8,6 +8,7 @@ use http::HeaderName;
 use super::audit::{self, AuditSpec};
 use super::clash;
 use super::code::Code;
+use super::expect;
 use super::files::Files;
 use super::identity::{self, Assertion, Identity};
 use super::outside::{self, Authority};
@@ -57,6 +58,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Whether a reload that gives somebody more waits for a word.
     pub widening: Widening,
+    /// The tests of the policy (`[[expect]]`), each as JSON; whoever reads the file runs them.
+    pub expectations: Vec<String>,
     /// What becomes of audit records.
     pub audit: AuditSpec,
 }
@@ -168,6 +171,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     let (log_level, log_format) = log(file.table("log"));
     let widening = reload(file.table("reload"));
     let audit = audit::read(file.table("audit"), files);
+    let expectations = expect::texts(file);
     let (listen, admin_listen) = (listen.into_iter().map(|at| at.value).collect(), admin.value);
     Settings {
         listen,
@@ -188,6 +192,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
         log_level,
         log_format,
         widening,
+        expectations,
         audit,
     }
 }

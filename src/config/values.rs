@@ -90,6 +90,20 @@ pub(super) fn url(text: &str) -> Result<http::Uri, String> {
     Ok(uri)
 }
 
+/// The place that a URL names, the same for all its spellings: without the port that its scheme has
+/// anyway, in lower case up to the path (RFC 3986 6.2.3).
+pub(super) fn place(url: &http::Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or_default().to_ascii_lowercase();
+    let authority = url.authority().map_or("", |authority| authority.as_str()).to_ascii_lowercase();
+    let port = match scheme.as_str() {
+        "https" => ":443",
+        _ => ":80",
+    };
+    let authority = authority.strip_suffix(port).unwrap_or(&authority);
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
+    format!("{scheme}://{authority}{path}")
+}
+
 pub(super) fn route_path(text: &str) -> Result<String, String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b);
     if !text.starts_with('/') || !text.bytes().all(legal) {

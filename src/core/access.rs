@@ -82,11 +82,15 @@ impl Difference {
             add(format!("token {name}"), pair.change(&facts, tools, now));
         }
         issuers(old, new, &facts, tools, now, &mut add);
-        for (what, digest) in new.trust() {
-            if old.trust().get(what) != Some(digest) {
-                let news = vec!["are not those of before".to_owned()];
-                add(what.clone(), Change { news, widens: true, ..Change::default() });
-            }
+        for (what, is) in new.trust() {
+            let was = old.trust().get(what);
+            let news = match was {
+                Some(was) if was == is => continue,
+                Some(was) if is.is_subset(was) => ("are fewer than before", false),
+                _ => ("are not those of before", true),
+            };
+            let (news, widens) = (vec![news.0.to_owned()], news.1);
+            add(what.clone(), Change { news, widens, ..Change::default() });
         }
         Self { changes }
     }

@@ -89,6 +89,12 @@ impl Glob {
         &self.text
     }
 
+    /// As a regular expression of whole texts, of bytes and with `.` for any of them.
+    #[must_use]
+    pub fn expression(&self) -> &str {
+        self.whole.as_str()
+    }
+
     /// True where it matches the whole of `text`.
     #[must_use]
     pub fn is_match(&self, text: impl AsRef<[u8]>) -> bool {

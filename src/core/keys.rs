@@ -4,12 +4,15 @@
 //! configuration wants is not in the set: symmetric keys, keys for encryption, private keys, weak
 //! ones.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
+use super::principal::Digest;
 use super::{algorithm, json};
 
 /// Longest JWK set in bytes that is read.
@@ -55,6 +58,8 @@ struct Key {
     /// The one algorithm that the key names for itself.
     only: Option<Algorithm>,
     key: DecodingKey,
+    /// The members that say which key it is.
+    text: String,
 }
 
 /// The keys of one issuer.
@@ -90,6 +95,26 @@ impl KeySet {
         }
         let first = set.unfit.first().map(|(_, why)| *why);
         if set.keys.is_empty() { Err(BadKeySet::NoKey(first)) } else { Ok(set) }
+    }
+
+    /// A digest of each key that can be used: the same wherever it stands and however it is
+    /// written. One that others of its name, or without a name, decide about has that in it.
+    #[must_use]
+    pub fn digests(&self) -> BTreeSet<Digest> {
+        let mut texts: Vec<&str> = self.keys.iter().map(|key| key.text.as_str()).collect();
+        texts.sort_unstable();
+        let all = texts.join("\0");
+        let digest = |(place, key): (usize, &Key)| {
+            let before = self.keys.iter().take(place).filter(|other| other.id == key.id);
+            let others: String = match key.id {
+                // It is found where no other fits.
+                None => all.clone(),
+                // The first one is found.
+                Some(_) => before.map(|other| format!("{}\0", other.text)).collect(),
+            };
+            Sha256::digest(format!("{}\0\0{others}", key.text)).into()
+        };
+        self.keys.iter().enumerate().map(digest).collect()
     }
 
     /// How many keys there are.
@@ -182,7 +207,9 @@ fn usable(value: &Value) -> Result<Key, &'static str> {
         return Err(OTHER_ALGORITHM);
     }
     let key = DecodingKey::from_jwk(&jwk).map_err(|_| "has numbers that cannot be read")?;
-    Ok(Key { id: key_id(value)?, algorithms, only, key })
+    let parts = ["kty", "crv", "n", "e", "x", "y", "kid", "alg"];
+    let parts = parts.map(|name| text(name).unwrap_or_default());
+    Ok(Key { id: key_id(value)?, algorithms, only, key, text: format!("{parts:?}") })
 }
 
 const OTHER_ALGORITHM: &str = "is for an algorithm (alg) that is not served, or not of its type";

@@ -18,6 +18,7 @@ pub mod edits;
 pub mod glob;
 pub mod harmless;
 pub mod headers;
+mod inclusion;
 pub mod issuer;
 pub mod json;
 pub mod jwt;

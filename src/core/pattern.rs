@@ -1,11 +1,12 @@
 //! Patterns of the configuration: `upstream/name`, and `upstream/uri` for resources.
 
 mod overlap;
+mod part;
 
 use std::fmt;
 
 use super::glob::{BadGlob, Glob};
-use super::resource::{BadUriPattern, Resource, UriPattern, expand};
+use super::resource::{BadUriPattern, Resource, UriPattern};
 use super::rule::Rule;
 
 /// Longest name of a tool or prompt that a glob may match (MCP 2026-07-28, "Tool Names").
@@ -184,36 +185,6 @@ impl Pattern {
                 (Subject::Uri(one), Subject::Uri(other)) => meet(one, other),
                 _ => false,
             }
-    }
-
-    /// True where `other` names exactly one thing, and this pattern gives that, too.
-    #[must_use]
-    pub fn includes(&self, other: &Self) -> bool {
-        let Half::Literal(upstream) = &other.upstream else {
-            return false;
-        };
-        match &other.subject {
-            Subject::Name(Half::Literal(name)) => self.allows(upstream, &Compared::Name(name)),
-            Subject::Uri(pattern) => pattern
-                .literal()
-                .is_some_and(|uri| self.allows(upstream, &Compared::Resource(&Resource::new(uri)))),
-            Subject::Name(Half::Glob(_)) => false,
-        }
-    }
-
-    /// The patterns of names that it stands for, without `{a,b}`; itself where it has none.
-    #[must_use]
-    pub fn alternatives(&self) -> Vec<Self> {
-        let mut texts = Vec::new();
-        // What a class or an escape makes of a brace is left to the glob.
-        let is_simple = matches!(self.subject, Subject::Name(_))
-            && self.text.contains('{')
-            && !self.text.contains(['[', '\\']);
-        if !is_simple || expand(&self.text, &mut texts).is_err() {
-            return vec![self.clone()];
-        }
-        let read = texts.iter().map(|text| Self::of_names(text));
-        read.collect::<Result<_, _>>().unwrap_or_else(|_| vec![self.clone()])
     }
 
     /// True where the pattern, as one that allows, is about this.

@@ -1,6 +1,6 @@
 //! Everything that decides, built once per load of the configuration and immutable after.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::argument::When;
@@ -81,9 +81,9 @@ pub struct Worth {
     pub ends: Option<UnixSeconds>,
 }
 
-/// Digests of what proofs are checked with, by words for it: keys of issuers, authorities of
-/// client certificates. Whoever can change these can be anybody.
-pub type Trust = BTreeMap<String, [u8; 32]>;
+/// Digests of everything that proofs are checked with, by words for it: keys of issuers, authorities
+/// of client certificates. Whoever can change these can be anybody.
+pub type Trust = BTreeMap<String, BTreeSet<[u8; 32]>>;
 
 impl Policy {
     /// A policy with one route per path. `max_depth` bounds the nesting of JSON that is read.

@@ -16,7 +16,6 @@ use std::cell::OnceCell;
 
 pub use self::pattern::{BadUriPattern, UriPattern};
 pub(super) use self::plain::is_dots;
-pub(super) use self::syntax::expand;
 
 use self::parts::Parts;
 use self::reading::Reading;

@@ -1,5 +1,6 @@
 //! Where the keys of an issuer come from.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::code::Code;
 use crate::config::files::Files;
 use crate::config::read::Table;
-use crate::config::values::Durations;
+use crate::config::values::{self, Durations};
 use crate::config::{outside, tls};
 use crate::core::keys::KeySet;
 use crate::core::principal::Digest;
@@ -52,18 +53,20 @@ fn jwks_url(text: &str) -> Result<http::Uri, String> {
     }
 }
 
-/// Reads `jwks_url` or `jwks_file`, and what belongs to it.
-pub(super) fn read(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
+/// Reads `jwks_url` or `jwks_file`, and what belongs to it, with digests of what the keys stand and
+/// fall with: each of a file, or a place with each of the roots for it.
+pub(super) fn read(table: &mut Table<'_>, files: &Files) -> Option<(IssuerKeys, BTreeSet<Digest>)> {
     let url = table.parsed("jwks_url", jwks_url);
     let file = table.parsed("jwks_file", |name| {
         KeySet::parse(&files.read(name)?).map_err(|error| error.to_string())
     });
     let ca_file = table.string("ca_file").and_then(|text| {
         let name = text.value;
-        tls::certificates(table, "ca_file", text, files, tls::Purpose::ServerRoots)?;
+        let roots = tls::certificates(table, "ca_file", text, files, tls::Purpose::ServerRoots)?;
         let digest = Sha256::digest(files.read(name).ok()?).into();
-        Some((files.path(name), digest))
+        Some(((files.path(name), digest), roots))
     });
+    let (ca_file, roots) = ca_file.unzip();
     let refresh = table.parsed("refresh", |text| Durations("10ms", "24h").read(text));
     let refresh = refresh.map_or(Duration::from_secs(10 * 60), |at| at.value);
     let max_stale = table.parsed("max_stale", |text| Durations("10ms", "366d").read(text));
@@ -83,12 +86,20 @@ pub(super) fn read(table: &mut Table<'_>, files: &Files) -> Option<IssuerKeys> {
             if url.value.scheme_str() == Some("http") {
                 warn_of_useless(table, &["ca_file"], "`jwks_url` begins with http://");
             }
-            Some(IssuerKeys::Url { url: url.value, ca_file, refresh, max_stale })
+            let place = values::place(&url.value);
+            let of = |root: &[u8]| Sha256::digest([place.as_bytes(), b"\0", root].concat()).into();
+            let roots = roots.unwrap_or_default();
+            let trust = match roots.is_empty() {
+                true => [of(b"")].into(),
+                false => roots.iter().map(|root| of(root)).collect(),
+            };
+            Some((IssuerKeys::Url { url: url.value, ca_file, refresh, max_stale }, trust))
         }
         (None, Some(set)) => {
             let keys = ["ca_file", "refresh", "max_stale"];
             warn_of_useless(table, &keys, "a file is read anew when it changes");
-            Some(IssuerKeys::File(Arc::new(set.value)))
+            let trust = set.value.digests();
+            Some((IssuerKeys::File(Arc::new(set.value)), trust))
         }
         _ => None,
     }
@@ -118,15 +129,4 @@ fn warn_of_useless(table: &mut Table<'_>, keys: &[&'static str], why: &str) {
             table.report().warning(Code::Useless, value.span(), message, "leave it out");
         }
     }
-}
-
-/// What its keys stand and fall with: a file, or a place and the roots for it.
-pub(super) fn trust(table: &mut Table<'_>, files: &Files) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for key in ["jwks_file", "ca_file"] {
-        let bytes = table.string(key).and_then(|name| files.read(name.value).ok());
-        digest.update(Sha256::digest(bytes.unwrap_or_default()));
-    }
-    digest.update(table.string("jwks_url").map_or("", |url| url.value));
-    digest.finalize().into()
 }

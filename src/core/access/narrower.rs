@@ -19,21 +19,27 @@ pub(super) fn refuses_of(grants: &Grants, allowed: &[&Patterns]) -> bool {
     meet(|p| &p.tools) || meet(|p| &p.prompts) || meet(|p| &p.resources)
 }
 
-/// Whether `new` certainly permits nothing that `old` did not, now and later: every allowing pattern
-/// was there, with its conditions or fewer, and nothing that refuses is gone.
+/// Whether `new` certainly permits nothing that `old` did not, now and later: all that patterns allow
+/// was allowed before, under its conditions or fewer, and nothing that refuses is gone.
 pub(super) fn is_narrower(old: &Grants, new: &Grants, facts: &Facts<'_>) -> bool {
-    When::demand(facts.new, facts.old, None)
-        && old.roles.iter().all(|role| denials_kept(role, new))
-        && covered(&new.direct, &old.direct, &[], old)
-        && new.roles.iter().all(|role| match role.shadow {
-            None => covered(&role.allow, &old.direct, &role.when, old),
-            // What is only tried out lets pass what nothing names.
-            Some(_) => old.roles.iter().any(|before| {
-                begins(role) <= begins(before)
-                    && is_part(&role.allow, &before.allow)
-                    && is_part(&role.deny, &before.deny)
-                    && When::demand(&role.when, &before.when, None)
-            }),
+    let asked_of_all: Vec<&When> = facts.new.iter().collect();
+    old.roles.iter().all(|role| denials_kept(role, new))
+        && covered(&new.direct, &asked_of_all, old, facts)
+        && new.roles.iter().all(|role| {
+            let asked: Vec<&When> = facts.new.iter().chain(&role.when).collect();
+            match role.shadow {
+                None => covered(&role.allow, &asked, old, facts),
+                // What is only tried out lets pass what nothing names.
+                Some(_) => {
+                    When::demand(&asked_of_all, facts.old, None)
+                        && old.roles.iter().any(|before| {
+                            begins(role) <= begins(before)
+                                && is_part(&role.allow, &before.allow)
+                                && is_part(&role.deny, &before.deny)
+                                && When::demand(&asked, &before.when, None)
+                        })
+                }
+            }
         })
 }
 
@@ -53,36 +59,23 @@ fn denials_kept(role: &Role, new: &Grants) -> bool {
     let kept = |of: fn(&Patterns) -> &Vec<Pattern>| {
         let enforced = new.roles.iter().filter(|now| begins(now) <= begins(role));
         let now: Vec<&Pattern> = enforced.flat_map(|now| of(&now.deny)).collect();
-        of(&role.deny).iter().all(|denied| {
-            let denies = |one: &Pattern| {
-                now.iter().any(|p| *p == one || p.includes(one) || p.alternatives().contains(one))
-            };
-            denies(denied) || denied.alternatives().iter().all(denies)
-        })
+        of(&role.deny).iter().all(|denied| denied.is_covered_by(&now))
     };
     kept(|p| &p.tools) && kept(|p| &p.prompts) && kept(|p| &p.resources)
 }
 
-/// Whether each of `patterns`, under the conditions `when`, was given before under no more.
-fn covered(patterns: &Patterns, direct: &Patterns, when: &[When], old: &Grants) -> bool {
-    // A glob reaches fewer names than a word does, so only its alternatives that are globs count.
-    let is_in = |all: &[Pattern], one: &Pattern| {
-        all.iter().any(|p| {
-            let is_it = |part: &Pattern| part == one && part.literal_name().is_none();
-            p == one || p.includes(one) || p.alternatives().iter().any(is_it)
-        })
-    };
+/// Whether each of `patterns`, where `asked` is asked of calls, was given before under no more.
+fn covered(patterns: &Patterns, asked: &[&When], old: &Grants, facts: &Facts<'_>) -> bool {
     let was = |of: fn(&Patterns) -> &Vec<Pattern>, one: &Pattern, is_called: bool| {
-        let by_role = |role: &Arc<Role>| {
-            role.shadow.is_none()
-                && is_in(of(&role.allow), one)
-                && (!is_called || When::demand(when, &role.when, Some(one)))
+        let counts = |role: &&Arc<Role>| {
+            role.shadow.is_none() && (!is_called || When::demand(asked, &role.when, Some(one)))
         };
-        is_in(of(direct), one) || old.roles.iter().any(by_role)
+        let by_roles = old.roles.iter().filter(counts).flat_map(|role| of(&role.allow));
+        one.is_given_by(&of(&old.direct).iter().chain(by_roles).collect::<Vec<_>>())
     };
     // Conditions are about the arguments of tools.
-    let tool = |one: &Pattern| was(|p| &p.tools, one, true);
-    patterns.tools.iter().all(|one| tool(one) || one.alternatives().iter().all(tool))
+    let tool = |one| When::demand(asked, facts.old, Some(one)) && was(|p| &p.tools, one, true);
+    patterns.tools.iter().all(tool)
         && patterns.prompts.iter().all(|one| was(|p| &p.prompts, one, false))
         && patterns.resources.iter().all(|one| was(|p| &p.resources, one, false))
 }

@@ -1,9 +1,9 @@
 //! Conditions that refuse all that others refuse.
 
 use super::declared::Declared;
-use super::test::{Literal, Test};
+use super::number::Scope;
+use super::test::{Literal, Test, is_expression_within};
 use super::{Condition, When, hint};
-use crate::core::decimal::Decimal;
 use crate::core::pattern::Pattern;
 use crate::core::token::UnixSeconds;
 
@@ -12,23 +12,23 @@ impl When {
     /// at any time: of the tools of `of`, where it is named, else of all. Conditions that are put
     /// together or taken apart mean the same; what a caller is told is no part of it.
     #[must_use]
-    pub fn demand(now: &[Self], before: &[Self], of: Option<&Pattern>) -> bool {
+    pub fn demand(now: &[&Self], before: &[Self], of: Option<&Pattern>) -> bool {
         before.iter().all(|before| {
             let tools = before.tools.iter().filter(|tool| of.is_none_or(|of| tool.meets(of)));
-            tools.into_iter().all(|tool| {
-                before.conditions.iter().all(|wanted| {
-                    let is_asked = |when: &Self| {
-                        let is_about = when.tools.contains(tool)
-                            || when.tools.iter().any(|wider| wider.includes(tool));
-                        is_about
-                            && when.conditions.iter().any(|condition| {
-                                when.begins(condition) <= before.begins(wanted)
-                                    && condition.demands(wanted)
-                            })
+            let tools: Vec<&Pattern> = tools.collect();
+            tools.is_empty()
+                || before.conditions.iter().all(|wanted| {
+                    let asks = |when: &&&Self| {
+                        when.conditions.iter().any(|condition| {
+                            when.begins(condition) <= before.begins(wanted)
+                                && condition.demands(wanted)
+                        })
                     };
-                    now.iter().any(is_asked)
+                    let about = now.iter().filter(asks).flat_map(|when| &when.tools);
+                    let about: Vec<&Pattern> = about.collect();
+                    of.is_some_and(|of| of.is_covered_by(&about))
+                        || tools.iter().all(|tool| tool.is_covered_by(&about))
                 })
-            })
         })
     }
 
@@ -47,14 +47,25 @@ impl When {
 }
 
 impl Condition {
+    /// Whether it certainly refuses all that `before` refuses.
     fn demands(&self, before: &Self) -> bool {
         let Self { pointer, tests, is_optional, shadow: _, rule: _ } = before;
+        let may_be_missing = *is_optional || tests.contains(&Test::Absent);
+        if self.pointer != *pointer {
+            return false;
+        }
+        if self.tests.contains(&Test::Absent) {
+            // It holds for nothing else.
+            return may_be_missing;
+        }
         // One test can change what another one means: a bound below, for a bound above.
-        let mut pairs = self.tests.iter().zip(tests);
-        self.pointer == *pointer
-            && (*is_optional || !self.is_optional)
-            && self.tests.len() == tests.len()
-            && pairs.all(|(now, before)| implies(now, before))
+        let scopes = [&self.tests, tests].map(|tests| Scope::of(tests));
+        (may_be_missing || !self.is_optional)
+            && !tests.is_empty()
+            && scopes[0].is_as_strict_as(scopes[1])
+            && tests
+                .iter()
+                .all(|before| self.tests.iter().any(|now| implies(now, before, scopes[1])))
     }
 
     fn is_eased_by(&self, schema: Declared<'_>) -> bool {
@@ -83,36 +94,28 @@ impl Condition {
     }
 }
 
-/// Whether a number is of the kind that every reader knows, so that another one in its place
-/// changes nothing but the bound.
-fn is_plain(number: &Decimal) -> bool {
-    number.is_whole() && number.floor().is_some_and(|whole| i32::try_from(whole).is_ok())
-}
-
-/// Whether every value that is good for `now` was good for `before`.
-fn implies(now: &Test, before: &Test) -> bool {
+/// Whether every value that is good for `now` was good for `before`, which is asked of numbers of
+/// this scope.
+fn implies(now: &Test, before: &Test, scope: Scope) -> bool {
     let is_one_of = |some: &[Literal], all: &[Literal]| some.iter().all(|one| all.contains(one));
     now == before
         || match (now, before) {
-            (Test::In(now), Test::In(before)) => is_one_of(now, before),
-            (Test::Equals(now), Test::In(before)) => before.contains(now),
+            (Test::In(_) | Test::Equals(_), Test::In(before)) => is_one_of(now.literals(), before),
+            (Test::In(_) | Test::Equals(_), _) => {
+                now.literals().iter().all(|literal| literal.fulfils(before, scope))
+            }
             (Test::NotIn(now), Test::NotIn(before)) => {
-                // A number more can widen the kinds of numbers that are looked at, and the first
-                // one of its type makes all others of it good.
-                let narrows = |new: &Literal| {
-                    !matches!(new, Literal::Number(..))
-                        && before.iter().any(|old| old.is_of_the_type_of(new))
-                };
+                // The first one of its type makes all others of it good.
+                let narrows = |new: &Literal| before.iter().any(|old| old.is_of_the_type_of(new));
                 is_one_of(before, now) && now.iter().all(|n| before.contains(n) || narrows(n))
             }
-            (Test::Max(now, _), Test::Max(before, _)) => {
-                is_plain(now) && is_plain(before) && now <= before
-            }
-            (Test::Min(now, _), Test::Min(before, _)) => {
-                is_plain(now) && is_plain(before) && now >= before
-            }
+            (Test::Max(now, _), Test::Max(before, _)) => now <= before,
+            (Test::Min(now, _), Test::Min(before, _)) => now >= before,
             (Test::MaxLength(now), Test::MaxLength(before)) => now <= before,
             (Test::MaxItems(now), Test::MaxItems(before)) => now <= before,
+            (Test::Glob(now), Test::Glob(before)) => now.is_within(before),
+            (Test::Url(now), Test::Url(before)) => now.is_within(before),
+            (Test::Regex { .. }, Test::Regex { .. }) => is_expression_within(now, before),
             _ => false,
         }
 }

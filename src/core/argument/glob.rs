@@ -1,8 +1,9 @@
 //! Globs of texts among the arguments of a call.
 
 use super::test::BadTest;
-use super::text::is_doubtful_path;
+use super::text::{doubts_all_that, is_doubtful_path};
 use crate::core::glob::Glob;
+use crate::core::inclusion::Texts;
 use crate::core::resource::{Resource, UriPattern};
 
 /// A pattern of a whole text.
@@ -35,6 +36,18 @@ impl GlobTest {
         match self {
             Self::Path(glob) => glob.text(),
             Self::Url(pattern) => pattern.as_str(),
+        }
+    }
+
+    /// Whether it certainly matches only what `other` does.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Path(one), Self::Path(other)) => {
+                doubts_all_that(other.text(), one.text())
+                    && Texts::of_glob(one).are_among(&[Texts::of_glob(other)])
+            }
+            (Self::Url(one), Self::Url(other)) => one.is_matched_by(&[other]),
+            _ => false,
         }
     }
 

@@ -38,6 +38,15 @@ impl Scope {
         scope
     }
 
+    /// True where every number that fulfils something in all readings of this scope does so in those
+    /// of the other one.
+    pub(super) fn is_as_strict_as(self, other: Self) -> bool {
+        let bound = |scope: Self| scope.bound.unwrap_or(i128::MAX);
+        (self.is_whole || !other.is_whole)
+            && (self.is_narrow || !other.is_narrow)
+            && bound(self) <= bound(other)
+    }
+
     /// True where `holds` is true for the number that `text` spells in every reading.
     pub(super) fn every_reading(self, text: &str, holds: impl Fn(&Decimal) -> bool) -> bool {
         let (Some(exact), Some(double)) = (Decimal::parse(text), Decimal::rounded(text)) else {

@@ -9,6 +9,7 @@ use super::text::{is_parsed, stands_for_words};
 use super::{Call, Found, GlobTest, UrlTest};
 use crate::core::decimal::Decimal;
 use crate::core::harmless::visible;
+use crate::core::inclusion::Texts;
 use crate::core::names::folded_text;
 
 /// Longest text in bytes that a glob or a regular expression is tried on; longer ones match none,
@@ -168,6 +169,17 @@ impl Test {
     }
 }
 
+/// Whether one expression certainly holds only for texts for which the other does.
+pub(super) fn is_expression_within(now: &Test, before: &Test) -> bool {
+    let (Test::Regex { whole: one, text: now }, Test::Regex { whole: other, text: before }) =
+        (now, before)
+    else {
+        return false;
+    };
+    FOLDED.iter().all(|c| !now.contains(*c) || before.contains(*c))
+        && Texts::of_regex(one).are_among(&[Texts::of_regex(other)])
+}
+
 /// Letters beyond ASCII that are one with `s` and `k` where case does not count.
 const FOLDED: [char; 2] = ['\u{17f}', '\u{212a}'];
 
@@ -219,6 +231,21 @@ impl Literal {
 
     pub(super) fn is_of_the_type_of(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
+    /// Whether `test` certainly holds where this value stands, however it is spelled.
+    pub(super) fn fulfils(&self, test: &Test, scope: Scope) -> bool {
+        let call = &Call { arguments: None, user: "", organization: "", facts: &[] };
+        let about = About { call, scope, is_plain_text: false };
+        match (self, test) {
+            (_, Test::EqualsOrganization | Test::EqualsUser) => false,
+            (Self::Text(_), Test::NotIn(_)) => false,
+            (Self::Text(text), test) => test.holds_for_text(text, &about),
+            (Self::Bool(value), test) => test.holds(Found::Bool(*value), &about),
+            // Readers of doubles take the nearest one for it, and nothing is equal to that.
+            (Self::Number(..), _) if self.is_between_doubles() => false,
+            (Self::Number(_, text), test) => test.holds(Found::Number(text), &about),
+        }
     }
 
     fn is_comparable(&self, found: Found<'_>) -> bool {
@@ -289,7 +316,7 @@ impl PartialEq for Test {
 
 impl Test {
     /// The values of which it must be one.
-    fn literals(&self) -> &[Literal] {
+    pub(super) fn literals(&self) -> &[Literal] {
         match self {
             Self::Equals(literal) => std::slice::from_ref(literal),
             Self::In(literals) => literals,

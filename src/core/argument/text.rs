@@ -69,6 +69,17 @@ pub(super) fn is_doubtful_path(text: &str, pattern: &str) -> bool {
         || (!matches!(text, "" | "/") && inner.split(['/', '\\']).any(is_dots))
 }
 
+/// True where each path that is doubtful beside the pattern `before` is so beside `now`: that is
+/// written with nothing special that `before` lacks.
+pub(super) fn doubts_all_that(before: &str, now: &str) -> bool {
+    let is_drive =
+        |text: &str| matches!(text.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic());
+    let starts_alike = |len: usize| now.get(..len) == before.get(..len);
+    SPECIAL.iter().all(|c| !now.contains(*c) || before.contains(*c))
+        && (!now.starts_with(SPECIAL_FIRST) || starts_alike(1))
+        && (!is_drive(now) || starts_alike(2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

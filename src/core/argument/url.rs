@@ -61,6 +61,12 @@ impl UrlTest {
         Ok(Self { patterns, text })
     }
 
+    /// Whether it certainly holds only where `other` does.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        let all: Vec<&UriPattern> = other.patterns.iter().collect();
+        self.patterns.iter().all(|pattern| pattern.is_matched_by(&all))
+    }
+
     pub(super) fn holds(&self, text: &str) -> bool {
         let url = Resource::of_url(text);
         self.patterns.iter().any(|pattern| pattern.matches(&url))

@@ -1,5 +1,7 @@
 //! Patterns of URIs: literal, or globs that are compared part by part.
 
+mod part;
+
 use std::fmt;
 
 use super::parts::{Parts, is_special};
