@@ -1,23 +1,24 @@
 //! `[[expect]]`: tests of the policy, which stand beside it. They are run whenever the file is
 //! read, by the very function that decides about traffic, and one that fails is an error.
 
+mod caller;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use toml::Spanned;
 use toml::de::DeValue;
 
+use self::caller::Meant;
 use super::code::Code;
-use super::literals;
 use super::policy::Decides;
 use super::read::{At, Table, did_you_mean};
 use super::values::{self, date};
 use crate::core::harmless::visible;
-use crate::core::issuer::{Issuer, Organization};
+use crate::core::jwt::JwtFault;
 use crate::core::permission::{Target, TargetKind};
 use crate::core::policy::Route;
-use crate::core::principal::{OrganizationId, UserId};
 use crate::core::rehearsal::{self, Caller, Rehearsed};
 use crate::core::token::UnixSeconds;
 
@@ -39,7 +40,7 @@ const KEYS: [(&str, TargetKind, bool); 6] = [
 pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds, is_partial: bool) {
     let is_whole = !file.report().has_errors() && !is_partial;
     for mut table in file.tables("expect") {
-        let caller = caller(&mut table, decides, now, is_partial);
+        let meant = caller::read(&mut table, decides, now, is_partial);
         let arguments = arguments(&mut table);
         let mut count = 0;
         for (key, kind, is_allowed) in KEYS {
@@ -49,13 +50,19 @@ pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds, is
                     refuse_pattern(&table, text);
                     continue;
                 }
-                let Some(caller) = caller.as_ref().filter(|_| is_whole) else {
+                let Some(meant) = meant.as_ref().filter(|_| is_whole) else {
                     continue;
                 };
                 let arguments = arguments.as_deref();
                 let expected = Expected { kind, is_allowed, arguments, now };
-                check(&table, text, caller, decides, &expected);
+                check(&table, text, meant, decides, &expected);
             }
+        }
+        let has_tools = ["allow", "deny"].iter().any(|key| table.value(key).is_some());
+        if let Some(value) = table.value("arguments").filter(|_| count > 0 && !has_tools) {
+            let message = "`arguments` means nothing: no tool is named".to_owned();
+            let help = "they are of calls of tools, in `allow` and `deny`; leave them out";
+            table.report().warning(Code::Useless, value.span(), message, help);
         }
         if count == 0 {
             let message = "nothing is expected".to_owned();
@@ -106,10 +113,11 @@ impl Expected<'_> {
 fn check(
     table: &Table<'_>,
     text: At<&str>,
-    caller: &Caller,
+    meant: &Meant,
     decides: &Decides,
     expected: &Expected<'_>,
 ) {
+    let caller = &meant.caller;
     let (upstream, name) = text.value.split_once('/').unwrap_or((text.value, ""));
     let routes: Vec<&Route> = decides.policy.routes().map(|(_, route)| route).collect();
     let Some(route) = routes.iter().find(|route| &*route.upstream == upstream) else {
@@ -118,6 +126,22 @@ fn check(
         table.report().error(Code::Unknown, text.span, message, did_you_mean(upstream, &names));
         return;
     };
+    let objection = meant.objection(route, expected.now);
+    if !expected.is_allowed && (meant.is_over || objection.is_some()) {
+        return;
+    }
+    if let Some(why) = objection {
+        let message = format!("`{}` is refused for {} ({why})", visible(text.value), who(caller));
+        if why.fault == JwtFault::Expired {
+            // The time alone must not make an error of what was good.
+            let help = "leave `exp` out: what is not said is taken for good";
+            table.report().warning(Code::Over, text.span.clone(), message, help);
+        } else {
+            let help = "claims of `iss`, `aud` and times that are left out are taken for good";
+            table.report().error(Code::Expectation, text.span, message, help);
+            return;
+        }
+    }
     let rehearse = |at| expected.rehearse(route, caller, name, at);
     let (now, in_the_end) = (rehearse(expected.now), rehearse(IN_THE_END));
     if !now.passes() && now.rule.is_none() && expected.kind == TargetKind::Tool {
@@ -162,6 +186,12 @@ fn warn_of_misspelt(
     }
 }
 
+fn who(caller: &Caller) -> &str {
+    let principal = caller.principal();
+    let token = principal.token_name().filter(|name| *name != "-");
+    token.unwrap_or_else(|| principal.user().as_str())
+}
+
 /// Message and help. `until` is when what is only tried out begins to refuse.
 fn failure(
     what: impl Display,
@@ -170,9 +200,7 @@ fn failure(
     is_allowed: bool,
     until: Option<&str>,
 ) -> (String, String) {
-    let principal = caller.principal();
-    let who = principal.token_name().filter(|name| *name != "-");
-    let who = who.unwrap_or_else(|| principal.user().as_str());
+    let who = who(caller);
     let why = got.permission.map_or("unreadable", |permission| permission.as_str());
     let pointer = got.pointer.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
     let by = match &got.rule {
@@ -196,106 +224,27 @@ fn failure(
     }
 }
 
-/// Who is meant: a token, or somebody with roles or with claims.
-fn caller(
-    table: &mut Table<'_>,
-    decides: &Decides,
-    now: UnixSeconds,
-    is_partial: bool,
-) -> Option<Caller> {
-    let token = table.string("token");
-    let issuer = table.string("issuer");
-    let claims = table.value("claims");
-    let has_roles = table.value("roles").is_some();
-    let roles = table.strings("roles");
-    let user = table.string("user").map_or("user", |at| at.value);
-    let organization = table.string("organization").map_or("organization", |at| at.value);
-    if [token.is_some(), issuer.is_some(), has_roles].into_iter().filter(|given| *given).count()
-        != 1
-    {
-        let message = "it must say who calls, in one way".to_owned();
-        let help = "add token = \"NAME\", or roles = […], or issuer = \"NAME\" and claims = {…}";
-        table.report().error(Code::Missing, table.span(), message, help);
-        return None;
-    }
-    if let Some(name) = token {
-        let listed = decides.policy.tokens().list().find(|listed| listed.name == name.value);
-        if listed.as_ref().is_some_and(|listed| listed.failure(now).is_some()) {
-            let message = format!("token `{}` is over, and nothing is allowed to it", name.value);
-            let help = "what is expected here is about nobody; name another token, or roles = […]";
-            table.report().warning(Code::Over, name.span.clone(), message, help);
-        }
-        if listed.is_none() && is_partial {
-            return None;
-        }
-        return known(table, &name, "token", listed.as_ref().map(Caller::of_token), || {
-            decides.policy.tokens().list().map(|listed| listed.name.to_owned()).collect()
-        });
-    }
-    if let Some(name) = issuer {
-        let found = decides.issuers.iter().find(|spec| *spec.issuer.name == *name.value);
-        let names = || decides.issuers.iter().map(|spec| spec.issuer.name.to_string()).collect();
-        let found = known(table, &name, "issuer", found, names)?;
-        check_claims(table, &found.issuer);
-        let claims = claims.map(|value| json(value.get_ref()));
-        let claims = claims.and_then(|value| value.as_object().cloned()).unwrap_or_default();
-        return Caller::of_claims(&found.issuer, claims)
-            .map_err(|fault| {
-                table.report().error(Code::BadValue, name.span.clone(), fault.to_string(), "")
-            })
-            .ok();
-    }
-    let mut held = Vec::new();
-    for name in &roles {
-        let found = decides.roles.get(name.value).map(Arc::clone);
-        let names = || decides.roles.keys().cloned().collect();
-        held.push(known(table, name, "role", found, names)?);
-    }
-    let user = UserId::parse(user).ok()?;
-    Some(Caller::of_roles(user, OrganizationId::parse(organization).ok()?, held))
-}
-
-/// Warns of claims that are named by a path. What the issuer's own keys name so has been told there.
-fn check_claims(table: &mut Table<'_>, issuer: &Issuer) {
-    let organization = match &issuer.organization {
-        Organization::Claim(claim) => Some(claim),
-        Organization::Fixed(_) => None,
-    };
-    let named = [Some(&issuer.user_claim), organization, issuer.roles_claim.as_ref()];
-    for (key, _) in table.entries("claims") {
-        let is_told = named.iter().flatten().any(|claim| *claim == key.value);
-        if !is_told || key.value.starts_with('/') {
-            literals::check_claim_of_test(table.report(), &key);
-        }
-    }
-}
-
-fn known<T>(
-    table: &Table<'_>,
-    name: &At<&str>,
-    what: &str,
-    found: Option<T>,
-    names: impl FnOnce() -> Vec<String>,
-) -> Option<T> {
-    if found.is_none() {
-        let message = format!("{what} `{}` does not exist", name.value);
-        table.report().error(
-            Code::Unknown,
-            name.span.clone(),
-            message,
-            did_you_mean(name.value, &names()),
-        );
-    }
-    found
-}
-
 fn arguments(table: &mut Table<'_>) -> Option<String> {
     let value = table.value("arguments")?;
     if !value.get_ref().is_table() {
         table.wrong_kind("arguments", value, "a table like { priority = \"low\" }");
         return None;
     }
-    Some(json(value.get_ref()).to_string())
+    is_json(table, "arguments", value).then(|| json(value.get_ref()).to_string())
+}
+
+/// Reports what JSON has no word for.
+fn is_json(table: &Table<'_>, key: &str, value: &Spanned<DeValue<'_>>) -> bool {
+    match value.get_ref() {
+        DeValue::Array(items) => items.iter().all(|item| is_json(table, key, item)),
+        DeValue::Table(inner) => inner.values().all(|item| is_json(table, key, item)),
+        DeValue::Float(_) | DeValue::Integer(_) if values::number(value.get_ref()).is_none() => {
+            let message = format!("`{key}` holds a number that JSON does not have");
+            table.report().error(Code::BadValue, value.span(), message, "");
+            false
+        }
+        _ => true,
+    }
 }
 
 /// A value of TOML as JSON.
@@ -306,7 +255,7 @@ fn json(value: &DeValue<'_>) -> Value {
         DeValue::Datetime(moment) => Value::from(moment.to_string()),
         DeValue::String(text) => Value::from(text.as_ref()),
         DeValue::Table(table) => {
-            let member = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+            let member = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
                 let key: &std::borrow::Cow<'_, str> = key.get_ref();
                 (key.to_string(), json(value.get_ref()))
             };
@@ -318,3 +267,6 @@ fn json(value: &DeValue<'_>) -> Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

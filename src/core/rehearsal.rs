@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::argument::{Condition, When};
 use super::decide::{Ask, Verdict, Want, decide};
 use super::issuer::Issuer;
-use super::jwt::{Claims, Rejected};
+use super::jwt::{Claims, JwtFault, Rejected};
 use super::message::Message;
 use super::permission::{Grants, Judged, Patterns, Permission, Role, Target, TargetKind};
 use super::policy::Route;
@@ -52,6 +52,26 @@ impl Caller {
     pub fn principal(&self) -> &Principal {
         &self.0
     }
+}
+
+/// Why a JWT of this issuer with these claims opens nothing of this route, whatever its holder may
+/// use. What is not said of `iss`, `aud` and times is taken for good.
+#[must_use]
+pub fn objection(
+    route: &Route,
+    issuer: &Arc<Issuer>,
+    claims: &Map<String, Value>,
+    now: UnixSeconds,
+) -> Option<Rejected> {
+    let protected = route.protected.as_ref();
+    let serving = protected.filter(|all| all.issuers().iter().any(|one| one.name == issuer.name));
+    let Some(protected) = serving else {
+        let detail = format!("JWTs of {} are not for {}", issuer.name, route.upstream);
+        return Some(Rejected::unsigned(JwtFault::Issuer, detail));
+    };
+    let claims = Claims::assumed(claims.clone());
+    let audiences = issuer.audiences(protected.resource());
+    issuer.expected(&audiences).check_present(&claims, now).err()
 }
 
 /// What would be decided.

@@ -40,6 +40,16 @@ impl Expected<'_> {
         RULES.iter().try_for_each(|(_, rule)| rule(self, claims, now))
     }
 
+    /// The same of claims that nobody has signed: one that is not there is taken for a good one.
+    pub(in crate::core) fn check_present(
+        &self,
+        claims: &Claims,
+        now: UnixSeconds,
+    ) -> Result<(), Rejected> {
+        let mut present = RULES.iter().filter(|(name, _)| claims.get(name).is_some());
+        present.try_for_each(|(_, rule)| rule(self, claims, now))
+    }
+
     fn check_type(&self, claims: &Claims) -> Result<(), Rejected> {
         let is_fit = |kind: &Value| {
             kind.as_str().is_some_and(|kind| TYPES.iter().any(|t| t.eq_ignore_ascii_case(kind)))
