@@ -12,7 +12,7 @@ use std::io::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-pub use self::verifier::{Finding, Link, Verifier};
+pub use self::verifier::{Finding, Link, Verifier, Weight};
 
 /// The end of the chain of one process.
 #[derive(Debug)]

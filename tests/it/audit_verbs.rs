@@ -83,6 +83,8 @@ fn what_is_taken_out_between_processes_shows() {
         ("the last two", without(first - 2, first)),
         ("a whole process", without(first, second)),
         ("the end of one, and the next", without(first - 1, second)),
+        ("a whole process, and the start of the next", without(first, second + 1)),
+        ("the end of one, and the start of the next", without(first - 1, first + 1)),
     ] {
         let (code, said) = shared.verify(&lines);
         assert_eq!(code, Some(1), "{what}: {said}");

@@ -13,10 +13,18 @@ const RECENT: usize = 4096;
 /// How many processes are followed at most.
 const MAX_INSTANCES: usize = 10_000;
 
+const UNKNOWN: &str = "whether records are missing before it cannot be known";
+
 /// Follows the chains through lines in their order.
 #[derive(Debug, Default)]
 pub struct Verifier {
     instances: BTreeMap<String, Link>,
+    /// Processes that begin behind lines of others, and not with their start: by the line at which
+    /// they do.
+    unexplained: BTreeMap<u64, Unexplained>,
+    /// How many lines have come, and of how many files.
+    lines: u64,
+    files: u64,
     /// Digests of the latest lines.
     recent: VecDeque<String>,
     /// A line that is no record, and its place; a start that has found it proves that the process
@@ -37,6 +45,31 @@ pub struct Link {
     /// is missing.
     pub is_followed: bool,
     digest: String,
+    /// The line at which it begins here, and the file of that line.
+    begins: u64,
+    file: u64,
+    /// Whether its start is here, and has found a line that is here, too: it writes to a file, in
+    /// which every later process has a start.
+    is_chained: bool,
+}
+
+/// A process that begins behind lines of others, and not with its start.
+#[derive(Debug)]
+struct Unexplained {
+    place: String,
+    instance: String,
+    first: u64,
+}
+
+/// What follows from a finding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weight {
+    /// Records are missing, or may be: whether somebody took them out does not show.
+    Doubt,
+    /// Something was changed or taken out.
+    Fault,
+    /// Nothing: it is good to know.
+    Note,
 }
 
 /// Something about a line.
@@ -46,17 +79,41 @@ pub struct Finding {
     pub place: String,
     /// A sentence.
     pub text: String,
-    /// Whether something was changed or taken out; else it is only good to know.
-    pub is_fault: bool,
+    /// What follows.
+    pub weight: Weight,
 }
 
 impl Finding {
+    fn new(weight: Weight, place: &str, text: impl Into<String>) -> Self {
+        Self { place: place.to_owned(), text: text.into(), weight }
+    }
+
     fn fault(place: &str, text: impl Into<String>) -> Self {
-        Self { place: place.to_owned(), text: text.into(), is_fault: true }
+        Self::new(Weight::Fault, place, text)
+    }
+
+    fn doubt(place: &str, text: impl Into<String>) -> Self {
+        Self::new(Weight::Doubt, place, text)
     }
 
     fn note(place: &str, text: impl Into<String>) -> Self {
-        Self { place: place.to_owned(), text: text.into(), is_fault: false }
+        Self::new(Weight::Note, place, text)
+    }
+}
+
+impl Link {
+    /// Goes on with the next record, and says what is wrong with it.
+    fn next(&mut self, place: &str, instance: &str, prev: &str, next: Self) -> Option<Finding> {
+        let Self { first, last, begins, file, is_chained, .. } = *self;
+        let is_next = prev == self.digest;
+        let seq = next.last;
+        *self = Self { first, begins, file, is_chained, ..next };
+        if last.checked_add(1) != Some(seq) {
+            let text = format!("{instance}: {last} is followed by {seq}");
+            return Some(Finding::fault(place, text));
+        }
+        let text = format!("{instance}: the record before {seq} is not as it was written");
+        (!is_next).then(|| Finding::fault(place, text))
     }
 }
 
@@ -71,6 +128,11 @@ struct Linked {
 }
 
 impl Verifier {
+    /// From here on lines are of another file.
+    pub fn file(&mut self) {
+        self.files += 1;
+    }
+
     /// Takes the next line, without its line end, and says what there is to say about it, and
     /// about one before.
     pub fn line(&mut self, place: &str, line: &[u8]) -> Vec<Finding> {
@@ -83,6 +145,7 @@ impl Verifier {
             Ok(linked) => self.follow(place, linked, &own, &mut found),
             Err(_) => self.torn = Some((place.to_owned(), own.clone())),
         }
+        self.lines += 1;
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -94,14 +157,25 @@ impl Verifier {
     pub fn unread(&mut self, place: &str, why: &str) -> Vec<Finding> {
         let mut found: Vec<Finding> = self.judge_torn(None).into_iter().collect();
         found.push(Finding::fault(place, why));
+        self.lines += 1;
         found
     }
 
     /// There are no more lines.
-    pub fn end(&mut self) -> Option<Finding> {
-        let (place, _) = self.torn.take()?;
-        let text = "is not whole: it is being written, or the process died in it";
-        Some(Finding::note(&place, text))
+    pub fn end(&mut self) -> Vec<Finding> {
+        let unexplained = std::mem::take(&mut self.unexplained).into_values().map(|begun| {
+            let Unexplained { place, instance, first } = begun;
+            let text = format!(
+                "{instance}: begins with {first}, behind records of others: those before it were \
+                 taken out, or are in a file that was not given"
+            );
+            Finding::fault(&place, text)
+        });
+        let torn = self.torn.take().map(|(place, _)| {
+            let text = "is not whole: it is being written, or the process died in it";
+            Finding::note(&place, text)
+        });
+        unexplained.chain(torn).collect()
     }
 
     /// Whether a line that is no record was found as it is by a start.
@@ -117,10 +191,18 @@ impl Verifier {
         let Linked { instance, seq, prev, kind, follows, lost } = linked;
         if let Some(lost) = lost {
             let text = format!("{instance}: {lost} records could not be written before this one");
-            found.push(Finding::note(place, text));
+            found.push(Finding::doubt(place, text));
         }
-        if kind == "start" && seq == 1 {
+        let is_start = kind == "start" && seq == 1;
+        let is_found = follows.as_ref().is_some_and(|digest| self.recent.contains(digest));
+        if is_start {
             found.extend(self.start(place, &instance, follows.as_deref()));
+        }
+        let is_known = self.instances.contains_key(&instance);
+        if !is_known && self.instances.len() >= MAX_INSTANCES {
+            let text = format!("is of one more than {MAX_INSTANCES} processes");
+            found.push(Finding::fault(place, text));
+            return;
         }
         let link = Link {
             first: seq,
@@ -128,36 +210,68 @@ impl Verifier {
             is_stopped: kind == "stop",
             is_followed: false,
             digest: own.to_owned(),
+            begins: self.lines,
+            file: self.files,
+            is_chained: is_start && is_found,
         };
-        let is_known = self.instances.contains_key(&instance);
-        if !is_known && self.instances.len() >= MAX_INSTANCES {
-            let text = format!("is of one more than {MAX_INSTANCES} processes");
-            found.push(Finding::fault(place, text));
-            return;
-        }
-        let Some(before) = self.instances.get_mut(&instance) else {
-            if seq == 1 && !prev.is_empty() {
-                let text = format!("{instance}: a first record with something before it");
-                found.push(Finding::fault(place, text));
+        match self.instances.get_mut(&instance) {
+            None => found.extend(self.begin(place, &instance, &prev, link)),
+            Some(before) => {
+                found.extend(before.next(place, &instance, &prev, link));
+                let (begins, explains) = (before.begins, !before.is_chained);
+                found.extend(explains.then(|| self.explain(begins)).into_iter().flatten());
             }
-            self.instances.insert(instance, link);
-            return;
-        };
-        let (last, is_next) = (before.last, prev == before.digest);
-        *before = Link { first: before.first, ..link };
-        if seq != last + 1 {
-            let text = format!("{instance}: {last} is followed by {seq}");
-            found.push(Finding::fault(place, text));
-        } else if !is_next {
-            let text = format!("{instance}: the record before {seq} is not as it was written");
-            found.push(Finding::fault(place, text));
         }
+        if kind == "truncate" {
+            found.extend(self.emptied(place, &instance));
+        }
+    }
+
+    /// Takes the first record of a process that is here. Where it is not its start, the file
+    /// begins in its middle, or several processes write to one output, or records are missing.
+    fn begin(&mut self, place: &str, instance: &str, prev: &str, link: Link) -> Option<Finding> {
+        if link.first > 1 && self.lines > 0 {
+            let (place, instance) = (place.to_owned(), instance.to_owned());
+            let begun = Unexplained { place, instance, first: link.first };
+            self.unexplained.insert(self.lines, begun);
+        }
+        let is_odd = link.first == 1 && !prev.is_empty();
+        self.instances.insert(instance.to_owned(), link);
+        is_odd.then(|| {
+            let text = format!("{instance}: a first record with something before it");
+            Finding::fault(place, text)
+        })
+    }
+
+    /// A process that began in line `begins` goes on: those that have begun since write to the
+    /// same output at the same time, and may have been silent until then.
+    fn explain(&mut self, begins: u64) -> Vec<Finding> {
+        let explained = self.unexplained.split_off(&begins.saturating_add(1));
+        let doubt = |begun: Unexplained| {
+            let Unexplained { place, instance, first } = begun;
+            let text =
+                format!("{instance}: begins with {first}, among records of others; {UNKNOWN}");
+            Finding::doubt(&place, text)
+        };
+        explained.into_values().map(doubt).collect()
+    }
+
+    /// The file was emptied by somebody else while this process wrote to it. Where the records of
+    /// before were copied, they may be in a file that came before this one.
+    fn emptied(&self, place: &str, instance: &str) -> Option<Finding> {
+        let link = self.instances.get(instance)?;
+        (link.first > 1 && link.file == self.files).then(|| {
+            let text = format!(
+                "{instance}: somebody emptied or shortened the file before this record; what was \
+                 in it is not here"
+            );
+            Finding::doubt(place, text)
+        })
     }
 
     /// Compares the line that a start has found with those that are there.
     fn start(&mut self, place: &str, instance: &str, follows: Option<&str>) -> Option<Finding> {
-        let is_first = self.recent.is_empty();
-        let unknown = "whether records are missing before it cannot be known";
+        let is_first = self.lines == 0;
         match follows {
             Some(line) if self.recent.iter().any(|known| known == line) => {
                 let mut links = self.instances.values_mut();
@@ -172,12 +286,12 @@ impl Verifier {
                 Some(Finding::note(place, text))
             }
             Some("") => {
-                let text = format!("{instance}: began in a file without records; {unknown}");
-                Some(Finding::note(place, text))
+                let text = format!("{instance}: began in a file without records; {UNKNOWN}");
+                Some(Finding::doubt(place, text))
             }
             None | Some("unknown") => {
-                let text = format!("{instance}: does not say what it found; {unknown}");
-                Some(Finding::note(place, text))
+                let text = format!("{instance}: does not say what it found; {UNKNOWN}");
+                Some(Finding::doubt(place, text))
             }
             Some(_) => {
                 let text = format!(
@@ -195,152 +309,4 @@ impl Verifier {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::chain::Chain;
-
-    fn sealed(instance: &str, records: &[String]) -> Vec<String> {
-        let mut chain = Chain::new(instance.to_owned());
-        let mut lines = Vec::new();
-        for record in records {
-            chain.append(record, &mut lines);
-        }
-        String::from_utf8(lines).unwrap().lines().map(str::to_owned).collect()
-    }
-
-    fn chain(instance: &str, count: usize) -> Vec<String> {
-        let record = |n: usize| format!(r#"{{"kind":"request","n":{n}}}"#);
-        let mut records: Vec<String> = (0..count).map(record).collect();
-        records.push(r#"{"kind":"stop"}"#.to_owned());
-        sealed(instance, &records)
-    }
-
-    /// The lines of a process that starts behind `before`; without a stop it was killed.
-    fn process(instance: &str, before: &[String], count: usize, stops: bool) -> Vec<String> {
-        let follows = before.last().map_or_else(String::new, |line| digest(line.as_bytes()));
-        let mut records = vec![format!(r#"{{"kind":"start","follows":"{follows}"}}"#)];
-        records.extend((0..count).map(|n| format!(r#"{{"kind":"request","n":{n}}}"#)));
-        records.extend(stops.then(|| r#"{"kind":"stop"}"#.to_owned()));
-        sealed(instance, &records)
-    }
-
-    fn findings(lines: &[String]) -> Vec<Finding> {
-        let mut verifier = Verifier::default();
-        let numbered = (1..).zip(lines);
-        let mut found: Vec<Finding> = numbered
-            .flat_map(|(n, line)| verifier.line(&format!("{n}"), line.as_bytes()))
-            .collect();
-        found.extend(verifier.end());
-        found
-    }
-
-    /// The numbers of the lines that are wrong.
-    fn faults(lines: &[String]) -> Vec<usize> {
-        let faults = findings(lines).into_iter().filter(|finding| finding.is_fault);
-        faults.map(|finding| finding.place.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn a_chain_that_is_whole_has_no_faults() {
-        let (one, two) = (chain("a", 3), chain("b", 3));
-        let mixed: Vec<String> =
-            one.iter().zip(&two).flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
-        assert_eq!(faults(&mixed), [0; 0]);
-        let mut verifier = Verifier::default();
-        for line in &one[1..] {
-            assert_eq!(verifier.line("", line.as_bytes()), [], "it may begin in another file");
-        }
-        let (name, link) = verifier.instances().next().unwrap();
-        assert_eq!((name, link.first, link.last, link.is_stopped), ("a", 2, 4, true));
-    }
-
-    #[test]
-    fn a_record_that_is_changed_taken_out_put_in_or_moved_shows() {
-        let good = chain("a", 4);
-        let mut changed = good.clone();
-        changed[1] = changed[1].replace("\"n\":1", "\"n\":7");
-        let mut taken_out = good.clone();
-        taken_out.remove(1);
-        let mut put_in = good.clone();
-        put_in.insert(2, good[1].clone());
-        let mut moved = good.clone();
-        moved.swap(1, 2);
-        let mut torn = good.clone();
-        torn[1].truncate(10);
-        for (bad, line) in [(changed, 3), (taken_out, 2), (put_in, 3), (moved, 2), (torn, 2)] {
-            assert_eq!(faults(&bad).first(), Some(&line), "{bad:?}");
-        }
-    }
-
-    /// Three processes in one file; the second was killed.
-    fn three() -> [Vec<String>; 3] {
-        let a = process("a", &[], 3, true);
-        let b = process("b", &a, 3, false);
-        let c = process("c", &b, 2, true);
-        [a, b, c]
-    }
-
-    #[test]
-    fn whatever_is_taken_out_before_a_start_shows_at_it() {
-        let [a, b, c] = three();
-        assert_eq!(findings(&three().concat()), []);
-        assert_eq!(faults(&[&a[..], &c].concat()), [6], "all of a process");
-        for left in 1..b.len() {
-            let cut = [&a[..], &b[..left], &c].concat();
-            assert_eq!(faults(&cut), [6 + left], "the last of one that was killed: {left}");
-        }
-        let mut changed = b.clone();
-        changed[3] = changed[3].replace("\"n\":2", "\"n\":9");
-        assert_eq!(faults(&[&a[..], &changed, &c].concat()), [10], "its very last is changed");
-        let put_in = [&a[..], &b, &process("x", &b, 1, true), &c].concat();
-        assert_eq!(faults(&put_in), [0; 0], "another process may write to the same file");
-    }
-
-    #[test]
-    fn an_end_that_a_start_has_found_is_known_and_another_is_not() {
-        let mut verifier = Verifier::default();
-        for line in three().concat() {
-            verifier.line("", line.as_bytes());
-        }
-        let ends: Vec<_> =
-            verifier.instances().map(|(_, l)| (l.is_stopped, l.is_followed)).collect();
-        assert_eq!(ends, [(true, true), (false, true), (true, false)]);
-    }
-
-    /// What cannot be known is said, and is no fault.
-    #[test]
-    fn what_cannot_be_known_is_said_and_is_no_fault() {
-        let [a, b, c] = three();
-        let streams = [chain("a", 1), sealed("b", &[r#"{"kind":"start"}"#.to_owned()])].concat();
-        let new = [&a[..], &process("x", &[], 1, true)].concat();
-        let unknown = r#"{"kind":"start","follows":"unknown"}"#.to_owned();
-        let unknown = [a.clone(), sealed("y", &[unknown])].concat();
-        let lost = sealed("z", &[r#"{"kind":"lost","lost":7}"#.to_owned()]);
-        for (lines, words) in [
-            ([&b[..], &c].concat(), "not here"),
-            (streams, "cannot be known"),
-            (new, "cannot be known"),
-            (unknown, "cannot be known"),
-            (lost, "7 records"),
-        ] {
-            let found = findings(&lines);
-            assert_eq!(found.len(), 1, "{found:?}");
-            assert!(!found[0].is_fault && found[0].text.contains(words), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn a_line_in_which_a_process_died_is_told_from_one_that_somebody_broke() {
-        let a = process("a", &[], 3, false);
-        let mut torn = a.clone();
-        torn[3].truncate(20);
-        let b = process("b", &torn, 1, true);
-        let found = findings(&[&torn[..], &b].concat());
-        assert!(matches!(&found[..], [Finding { is_fault: false, place, .. }] if place == "4"));
-        let mut shorter = torn.clone();
-        shorter[3].truncate(10);
-        assert_eq!(faults(&[&shorter[..], &b].concat()), [4, 5]);
-        let at_the_end = findings(&torn);
-        assert!(matches!(&at_the_end[..], [Finding { is_fault: false, .. }]), "{at_the_end:?}");
-    }
-}
+mod tests;
