@@ -215,3 +215,58 @@ fn hostile_arguments_and_names_make_no_line_and_move_no_cursor() {
     assert!(text.lines().all(|line| line.len() < 8 << 10));
     assert!(!text.contains(ALICE) && !text.contains(BOB));
 }
+
+/// Cuts the file to the length that `left` makes of the lengths of its lines.
+fn shorten(path: &Path, left: fn(&[u64]) -> u64) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lengths: Vec<u64> = text.split_inclusive('\n').map(|line| line.len() as u64).collect();
+    std::fs::File::options().write(true).open(path).unwrap().set_len(left(&lengths)).unwrap();
+}
+
+#[test]
+fn a_file_that_somebody_shortened_says_so_itself() {
+    type Cut = fn(&[u64]) -> u64;
+    let cuts: [(&str, Cut, bool); 4] = [
+        ("all", |_| 0, true),
+        ("all but a start", |lines| lines[0], false),
+        ("the last line", |lines| lines.iter().rev().skip(1).sum(), false),
+        ("half a line", |lines| lines.iter().sum::<u64>() - 30, false),
+    ];
+    for (what, left, is_doubt) in cuts {
+        for moment in ["before a call", "before SIGHUP", "before the end"] {
+            let (_upstream, mut gateway) = to_file("");
+            let path = gateway.folder().join("audit.jsonl");
+            (0..3).for_each(|_| drop(gateway.ask(&echo())));
+            requests(&path, 3);
+            let copy = gateway.folder().join("audit.jsonl.1");
+            std::fs::copy(&path, &copy).unwrap();
+            shorten(&path, left);
+            match moment {
+                "before a call" => drop(gateway.ask(&echo())),
+                "before SIGHUP" => assert!(gateway.after_reload(|| gateway.signal("-HUP"))),
+                _ => {}
+            }
+            if moment != "before the end" {
+                eventually("it is told", || !gateway.events("audit.shortened").is_empty());
+            }
+            gateway.terminate();
+            assert_eq!(gateway.exit_code(), Some(0));
+            assert_eq!(gateway.events("audit.shortened").len(), 1, "{what} {moment}");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let notes = text.lines().filter(|line| line.contains(r#""kind":"truncate""#));
+            assert_eq!(notes.count(), 1, "{what} {moment}: {text}");
+            assert!(!text.contains(r#""kind":"rotate""#), "{what} {moment}: {text}");
+            let whole = |line: &&str| serde_json::from_str::<Value>(line).is_ok();
+            assert!(text.lines().filter(|line| !whole(line)).count() <= 1, "{what}: {text}");
+            assert!(text.lines().rev().take(2).all(|line| whole(&line)), "{what}: {text}");
+            let (is_good, said) = audit(&path, &["--verify"]);
+            assert_eq!(is_good, is_doubt, "{what} {moment}: {said}");
+            assert!(!said.contains("no gap"), "{what} {moment}: {said}");
+            if is_doubt {
+                assert!(said.contains("somebody emptied or shortened"), "{moment}: {said}");
+                let (is_good, said) = audit(&path, &["--verify", copy.to_str().unwrap()]);
+                assert!(is_good && said.contains("no gap"), "{moment}, with the copy: {said}");
+            }
+        }
+    }
+}

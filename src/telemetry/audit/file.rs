@@ -32,9 +32,26 @@ pub(super) struct AuditFile {
     reserved: Option<u64>,
     /// Whether half a line stands at the end, and could not be taken back.
     is_torn: bool,
+    /// Somebody else has emptied it, or cut off its end, and nobody has been told.
+    shortened: Option<Shortened>,
     /// The digest of the last line at the time of opening, in hexadecimal; empty where there was
     /// none, `None` where it cannot be told.
     pub(super) follows: Option<String>,
+}
+
+/// Lengths of a file that somebody else has shortened, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Shortened {
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+/// What has become of the file since it was last looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kept {
+    /// Another one was opened, and has no line.
+    pub(super) is_new: bool,
+    pub(super) shortened: Option<Shortened>,
 }
 
 /// Says where records cannot go: neither a file nor a device that takes them as they come.
@@ -63,7 +80,8 @@ impl AuditFile {
         takes_records(&file.metadata()?)?;
         let end = file.seek(SeekFrom::End(0))?;
         let (follows, is_torn) = last_line(&mut file, end)?;
-        Ok(Self { path, file, end, reserved: Some(end), is_torn, follows })
+        let reserved = Some(end);
+        Ok(Self { path, file, end, reserved, is_torn, shortened: None, follows })
     }
 
     /// Finds out whether a file can be opened for records, or made, and makes none.
@@ -82,27 +100,23 @@ impl AuditFile {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.end == 0
-    }
-
     /// Makes sure that this is the file with the name, and opens that one where it is not:
-    /// somebody has moved or removed it. Says whether another one was opened.
-    pub(super) fn keep(&mut self, reopen: bool) -> io::Result<bool> {
-        if !reopen && self.has_its_name()? {
-            return Ok(false);
+    /// somebody has moved or removed it.
+    pub(super) fn keep(&mut self, reopen: bool) -> io::Result<Kept> {
+        let has_its_name = self.has_its_name()?;
+        if !reopen && has_its_name {
+            return Ok(Kept { is_new: false, shortened: self.shortened.take() });
         }
         let new = Self::open(self.path.clone())?;
-        std::mem::replace(self, new).close();
-        Ok(true)
+        let is_new = new.end == 0;
+        let old = std::mem::replace(self, new);
+        let shortened = old.shortened;
+        old.close();
+        Ok(Kept { is_new, shortened })
     }
 
     fn has_its_name(&mut self) -> io::Result<bool> {
-        let own = self.file.metadata()?;
-        if own.is_file() && own.len() < self.end {
-            // Somebody has emptied it.
-            (self.end, self.reserved) = (own.len(), Some(own.len()));
-        }
+        let own = self.measure()?;
         match std::fs::metadata(&self.path) {
             Ok(named) => Ok(named.ino() == own.ino() && named.dev() == own.dev()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -110,8 +124,35 @@ impl AuditFile {
         }
     }
 
+    /// Says whether somebody has shortened it, once.
+    pub(super) fn shortened(&mut self) -> Option<Shortened> {
+        // A file that cannot be looked at cannot be written either, which is told.
+        let _ = self.measure();
+        self.shortened.take()
+    }
+
+    /// Finds its end again: others may write to it, or shorten it.
+    fn measure(&mut self) -> io::Result<Metadata> {
+        let own = self.file.metadata()?;
+        if !own.is_file() {
+            return Ok(own);
+        }
+        let (from, to) = (self.end, own.len());
+        self.end = to;
+        if to < from {
+            let from = self.shortened.map_or(from, |before| before.from);
+            self.shortened = Some(Shortened { from, to });
+            self.reserved = Some(to);
+            self.is_torn = last_line(&mut self.file, to)?.1;
+        }
+        Ok(own)
+    }
+
     /// Writes whole lines: how many bytes of them stand, and what stopped the rest.
     pub(super) fn append(&mut self, text: &[u8]) -> (usize, io::Result<()>) {
+        if let Err(error) = self.measure() {
+            return (0, Err(error));
+        }
         if self.is_torn {
             // What a process that died, or a failure, has left open ends before the next line.
             if let Err(error) = self.file.write_all(b"\n") {

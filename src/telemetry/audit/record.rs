@@ -132,7 +132,7 @@ pub struct Note<'a> {
 }
 
 impl<'a> Note<'a> {
-    /// What happened (`hold`, `reload`, `rotate`, `stop`), and the configuration that is in use.
+    /// What happened (`hold`, `reload`, `rotate`, `stop`, `truncate`), and the configuration that is in use.
     #[must_use]
     pub fn new(kind: &'static str, config: &'a str) -> Self {
         let (version, time) = (env!("CARGO_PKG_VERSION"), jiff::Timestamp::now());

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::file::AuditFile;
+use super::file::{AuditFile, Kept, Shortened};
 
 /// The least room that is worth asking for, in bytes.
 pub(super) const LEAST: u64 = 32 << 10;
@@ -41,11 +41,18 @@ impl Sink {
     }
 
     /// Opens the file by its name again where another one has it, or where `reopen` says so.
-    /// Whether there is a new one, without a line.
-    pub(super) fn keep(&mut self, reopen: bool) -> io::Result<bool> {
+    pub(super) fn keep(&mut self, reopen: bool) -> io::Result<Kept> {
         match self {
-            Self::File(file) => Ok(file.keep(reopen)? && file.is_empty()),
-            Self::Stream(_) => Ok(false),
+            Self::File(file) => file.keep(reopen),
+            Self::Stream(_) => Ok(Kept::default()),
+        }
+    }
+
+    /// Says whether somebody has shortened the file, once.
+    pub(super) fn shortened(&mut self) -> Option<Shortened> {
+        match self {
+            Self::File(file) => file.shortened(),
+            Self::Stream(_) => None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::OnFailure;
-use super::file::whole_lines;
+use super::file::{Kept, Shortened, whole_lines};
 use super::queue::{Claim, Lines, Queue, TICK};
 use super::record::Note;
 use super::sink::{ENDLESS, Sink};
@@ -97,13 +97,13 @@ impl<'q> Writing<'q> {
     fn attempt(&mut self, is_end: bool) -> io::Result<()> {
         let is_failing = self.queue.health.is_failing();
         if self.reopen || is_failing || self.kept.is_none_or(|at| at.elapsed() >= TICK) {
-            let is_new = self.sink.keep(self.reopen)?;
+            let kept = self.sink.keep(self.reopen)?;
             self.reopen = false;
             self.kept = Some(Instant::now());
-            if is_new && self.text.is_empty() {
-                // Whoever starts next must find something to go on from.
-                self.note("rotate");
-            }
+            self.tell_kept(kept);
+        } else if is_end {
+            let shortened = self.sink.shortened();
+            self.tell_kept(Kept { shortened, is_new: false });
         }
         if !is_failing || self.text.is_empty() {
             self.tell_lost();
@@ -118,6 +118,24 @@ impl<'q> Writing<'q> {
         let (room, result) = self.sink.room(self.queue.claimed());
         self.queue.room.store(room, Ordering::Relaxed);
         result
+    }
+
+    /// Records that are gone with what somebody cut off leave no gap in the chain of those to come.
+    fn tell_kept(&mut self, kept: Kept) {
+        if let Some(Shortened { from, to }) = kept.shortened {
+            tracing::warn!(
+                event = "audit.shortened",
+                path = self.queue.place,
+                from,
+                to,
+                "somebody else has emptied or shortened the file: records in it are gone unless \
+                 they were copied; to rotate, move the file away"
+            );
+            self.note("truncate");
+        } else if kept.is_new && self.text.is_empty() {
+            // Whoever starts next must find something to go on from.
+            self.note("rotate");
+        }
     }
 
     fn write(&mut self) -> io::Result<()> {
