@@ -8,12 +8,14 @@
 
 mod string;
 mod tolerance;
+mod unfit;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 pub use string::Str;
 pub use tolerance::{CONTROL, Odd, patched};
+pub use unfit::Unfit;
 
 /// Why a text is not one unambiguous JSON value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -149,6 +151,12 @@ impl<'a> Scanner<'a> {
             None
         };
         self.value(key).map(Some)
+    }
+
+    /// The fault that was just found, with its place.
+    #[must_use]
+    pub fn unfit(&self, error: JsonError) -> Unfit {
+        Unfit::read(error, self.at)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -321,14 +329,22 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The object that a short text is, as a tree; `None` where it is not one JSON object with one
-/// reading.
-#[must_use]
-pub fn object(text: &[u8], max_depth: usize) -> Option<serde_json::Map<String, serde_json::Value>> {
-    let text = std::str::from_utf8(text).ok()?;
-    let mut scanner = Scanner::new(text, max_depth);
-    while scanner.next_event().ok()?.is_some() {}
-    serde_json::from_str(text).ok()
+/// The object that a short text is, as a tree.
+///
+/// # Errors
+/// What is wrong with a text that is not one JSON object with one reading.
+pub fn object(
+    text: &[u8],
+    max_depth: usize,
+) -> Result<serde_json::Map<String, serde_json::Value>, Unfit> {
+    if let Some(unfit) = Unfit::of(text, max_depth) {
+        return Err(unfit);
+    }
+    serde_json::from_slice(text).map_err(|_| match text.trim_ascii_start().first() {
+        Some(b'{') => Unfit::kind("JSON with a number that is out of range"),
+        Some(b'[') => Unfit::kind("JSON, but an array and no object"),
+        _ => Unfit::kind("JSON, but no object"),
+    })
 }
 
 #[cfg(test)]

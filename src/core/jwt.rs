@@ -47,36 +47,58 @@ impl fmt::Debug for Unverified<'_> {
     }
 }
 
-/// Whether a bearer token has the form of a JWT: three parts.
+/// Whether a bearer token has the form of a JWT: three parts, or five where it is encrypted.
 #[must_use]
 pub fn has_form(token: &str) -> bool {
-    token.split('.').count() == 3
+    token.split('.').count() == 3 || is_encrypted(token)
 }
+
+/// Whether it is a JWE (RFC 7516 7.1): five parts, and a header that says how it is encrypted.
+fn is_encrypted(token: &str) -> bool {
+    let header = token.split('.').next().unwrap_or_default();
+    token.split('.').count() == 5
+        && decoded("header", header).is_ok_and(|header| header.contains_key("enc"))
+}
+
+const ENCRYPTED: &str = "it is encrypted (JWE, RFC 7516), and doorward cannot read it: the issuer \
+    must give a signed one (JWS), which for some takes a named audience or resource";
 
 impl<'t> Unverified<'t> {
     /// Reads header and claims.
     ///
     /// # Errors
-    /// [`JwtFault::Malformed`]
-    pub fn read(token: &'t str) -> Result<Self, JwtFault> {
+    /// Why it is [`JwtFault::Malformed`]; nothing that its sender chose is repeated.
+    pub fn read(token: &'t str) -> Result<Self, Rejected> {
+        let bad = |what, why: String| Rejected::unsigned(JwtFault::Malformed(what), why);
+        if is_encrypted(token) {
+            return Err(bad("form", ENCRYPTED.to_owned()));
+        }
         let mut parts = token.split('.');
-        let mut part = || parts.next().ok_or(JwtFault::Malformed("form"));
-        let (header, payload) = (part()?, part()?);
-        let header = decoded(header).ok_or(JwtFault::Malformed("header"))?;
-        let claims = decoded(payload).ok_or(JwtFault::Malformed("payload"))?;
+        let mut part = |name| {
+            let part = parts.next().ok_or_else(|| "it has no three parts".to_owned());
+            part.and_then(|part| decoded(name, part)).map_err(|why| bad(name, why))
+        };
+        let (header, claims) = (part("header")?, part("payload")?);
         // A token in a token (RFC 7519 5.2) has no claims that could be read here.
         let is_nested = |kind: &Value| kind.as_str().is_some_and(|k| k.eq_ignore_ascii_case("JWT"));
         if header.get("cty").is_some_and(is_nested) {
-            return Err(JwtFault::Malformed("cty"));
+            return Err(bad("cty", "cty: JWT, so it is a token within a token".to_owned()));
         }
         if let Some(name) = FORBIDDEN.into_iter().find(|name| header.contains_key(*name)) {
-            return Err(JwtFault::Malformed(name));
+            let why = format!("{name}: the header has it, and doorward serves no token with it");
+            return Err(bad(name, why));
         }
         let algorithm = header.get("alg").and_then(Value::as_str);
         let algorithm = algorithm.and_then(algorithm::served);
-        let is_fit = |id: &Value| id.as_str().is_some_and(|id| id.len() <= MAX_KID);
-        if !header.get("kid").is_none_or(is_fit) {
-            return Err(JwtFault::Malformed("kid"));
+        let unfit = match header.get("kid") {
+            None => None,
+            Some(Value::String(id)) if id.len() <= MAX_KID => None,
+            Some(Value::String(_)) => Some("a longer one"),
+            Some(other) => Some(kind(other)),
+        };
+        if let Some(found) = unfit {
+            let why = format!("kid: expected a text of at most {MAX_KID} bytes, found {found}");
+            return Err(bad("kid", why));
         }
         Ok(Self { token, algorithm, header, claims })
     }
@@ -139,7 +161,24 @@ impl<'t> Unverified<'t> {
     }
 }
 
-/// An object in base64url without padding, in which no name occurs twice.
-fn decoded(part: &str) -> Option<Map<String, Value>> {
-    json::object(&URL_SAFE_NO_PAD.decode(part).ok()?, MAX_DEPTH)
+/// An object in base64url without padding, in which no name occurs twice; or what is wrong with
+/// this part of a token.
+fn decoded(part: &str, text: &str) -> Result<Map<String, Value>, String> {
+    let text = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| format!("{part}: expected base64url without padding, found something else"))?;
+    let object = json::object(&text, MAX_DEPTH);
+    object.map_err(|unfit| format!("{part}: no JSON object: {unfit}"))
+}
+
+/// The type of a value, which repeats nothing of it.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
 }

@@ -12,8 +12,9 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::algorithm;
+use super::json::{self, Unfit};
 use super::principal::Digest;
-use super::{algorithm, json};
 
 /// Longest JWK set in bytes that is read.
 pub const MAX_KEY_SET: usize = 256 << 10;
@@ -32,8 +33,10 @@ pub(super) const MAX_DEPTH: usize = 16;
 pub enum BadKeySet {
     /// Longer than [`MAX_KEY_SET`].
     TooLong,
-    /// Not an object with an array `keys`.
-    Unreadable,
+    /// JSON of another kind; holds what it is.
+    Other(&'static str),
+    /// No JSON object.
+    Unreadable(Unfit),
     /// It holds no key that can be used; holds what is wrong with the first one.
     NoKey(Option<&'static str>),
 }
@@ -42,7 +45,8 @@ impl fmt::Display for BadKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => f.write_str("is longer than 256 KiB"),
-            Self::Unreadable => f.write_str("is not a JWK set (RFC 7517)"),
+            Self::Other(what) => write!(f, "is not a JWK set (RFC 7517): {what}"),
+            Self::Unreadable(why) => write!(f, "is not a JWK set (RFC 7517): {why}"),
             Self::NoKey(None) => f.write_str("holds no key"),
             Self::NoKey(Some(why)) => {
                 write!(f, "holds no public key that can verify a signature: the first one {why}")
@@ -84,8 +88,9 @@ impl KeySet {
         if text.len() > MAX_KEY_SET {
             return Err(BadKeySet::TooLong);
         }
-        let set = json::object(text, MAX_DEPTH).ok_or(BadKeySet::Unreadable)?;
-        let keys = set.get("keys").and_then(Value::as_array).ok_or(BadKeySet::Unreadable)?;
+        let set = json::object(text, MAX_DEPTH).map_err(BadKeySet::Unreadable)?;
+        let keys = set.get("keys").and_then(Value::as_array);
+        let keys = keys.ok_or_else(|| BadKeySet::Other(other(&set)))?;
         let mut set = Self { keys: Vec::new(), unfit: Vec::new() };
         for value in keys.iter().take(MAX_KEYS) {
             match usable(value) {
@@ -161,6 +166,24 @@ impl KeySet {
                 fitting.next().is_none().then_some(&first.key)
             }
         }
+    }
+}
+
+/// The kind of an object without an array `keys`, as far as its members tell.
+fn other(object: &Map<String, Value>) -> &'static str {
+    let has = |name| object.contains_key(name);
+    if has("keys") {
+        "an object whose `keys` are no array"
+    } else if has("jwks_uri") {
+        "the issuer's discovery document; the set is where its `jwks_uri` says"
+    } else if has("kty") {
+        "one key, which must stand in {\"keys\": [...]}"
+    } else if object.values().any(|v| v.as_str().is_some_and(|v| v.contains("BEGIN CERTIFICATE"))) {
+        "an object of certificates; the set is at another address of the issuer"
+    } else if has("error") {
+        "an error"
+    } else {
+        "an object without `keys`"
     }
 }
 
@@ -274,8 +297,36 @@ mod tests {
             assert!(matches!(refused, BadKeySet::NoKey(Some(_))), "{bad}: {refused}");
             assert_eq!(parse(&[bad, good.clone()]).unwrap().len(), 1);
         }
-        for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, "\u{feff}{}"] {
-            assert_eq!(KeySet::parse(bad.as_bytes()).unwrap_err(), BadKeySet::Unreadable, "{bad}");
+        for (bad, why) in [
+            ("", "empty"),
+            (" \n", "empty"),
+            ("[]", "JSON, but an array and no object"),
+            ("null", "JSON, but no object"),
+            ("{}", "an object without `keys`"),
+            (r#"{"keys":{}}"#, "an object whose `keys` are no array"),
+            (r#"{"kty":"EC"}"#, r#"one key, which must stand in {"keys": [...]}"#),
+            (r#"{"issuer":"x","jwks_uri":"y"}"#, "the issuer's discovery document; the set is"),
+            (r#"{"k":"-----BEGIN CERTIFICATE-----"}"#, "an object of certificates"),
+            (r#"{"error":"not_found"}"#, "an error"),
+            (r#"{"keys":[],"keys":[]}"#, "a member name occurs twice in one object at byte 18"),
+            (r#"{"keys":[]"#, "no valid JSON at byte 10"),
+            (r#"{"keys":[]} x"#, "no valid JSON at byte 12"),
+            (r#"{"keys":[NaN]}"#, "no valid JSON at byte 9"),
+            ("\u{feff}{}", "a text with a byte order mark"),
+            ("<!doctype html>", "like HTML or XML, and no JSON"),
+        ] {
+            let told = KeySet::parse(bad.as_bytes()).unwrap_err().to_string();
+            let why = format!("is not a JWK set (RFC 7517): {why}");
+            assert!(told.starts_with(&why), "{bad}: {told}");
+        }
+        let bytes: [(&[u8], &str); 3] = [
+            (b"\x1f\x8b\x08\0", "compressed (gzip)"),
+            (b"{\"k\":\"\xe4\"}", "not UTF-8 at byte 6"),
+            (b"\xff\xfe{\0}\0", "in UTF-16"),
+        ];
+        for (bad, why) in bytes {
+            let told = KeySet::parse(bad).unwrap_err().to_string();
+            assert!(told.contains(&format!(": {why}")), "{told}");
         }
         let huge = vec![b' '; MAX_KEY_SET + 1];
         assert_eq!(KeySet::parse(&huge).unwrap_err(), BadKeySet::TooLong);

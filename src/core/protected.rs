@@ -63,8 +63,7 @@ impl Protected {
         if !jwt::has_form(token.text()) {
             return None;
         }
-        let read = Unverified::read(token.text()).map_err(Rejected::from);
-        Some(read.and_then(|read| {
+        Some(Unverified::read(token.text()).and_then(|read| {
             let named = read.issuer();
             let issuer = self.issuers.iter().find(|issuer| Some(&*issuer.issuer) == named);
             let issuer = issuer.ok_or_else(|| self.unknown_issuer(named))?;

@@ -11,6 +11,7 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::buffers::{Buffer, shared};
 use super::exchange::Exchange;
+use super::fetch::encoding;
 use super::forward::Answered;
 use super::head::{MCP_SESSION, media_type, only};
 use super::respond;
@@ -155,9 +156,7 @@ fn form(
     if !PASSED.contains(&head.status.as_u16()) {
         return bad("status", None);
     }
-    let encoding = head.headers.get(header::CONTENT_ENCODING);
-    if let Some(encoding) = encoding.filter(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+    if let Some(encoding) = encoding(head) {
         let words = format!("Content-Encoding {encoding}, though it was asked for none");
         return bad("encoded", Some(words));
     }

@@ -97,27 +97,30 @@ async fn verify(
     };
     let failed = |unidentified: Unidentified| Some(Err(unidentified.of(&issuer.name)));
     let Some(keys) = keys.get(&*issuer.name) else {
-        return failed(AuthFailure::KeysUnavailable.into());
+        let cause = "the keys of this issuer are not loaded".to_owned();
+        return failed(Unidentified::from(AuthFailure::KeysUnavailable).since(cause));
     };
     if !keys.known().is_some_and(|set| token.may_be_signed_with(&set, issuer)) {
         keys.ask_again().await;
     }
     let Some(set) = keys.known() else {
-        return failed(AuthFailure::KeysUnavailable.into());
+        let cause = format!("no keys: {}", keys.trouble().unwrap_or_default());
+        return failed(Unidentified::from(AuthFailure::KeysUnavailable).since(cause));
     };
     match issuer.identify(token, protected.resource(), &set, now) {
         Ok(principal) => Some(Ok(principal)),
-        Err(rejected) => failed(rejected.into()),
+        Err(rejected) => {
+            // A new key may be where nobody could look.
+            let failure = keys.failure().filter(|_| rejected.fault == JwtFault::UnknownKey);
+            let cause = failure.map(|failure| format!("the last fetch of keys failed: {failure}"));
+            failed(Unidentified { cause, ..rejected.into() })
+        }
     }
 }
 
 /// Says in the log, seldom, what an issuer's own tokens lack, and what their claim for roles does:
 /// it is the configuration, here or there, that has to be mended.
-pub(super) fn tell(
-    context: Context<'_>,
-    request_id: &str,
-    found: Result<&Principal, &Unidentified>,
-) {
+pub(super) fn tell(context: Context<'_>, found: Result<&Principal, &Unidentified>) {
     let told = |issuer: Option<&str>| Some(context.snapshot.keys.get(issuer?)?.told());
     match found {
         Ok(principal) => {
@@ -125,7 +128,7 @@ pub(super) fn tell(
             let Some(detail) = principal.lack().filter(gives_none) else { return };
             let issuer = principal.issuer_name();
             let Some(unsaid) = told(issuer).and_then(|told| told.no_roles.say()) else { return };
-            tracing::info!(event = "auth.no_roles", request_id, issuer, detail, unsaid);
+            tracing::info!(event = "auth.no_roles", issuer, detail, unsaid);
         }
         Err(Unidentified { failure, issuer, rejected: Some(rejected), .. })
             if rejected.is_signed =>
@@ -136,7 +139,7 @@ pub(super) fn tell(
                 if rejected.fault == JwtFault::Expired { &told.expired } else { &told.refused };
             let Some(unsaid) = of_kind.say() else { return };
             let detail = rejected.detail.as_str();
-            tracing::info!(event = "auth.refused", request_id, issuer, reason, detail, unsaid);
+            tracing::info!(event = "auth.refused", issuer, reason, detail, unsaid);
         }
         Err(_) => {}
     }

@@ -224,16 +224,27 @@ impl<'g> Exchange<'g> {
     fn detail(&self) -> Option<String> {
         match (&self.trouble, &self.refusal) {
             (Some(trouble), _) => Some(trouble.detail()),
-            (None, Some(Refusal::Unauthenticated(_))) => {
-                Some(self.unidentified.as_ref()?.rejected.as_ref()?.detail.clone())
-            }
+            (None, Some(Refusal::Unauthenticated(_))) => self.unidentified.as_ref()?.detail(),
             // With a claim for roles that gives none, most is unknown.
-            (None, Some(Refusal::UnknownTarget { .. })) => {
-                Some(self.principal.as_deref()?.lack()?.to_owned())
+            (
+                None,
+                Some(refusal @ (Refusal::InsufficientScope(_) | Refusal::UnknownTarget { .. })),
+            ) => {
+                let lack = self.principal.as_deref().and_then(Principal::lack);
+                let both = [refusal.detail(), lack.map(str::to_owned)];
+                both.into_iter().flatten().reduce(|all, lack| format!("{all}; {lack}"))
             }
             (None, Some(refusal)) => refusal.detail().or_else(|| self.note.clone()),
             (None, None) if self.note.is_some() => self.note.clone(),
-            (None, None) => Some(self.tried_out()?.failure.as_ref()?.pointer.clone()),
+            (None, None) => match self.tried_out() {
+                Some(judged) => Some(judged.failure.as_ref()?.pointer.clone()),
+                // What passes and shows nothing, a list above all, shows nothing for this reason.
+                None => {
+                    let principal = self.principal.as_deref()?;
+                    let gives_none = principal.grants().roles.is_empty();
+                    principal.lack().filter(|_| gives_none).map(str::to_owned)
+                }
+            },
         }
     }
 

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Uri, header};
-use pingora::http::RequestHeader;
+use pingora::ErrorType;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::{HttpPeer, Tracer};
 use tokio::time::timeout;
 
-use super::trouble::{Cause, Phase};
+use super::trouble::{Cause, Connected, Phase, Trouble, status_words};
 use super::upstream::{Upstream, UpstreamOptions, UpstreamTls};
 
 use crate::core::harmless::visible;
@@ -59,6 +61,22 @@ impl From<Box<pingora::Error>> for FetchError {
     }
 }
 
+/// A document that was fetched.
+pub(super) struct Document {
+    pub(super) text: Bytes,
+    /// Where from, as [`Upstream::place`] says it.
+    place: String,
+    /// Its status and type.
+    words: String,
+}
+
+impl Document {
+    /// Says why it is of no use.
+    pub(super) fn trouble(&self, why: &str) -> Trouble {
+        Trouble::new(Phase::Body, self.place.clone(), &format!("{}: {why}", self.words))
+    }
+}
+
 /// Fetches one document.
 pub(super) struct Fetcher(Upstream);
 
@@ -81,21 +99,60 @@ impl Fetcher {
     }
 
     /// The document, at most `max` bytes of it within `patience`.
-    pub(super) async fn get(&self, max: usize, patience: Duration) -> Result<Bytes, FetchError> {
-        let got = timeout(patience, self.exchange(max)).await;
-        got.unwrap_or(Err(FetchError::TooSlow))
+    pub(super) async fn get(&self, max: usize, patience: Duration) -> Result<Document, Trouble> {
+        // How far it came, for those who wait in vain.
+        let (mut phase, mut place) = (Phase::Resolve, self.0.place(None));
+        let connected = Connected::default();
+        let exchange = self.exchange(max, &connected, &mut phase, &mut place);
+        let got = timeout(patience, exchange).await;
+        got.unwrap_or_else(|_| {
+            if phase == Phase::Connect {
+                phase = connected.phase();
+            }
+            Err(late(phase, place, patience))
+        })
     }
 
-    async fn exchange(&self, max: usize) -> Result<Bytes, FetchError> {
-        let peer = self.0.peer().await.ok_or(FetchError::Name)?;
-        let (mut session, _) = self.0.connector.get_http_session(&*peer).await?;
-        let read = self.read(&mut session, max).await;
+    async fn exchange(
+        &self,
+        max: usize,
+        connected: &Connected,
+        phase: &mut Phase,
+        place: &mut String,
+    ) -> Result<Document, Trouble> {
+        let peer = self.0.locate().await?;
+        *place = self.0.place(Some(&peer));
+        *phase = Phase::Connect;
+        let mut watched = HttpPeer::clone(&peer);
+        if self.0.is_tls() {
+            watched.options.tracer = Some(Tracer(Box::new(connected.clone())));
+        }
+        let connecting = self.0.connector.get_http_session(&watched).await;
+        let (mut session, _) = connecting.map_err(|error| {
+            self.0.forget_address();
+            let (phase, time) = (connected.phase(), self.0.options().connect_timeout);
+            match error.etype() {
+                ErrorType::ConnectTimedout => late(phase, place.clone(), time),
+                _ => Trouble::of(&error, phase, place.clone()),
+            }
+        })?;
+        let read = self.read(&mut session, max, phase, place).await;
         // One document in minutes is not worth a connection that stays open.
         session.shutdown().await;
-        read
+        match read {
+            Ok(document) => document,
+            Err(error) => Err(Trouble::of(&error, *phase, place.clone())),
+        }
     }
 
-    async fn read(&self, session: &mut HttpSession, max: usize) -> Result<Bytes, FetchError> {
+    async fn read(
+        &self,
+        session: &mut HttpSession,
+        max: usize,
+        phase: &mut Phase,
+        place: &str,
+    ) -> pingora::Result<Result<Document, Trouble>> {
+        *phase = Phase::Write;
         let url = &self.0.options().url;
         let target = url.path_and_query().map_or("/", |target| target.as_str());
         let mut head = RequestHeader::build_no_case("GET", target.as_bytes(), Some(4))?;
@@ -105,18 +162,39 @@ impl Fetcher {
         head.insert_header(header::ACCEPT_ENCODING, "identity")?;
         session.write_request_header(Box::new(head)).await?;
         session.finish_request_body().await?;
+        *phase = Phase::Head;
         session.read_response_header().await?;
-        let status = session.response_header().map_or(0, |head| head.status.as_u16());
-        if status != 200 {
-            return Err(FetchError::Status(status));
+        let place = place.to_owned();
+        let words = match session.response_header() {
+            Some(head) if head.status == http::StatusCode::OK => status_words(head),
+            Some(head) => return Ok(Err(Trouble::status(head, place))),
+            None => return Ok(Err(Trouble::new(*phase, place, "no head"))),
+        };
+        if let Some(encoding) = session.response_header().and_then(encoding) {
+            let why = format!("{words}, Content-Encoding {encoding}, though it was asked for none");
+            return Ok(Err(Trouble::new(*phase, place, &why)));
         }
+        *phase = Phase::Body;
         let mut all = BytesMut::new();
         while let Some(chunk) = session.read_response_body().await? {
             if all.len() + chunk.len() > max {
-                return Err(FetchError::TooLong);
+                let why = format!("{words}: the document has more than {max} bytes");
+                return Ok(Err(Trouble::new(*phase, place, &why)));
             }
             all.extend_from_slice(&chunk);
         }
-        Ok(all.freeze())
+        Ok(Ok(Document { text: all.freeze(), place, words }))
     }
+}
+
+fn late(phase: Phase, place: String, time: Duration) -> Trouble {
+    let time = humantime::format_duration(time);
+    Trouble::new(phase, place, &format!("timed out after {time}"))
+}
+
+/// The encoding of a body that is not as it was asked for.
+pub(super) fn encoding(head: &ResponseHeader) -> Option<Cow<'_, str>> {
+    let mut named = head.headers.get_all(header::CONTENT_ENCODING).iter();
+    let other = named.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))?;
+    Some(String::from_utf8_lossy(other.as_bytes()))
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 use http::Uri;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
@@ -161,6 +160,11 @@ impl Keys {
         }
     }
 
+    /// Why the last fetch failed, if it did.
+    pub(super) fn failure(&self) -> Option<Arc<String>> {
+        self.failure.load_full()
+    }
+
     /// Asks the issuer again, since a token names a key that is not known, or none is; unless it
     /// has just been asked. Some requests that come meanwhile wait for the same answer, and others
     /// go on without it, lest those who invent keys fill the gateway with waiting.
@@ -215,8 +219,9 @@ impl Keys {
             return true;
         };
         let fetched = fetcher.get(MAX_KEY_SET, FETCH_TIMEOUT).await;
-        let parsed = fetched.map_err(|error| error.to_string()).and_then(|text: Bytes| {
-            KeySet::parse(&text).map_err(|error| format!("the document {error}"))
+        let parsed = fetched.and_then(|document| {
+            let set = KeySet::parse(&document.text);
+            set.map_err(|error| document.trouble(&format!("the document {error}")))
         });
         let now = jiff::Timestamp::now().as_second();
         self.metrics.keys_fetched(&self.issuer, parsed.is_ok().then_some(now));
@@ -231,9 +236,10 @@ impl Keys {
                 tracing::debug!(event = "jwks.refreshed", issuer, keys = count);
                 true
             }
-            Err(error) => {
-                tracing::warn!(event = "jwks.failed", issuer, error);
-                self.failure.store(Some(Arc::new(error)));
+            Err(trouble) => {
+                let trouble = trouble.hinting("jwks_url must be what the issuer calls jwks_uri");
+                trouble.tell_of_keys(issuer);
+                self.failure.store(Some(Arc::new(trouble.detail())));
                 false
             }
         }

@@ -260,7 +260,7 @@ async fn identify(
     let metrics = &context.gateway.metrics;
     metrics.overhead(Phase::Auth, began.elapsed());
     metrics.auth(scheme.as_str(), found.as_ref().map(|_| ()).map_err(|unknown| unknown.failure));
-    super::authenticate::tell(context, &exchange.request_id, found.as_deref());
+    super::authenticate::tell(context, found.as_deref());
     let principal = found.map_err(|unknown| {
         let failure = unknown.failure;
         let (scheme, reason) = (scheme.as_str(), failure.as_str());

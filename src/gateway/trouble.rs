@@ -87,6 +87,19 @@ impl Trouble {
         }
     }
 
+    /// The same, with another word on how to mend it, where it has none of its own kind.
+    pub(super) fn hinting(self, hint: &'static str) -> Self {
+        let is_late_in = matches!(self.phase, Phase::Head | Phase::Body);
+        Self { hint: if is_late_in { Some(hint) } else { self.hint }, ..self }
+    }
+
+    /// Says in the log that the keys of an issuer could not be fetched.
+    pub(super) fn tell_of_keys(&self, issuer: &str) {
+        let (address, phase, error) = (self.place.as_str(), self.phase.as_str(), &*self.words);
+        let hint = self.hint;
+        tracing::warn!(event = "jwks.failed", issuer, address, phase, error, hint);
+    }
+
     /// One line for the record of the request.
     pub(super) fn detail(&self) -> String {
         format!("{} {}: {}", self.phase.as_str(), self.place, self.words)
@@ -124,7 +137,7 @@ impl Trouble {
 }
 
 /// The number, and the headers that explain it.
-fn status_words(head: &ResponseHeader) -> String {
+pub(super) fn status_words(head: &ResponseHeader) -> String {
     let mut words = format!("status {}", head.status.as_u16());
     let explains = [header::LOCATION, header::RETRY_AFTER, header::CONTENT_TYPE];
     for name in &explains {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::issuer::{
-    ISSUER, PUBLIC, Signer, claims, claims_with, header, now, with, with_keys,
+    ISSUER, PUBLIC, Signer, claims, claims_with, header, message, now, with, with_keys,
 };
-use crate::support::{Upstream, echo};
+use crate::support::{Call, LIST, Upstream, echo};
 
 /// Claims, or nothing of them, and what the record must say of the token.
 struct Row {
@@ -241,4 +241,91 @@ fn explain_takes_nobody_for_whom_a_refused_proof_names() {
         assert!(code == Some(0) && told.contains(&format!("Z  {said}")), "{said}: {told}");
     }
     assert_eq!(upstream.requests().len(), 2);
+}
+
+#[test]
+fn a_token_that_cannot_be_read_is_told_by_what_is_wrong_with_it() {
+    let (upstream, signer) = (Upstream::good(), Signer::es256("k"));
+    let start = || with_keys(&upstream, &[signer.jwk()], "").start();
+    let usual = header(&signer, &json!({})).to_string();
+    let payload = |text: &str| signer.sign_texts(&usual, text);
+    let headed = |text: &str| signer.sign_texts(text, &claims().to_string());
+    let id = |id: Value| signer.sign_as(&header(&signer, &json!({ "kid": id })), &claims());
+    let encrypted = |header: &str| format!("{}.AAAA.BBBB.evil", message(header, "evil"));
+    let good = signer.sign(&claims());
+    let (_, rest) = good.split_once('.').unwrap();
+    let rows = [
+        (encrypted(r#"{"alg":"dir","enc":"A256GCM"}"#), "it is encrypted (JWE, RFC 7516)"),
+        (encrypted(r#"{"alg":"RSA-OAEP","enc":"A128CBC-HS256","kid":"evil"}"#), "it is encrypted"),
+        (
+            payload(r#"{"sub":"evil","sub":"evil"}"#),
+            "payload: no JSON object: a member name occurs twice in one object at byte 20",
+        ),
+        (payload(r#"{"exp":NaN}"#), "payload: no JSON object: no valid JSON at byte 7"),
+        (payload(r#"["evil"]"#), "payload: no JSON object: JSON, but an array and no object"),
+        (payload(r#""evil""#), "payload: no JSON object: JSON, but no object"),
+        (payload(""), "payload: no JSON object: empty"),
+        (payload("\u{feff}{}"), "payload: no JSON object: a text with a byte order mark"),
+        (payload(&"[".repeat(99)), "payload: no JSON object: nested too deeply at byte 16"),
+        (
+            headed(r#"{"alg":"ES256","alg":"evil"}"#),
+            "header: no JSON object: a member name occurs twice in one object at byte 21",
+        ),
+        (headed("evil"), "header: no JSON object: no valid JSON at byte 0"),
+        (format!("eyJ.{rest}"), "header: expected base64url without padding"),
+        (id(json!(7)), "kid: expected a text of at most 128 bytes, found a number"),
+        (id(json!(["evil"])), "kid: expected a text of at most 128 bytes, found an array"),
+        (
+            id(json!("evil".repeat(99))),
+            "kid: expected a text of at most 128 bytes, found a longer one",
+        ),
+        (headed(r#"{"alg":"ES256","cty":"JWT"}"#), "cty: JWT, so it is a token within a token"),
+        (headed(r#"{"alg":"ES256","crit":["evil"]}"#), "crit: the header has it"),
+    ];
+    // Of one address no more than a few are recorded one by one.
+    for rows in rows.chunks(8) {
+        let gateway = start();
+        for (count, (token, said)) in rows.iter().enumerate() {
+            assert_eq!(gateway.ask(&with(token)).status, 401, "{said}");
+            let record = gateway.audit(count + 1).remove(count);
+            assert_eq!(record["reason"], "malformed", "{said}: {record}");
+            let detail = record["detail"].as_str().unwrap_or_default();
+            assert!(detail.starts_with(said), "{said}: {detail}");
+            assert!(!detail.contains("evil"), "{detail}");
+        }
+    }
+    // Five parts of something else are a token that nobody knows.
+    let gateway = start();
+    for token in ["a.b.c.d.e".to_owned(), encrypted("{}"), encrypted("evil")] {
+        assert_eq!(gateway.ask(&with(&token)).status, 401, "{token}");
+    }
+    assert!(gateway.audit(3).iter().all(|record| record["reason"] == "unknown"));
+    upstream.assert_untouched("a token that cannot be read");
+}
+
+#[test]
+fn where_no_group_of_a_token_gives_a_role_its_records_say_so() {
+    let (upstream, signer) = (Upstream::good(), Signer::es256("k"));
+    for (lines, call, reason) in [
+        ("", echo(), "no_role"),
+        ("scopes = { \"mcp:read\" = [\"t/echo\"] }", echo(), "insufficient_scope"),
+        ("", Call::post(LIST), "allowed"),
+    ] {
+        let gateway = with_keys(&upstream, &[signer.jwk()], lines).start();
+        for groups in [json!(["Mcp-Readers"]), json!("/mcp-readers"), json!(7), json!(null)] {
+            let token = signer.sign(&claims_with(&json!({ "groups": groups })));
+            gateway.ask(&call.clone().token(&token));
+        }
+        for (record, found) in
+            gateway.audit(4).iter().zip(["[\"Mcp-Readers\"]", "\"/mcp-readers\"", "7", "nothing"])
+        {
+            assert_eq!(record["reason"], reason, "{record}");
+            let detail = record["detail"].as_str().unwrap_or_default();
+            let said = format!("groups: expected \"mcp-readers\", found {found}");
+            assert!(detail.ends_with(&said), "{reason}: {detail}");
+        }
+        let good = gateway.ask(&call.token(&signer.sign(&claims())));
+        assert_eq!(good.status, 200);
+        assert_eq!(gateway.audit(5)[4]["detail"], Value::Null);
+    }
 }

@@ -36,6 +36,7 @@ mod jwt;
 mod jwt_claims;
 mod jwt_forms;
 mod jwt_records;
+mod keys_trouble;
 mod layers;
 mod lists;
 mod log;

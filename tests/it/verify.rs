@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::issuer::{ISSUER, PUBLIC, SILENCE, Signer, Web, claims, claims_with, now};
+use crate::support::issuer::{
+    ISSUER, PUBLIC, SILENCE, Signer, Web, claims, claims_with, message, now,
+};
 
 const FILE: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\npublic_url = \"PUBLIC\"\n\
     [admin]\nlisten = \"127.0.0.1:0\"\n[limits]\nheaders = \"8KiB\"\n\
@@ -114,10 +116,21 @@ fn of_a_jwt_that_is_refused_every_fault_is_named_and_not_the_first_alone() {
         (
             "crit",
             signer.sign_as(&json!({"alg": "ES256", "crit": ["x"]}), &claims()),
-            "form: a JWT that is not read: crit is not allowed\nstate: refused, malformed\n"
+            "form: a JWT that is not read: crit: the header has it, and doorward serves no token \
+             with it\nstate: refused, malformed\n"
                 .to_owned(),
         ),
-        ("no JSON", "eyJ.eyJ.eyJ".to_owned(), "not read: header is not allowed\n".to_owned()),
+        (
+            "no JSON",
+            "eyJ.eyJ.eyJ".to_owned(),
+            "not read: header: expected base64url without padding, found something else\n"
+                .to_owned(),
+        ),
+        (
+            "encrypted",
+            format!("{}.AAAA.BBBB.CCCC", message(r#"{"alg":"dir","enc":"A256GCM"}"#, "x")),
+            "not read: it is encrypted (JWE, RFC 7516), and doorward cannot read it: ".to_owned(),
+        ),
         (
             "none",
             signer.sign_as(&json!({"alg": "none"}), &claims()),
@@ -159,11 +172,13 @@ fn keys_on_the_web_are_asked_once_and_not_at_all_offline() {
     assert!(request.values("authorization").is_empty());
     web.answers("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n");
     let (said, code) = verify(&signer, &keys, &[], &token);
-    assert!(said.contains("signature: not checked: answers with status 500\n"), "{said}");
+    let at = web.server.address;
+    assert!(said.contains(&format!("signature: not checked: head {at}: status 500\n")), "{said}");
     assert_eq!(code, Some(1), "{said}");
     web.answers(SILENCE);
     let (said, code) = verify(&signer, &keys, &[], &token);
-    assert!(said.contains("signature: not checked: is too slow\n"), "{said}");
+    let why = format!("signature: not checked: head {at}: timed out after 5s\n");
+    assert!(said.contains(&why), "{said}");
     assert_eq!(code, Some(1), "{said}");
 }
 

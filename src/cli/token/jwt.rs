@@ -32,8 +32,8 @@ pub(super) fn explain(
 ) -> Result<bool, Complaint> {
     let token = match Unverified::read(text) {
         Ok(token) => token,
-        Err(fault) => {
-            say(&format!("form: a JWT that is not read: {fault}\nstate: refused, malformed\n"))?;
+        Err(why) => {
+            say(&format!("form: a JWT that is not read: {why}\nstate: refused, malformed\n"))?;
             return Ok(false);
         }
     };

@@ -22,18 +22,21 @@ pub struct Odd {
 /// A raw control character in a string.
 pub const CONTROL: &str = "a raw control character in a string";
 
-fn name(error: JsonError) -> &'static str {
-    match error {
-        JsonError::Depth => "nested too deeply",
-        JsonError::DuplicateKey => "a member name occurs twice in one object",
-        JsonError::LoneSurrogate => "an unpaired surrogate in a string",
-        JsonError::Syntax => "no valid JSON",
+impl JsonError {
+    /// The words for it, for operators.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Depth => "nested too deeply",
+            Self::DuplicateKey => "a member name occurs twice in one object",
+            Self::LoneSurrogate => "an unpaired surrogate in a string",
+            Self::Syntax => "no valid JSON",
+        }
     }
 }
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name(*self))
+        f.write_str(self.name())
     }
 }
 
@@ -54,7 +57,7 @@ impl<'a> Scanner<'a> {
     }
 
     pub(super) fn note(&mut self, error: JsonError) -> Result<(), JsonError> {
-        self.note_as(error, name(error))
+        self.note_as(error, error.name())
     }
 
     fn note_as(&mut self, error: JsonError, what: &'static str) -> Result<(), JsonError> {
@@ -91,7 +94,8 @@ impl<'a> Scanner<'a> {
             [_, _, ..] => 2,
             _ => return Err(JsonError::Syntax),
         };
-        let what = if len == 6 { name(JsonError::LoneSurrogate) } else { "an escape that is none" };
+        let what =
+            if len == 6 { JsonError::LoneSurrogate.name() } else { "an escape that is none" };
         self.note_as(error, what)?;
         self.at += len;
         Ok(())

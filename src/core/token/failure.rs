@@ -83,11 +83,13 @@ pub struct Unidentified {
     pub issuer: Option<Arc<str>>,
     /// More about the failure of a JWT.
     pub rejected: Option<Rejected>,
+    /// More about a failure that is not in what was shown, or before it could be read.
+    pub cause: Option<String>,
 }
 
 impl From<AuthFailure> for Unidentified {
     fn from(failure: AuthFailure) -> Self {
-        Self { failure, token_name: None, issuer: None, rejected: None }
+        Self { failure, token_name: None, issuer: None, rejected: None, cause: None }
     }
 }
 
@@ -108,9 +110,26 @@ impl Unidentified {
     /// The same, by a configuration that is not in force and only takes away.
     #[must_use]
     pub fn by_what_waits(mut self) -> Self {
-        if let Some(rejected) = &mut self.rejected {
-            rejected.detail.insert_str(0, "by the configuration that waits: ");
+        let details = self.rejected.as_mut().map(|rejected| &mut rejected.detail);
+        for detail in details.into_iter().chain(&mut self.cause) {
+            detail.insert_str(0, "by the configuration that waits: ");
         }
         self
+    }
+
+    /// The same, with more about why.
+    #[must_use]
+    pub fn since(self, cause: String) -> Self {
+        Self { cause: Some(cause), ..self }
+    }
+
+    /// More about why, for operators.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match (&self.rejected, &self.cause) {
+            (Some(rejected), Some(cause)) => Some(format!("{}; {cause}", rejected.detail)),
+            (Some(rejected), None) => Some(rejected.detail.clone()),
+            (None, cause) => cause.clone(),
+        }
     }
 }

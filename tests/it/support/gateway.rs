@@ -536,6 +536,34 @@ impl Gateway {
     }
 }
 
+/// A JSON object in which no member is twice.
+struct Once;
+
+impl<'de> serde::Deserialize<'de> for Once {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> serde::de::Visitor<'de> for Members {
+            type Value = Once;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
+                let mut seen = std::collections::HashSet::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                    if !seen.insert(name.clone()) {
+                        return Err(serde::de::Error::custom(format!("`{name}` is there twice")));
+                    }
+                }
+                Ok(Once)
+            }
+        }
+        from.deserialize_map(Members)
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -543,6 +571,14 @@ impl Drop for Gateway {
         self.stderr.set_reader(Reader::Gone);
         if std::thread::panicking() {
             eprintln!("--- the gateway printed:\n{}", self.output());
+            return;
+        }
+        // Of every line that any test brings about.
+        for line in self.output().lines().filter(|line| line.starts_with('{')) {
+            // The last one may be cut by the end of the process.
+            if serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok() {
+                serde_json::from_str::<Once>(line).unwrap_or_else(|why| panic!("{why}: {line}"));
+            }
         }
     }
 }
