@@ -55,7 +55,7 @@ pub fn only_defined(event: &[u8]) -> Option<Vec<u8>> {
     if is_whole && lines(event).all(|line| line.is_empty() || is_defined(line)) {
         return None;
     }
-    let is_other = |line| matches!(field(line), (b"event", name) if !is_message(name));
+    let is_other = |line| matches!(field(line), (b"event", name) if !is_message_name(name));
     if lines(event).any(is_other) {
         return Some(Vec::new());
     }
@@ -104,15 +104,32 @@ fn is_defined(line: &[u8]) -> bool {
     match field(line) {
         (b"", value) => value.is_empty() && line == b":",
         (b"data", _) => true,
-        (b"event", name) => is_message(name),
+        (b"event", name) => is_message_name(name),
         (b"id", id) => id.iter().all(|&b| b == b' ' || b.is_ascii_graphic()),
         (b"retry", time) => time.iter().all(u8::is_ascii_digit),
         _ => false,
     }
 }
 
-fn is_message(name: &[u8]) -> bool {
+fn is_message_name(name: &[u8]) -> bool {
     name.is_empty() || name == b"message"
+}
+
+/// Whether clients of MCP read a message in the data of the event, by its name; the last one
+/// counts.
+#[must_use]
+pub fn is_message(event: &[u8]) -> bool {
+    let names = lines(event).filter_map(|line| match field(line) {
+        (b"event", name) => Some(name),
+        _ => None,
+    });
+    names.last().is_none_or(is_message_name)
+}
+
+/// Whether the event has an id, from which a stream can be taken up again.
+#[must_use]
+pub fn has_id(event: &[u8]) -> bool {
+    lines(event).any(|line| matches!(field(line), (b"id", id) if !id.is_empty()))
 }
 
 /// Whether the event is the first one of the transport that Streamable HTTP took the place of

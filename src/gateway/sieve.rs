@@ -180,6 +180,8 @@ pub(super) struct Flow<'d> {
     /// The beginning of a plain answer; `None` once it is too long to be looked at.
     observed: Option<Vec<u8>>,
     seen: Option<Outcome>,
+    /// What an event stream held besides an answer.
+    held: Held,
     /// For the event that has not ended, and the beginning that is kept.
     share: Share,
 }
@@ -197,6 +199,7 @@ impl<'d> Flow<'d> {
             events: Splitter::new(cap),
             observed: Some(Vec::new()),
             seen: None,
+            held: Held::default(),
             share: sieve.context.share(),
         }
     }
@@ -211,6 +214,7 @@ impl<'d> Flow<'d> {
             self.observe(&chunk);
             return Ok(chunk);
         }
+        self.held.is_empty &= chunk.is_empty();
         self.share.resize(self.kept() + chunk.len())?;
         self.events.push(&chunk);
         let mut out = Vec::new();
@@ -233,6 +237,8 @@ impl<'d> Flow<'d> {
         if self.sieve.permit.is_get() && sse::is_endpoint(event) {
             return Err(Refusal::OldTransport);
         }
+        // What is no JSON ends the stream below.
+        self.held.note(event, |_| true);
         let defined = self.sieve.permit.hides().then(|| sse::only_defined(event)).flatten();
         let event = defined.as_deref().unwrap_or(event);
         let room = self.sieve.way_back.header_room();
@@ -253,7 +259,9 @@ impl<'d> Flow<'d> {
             return Ok(());
         }
         let sifted = self.sieve.message(&data)?;
-        self.seen = sifted.outcome.or(self.seen);
+        if sse::is_message(event) {
+            self.seen = sifted.outcome.or(self.seen);
+        }
         match sifted.text {
             None => out.extend_from_slice(event),
             Some(text) if text.is_empty() => {}
@@ -279,11 +287,16 @@ impl<'d> Flow<'d> {
             }
             return;
         }
+        self.held.is_empty &= chunk.is_empty();
         self.events.push(chunk);
         loop {
             match self.events.next_event() {
                 Ok(Some(event)) => {
-                    self.seen = self.outcome_of(&sse::data(&event)).or(self.seen);
+                    let said = self.outcome_of(&sse::data(&event));
+                    let is_json =
+                        |data: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok();
+                    self.held.note(&event, |data| said.is_some() || is_json(data));
+                    self.seen = said.filter(|_| sse::is_message(&event)).or(self.seen);
                 }
                 Ok(None) => return,
                 Err(sse::TooBig) => {
@@ -320,12 +333,78 @@ impl<'d> Flow<'d> {
 
     /// Why a body that was looked at to its end is not the answer to a request.
     pub(super) fn fault(&self) -> Option<&'static str> {
-        let observed = self.observed.as_ref().filter(|_| self.form == Form::Plain)?;
+        let observed = self.observed.as_ref()?;
+        if self.said().is_some() {
+            return None;
+        }
+        if self.form != Form::Plain {
+            // An answer may be taken up elsewhere (MCP 2025-11-25, "Resumability and Redelivery").
+            return (!self.held.has_id).then(|| self.held.words());
+        }
         match serde_json::from_slice::<serde::de::IgnoredAny>(observed) {
-            _ if self.said().is_some() => None,
             _ if observed.is_empty() => Some("an empty body, and no JSON"),
             Ok(_) => Some("a body of JSON that is no answer of JSON-RPC"),
             Err(_) => Some("a body that is no JSON"),
+        }
+    }
+
+    /// What the record says of a stream whose answer may come in another one.
+    pub(super) fn is_open(&self) -> bool {
+        let is_seen = self.observed.is_some() && self.form != Form::Plain;
+        is_seen && self.said().is_none() && self.held.has_id
+    }
+}
+
+/// What an event stream held besides an answer.
+struct Held {
+    is_empty: bool,
+    has_id: bool,
+    has_messages: bool,
+    /// A message that is no JSON.
+    has_others: bool,
+    /// An event with a name of its own.
+    has_named: bool,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            is_empty: true,
+            has_id: false,
+            has_messages: false,
+            has_others: false,
+            has_named: false,
+        }
+    }
+}
+
+impl Held {
+    fn note(&mut self, event: &[u8], is_json: impl FnOnce(&[u8]) -> bool) {
+        self.has_id |= sse::has_id(event);
+        let data = sse::data(event);
+        if !sse::is_message(event) {
+            self.has_named = true;
+        } else if !data.is_empty() {
+            let is_json = is_json(&data);
+            self.has_messages |= is_json;
+            self.has_others |= !is_json;
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self { is_empty: true, .. } => "the event stream ended without an answer: it was empty",
+            Self { has_others: true, .. } => {
+                "the event stream ended without an answer: an event in it is no JSON"
+            }
+            Self { has_named: true, .. } => {
+                "the event stream ended without an answer: an event in it has a name, and no \
+                 client of MCP reads it"
+            }
+            Self { has_messages: true, .. } => {
+                "the event stream ended without an answer: only other messages were in it"
+            }
+            _ => "the event stream ended without an answer: no event was in it",
         }
     }
 }

@@ -59,12 +59,16 @@ impl Delivery<'_> {
                 self.release(answered).await;
                 exchange.outcome = self.judged(exchange, flow.said());
                 if exchange.expects_answer()
+                    && !self.permit.is_endless()
                     && exchange.answered.is_none()
                     && let Some(fault) = flow.fault()
                 {
                     let trouble = Trouble::new(Phase::Body, self.place(), fault);
                     self.blame_body(exchange, trouble);
                     exchange.outcome = Outcome::UpstreamError;
+                } else if exchange.expects_answer() && flow.is_open() {
+                    let note = "the stream ended without an answer, which may come in another one";
+                    exchange.note = Some(note.to_owned());
                 }
                 Ok(())
             }

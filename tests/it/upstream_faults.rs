@@ -138,6 +138,66 @@ fn an_answer_that_breaks_off_or_is_none_is_told() {
     }
 }
 
+/// A stream that ends well, and what came in it; the word that the record has for it.
+#[test]
+fn a_stream_that_ends_without_an_answer_is_told() {
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#;
+    let result = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+    let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"x"}}"#;
+    let data = |text: &str| format!("data: {text}\n\n");
+    let rows: [(&str, String, &str); 12] = [
+        ("empty", String::new(), "it was empty"),
+        ("a page", "<html>oh</html>".to_owned(), "no event was in it"),
+        ("a comment", ": ping\n\n".to_owned(), "no event was in it"),
+        ("half a comment", ": ping".to_owned(), "no event was in it"),
+        ("no data", "data:\n\nretry: 5\n\n".to_owned(), "no event was in it"),
+        ("no JSON", data("oh"), "an event in it is no JSON"),
+        ("half JSON", data(r#"{"jsonrpc":"2.0""#), "an event in it is no JSON"),
+        ("a notice", data(note), "only other messages were in it"),
+        ("a failure", format!("event: error\n{}", data("{}")), "an event in it has a name"),
+        ("another name", format!("event: result\n{}", data(result)), "an event in it has a name"),
+        ("no end", format!("data: {result}\n"), "no event was in it"),
+        ("other JSON", data("{}"), "only other messages were in it"),
+    ];
+    let answer = |body: &str| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream";
+        format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    for (what, body, words) in rows {
+        let upstream = Upstream::fixed(answer(&body), Next::Close);
+        let told = ask(&at(&upstream).start(), &echo(), what);
+        assert_eq!(told.answer.body, body.as_bytes(), "{what}");
+        let why = format!("the event stream ended without an answer: {words}");
+        let words = ["body", &why];
+        assert_told(&told, 200, &words, &upstream.address.to_string(), what);
+        assert_eq!(told.record["outcome"], "upstream_error", "{what}");
+    }
+    // A list whose head is gone already, and who waits for no answer.
+    let upstream = Upstream::fixed(answer(&data(note)), Next::Close);
+    let told = ask(&at(&upstream).start(), &Call::post(LIST), "a list");
+    assert_eq!(told.record["outcome"], "upstream_error");
+    assert!(told.record["detail"].as_str().unwrap().ends_with("only other messages were in it"));
+    let named = format!("event: message\n{}", data(result));
+    let primed = format!("id: 1\ndata:\n\n{}", data(note));
+    let open = "the stream ended without an answer, which may come in another one";
+    let notice = Call::post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    for (what, body, call, outcome, detail) in [
+        ("an answer", data(result), echo(), "ok", Value::Null),
+        ("an answer by name", named, echo(), "ok", Value::Null),
+        ("an error", data(error), echo(), "rpc_error", Value::Null),
+        ("the answer and more", data(result) + &data(note), echo(), "ok", Value::Null),
+        ("one that can be taken up again", primed, echo(), "ok", open.into()),
+        ("no request", String::new(), notice, "ok", Value::Null),
+    ] {
+        let upstream = Upstream::fixed(answer(&body), Next::Close);
+        let gateway = at(&upstream).start();
+        gateway.ask(&call);
+        let record = gateway.audit(1).remove(0);
+        assert_eq!((&record["outcome"], &record["detail"]), (&outcome.into(), &detail), "{what}");
+        assert!(lines(&gateway).is_empty(), "{what}: {:?}", lines(&gateway));
+    }
+}
+
 #[test]
 fn an_answer_that_does_not_come_in_time_is_told_with_the_key_that_says_so() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
