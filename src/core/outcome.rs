@@ -89,9 +89,57 @@ pub fn of_answer(text: &str, max_depth: usize) -> Option<Outcome> {
     outcome
 }
 
+/// Whether `text` is a response of JSON-RPC 2.0, and not what somebody else calls an error.
+#[must_use]
+pub fn is_response(text: &str, max_depth: usize) -> bool {
+    let mut scanner = Scanner::new(text, max_depth);
+    let (mut is_version_2, mut is_answered, mut inside_error) = (false, false, false);
+    loop {
+        let event = match scanner.next_event() {
+            Ok(Some(event)) => event,
+            Ok(None) => return is_version_2 && is_answered,
+            Err(_) => return false,
+        };
+        match (event.depth, event.key.as_deref()) {
+            (1, Some("jsonrpc")) => {
+                is_version_2 = matches!(event.token, Token::String(said) if said.decode() == "2.0");
+            }
+            (1, name) => {
+                inside_error = name == Some("error") && event.token == Token::ObjectStart;
+                is_answered |= name == Some("result");
+            }
+            (2, Some("code")) if inside_error => {
+                is_answered |= matches!(event.token, Token::Number(_));
+            }
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_call_an_error_is_no_response_of_json_rpc() {
+        for (text, expected) in [
+            (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600}}"#, true),
+            (r#"{"error":{"message":"x","code":1},"id":1,"jsonrpc":"2.0"}"#, true),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, true),
+            (r#"{"error":{"code":1}}"#, false),
+            (r#"{"jsonrpc":"1.0","error":{"code":1}}"#, false),
+            (r#"{"jsonrpc":"2.0","error":"x"}"#, false),
+            (r#"{"jsonrpc":"2.0","error":{"code":"x"}}"#, false),
+            (r#"{"jsonrpc":"2.0","error":{"x":{"code":1}}}"#, false),
+            (r#"{"jsonrpc":"2.0","error":{},"x":{"code":1}}"#, false),
+            (r#"{"jsonrpc":"2.0","method":"x"}"#, false),
+            (r#"{"jsonrpc":"2.0","error":{"code":1}"#, false),
+            ("<html>", false),
+            ("", false),
+        ] {
+            assert_eq!(is_response(text, 64), expected, "{text}");
+        }
+    }
 
     #[test]
     fn an_answer_tells_its_outcome() {

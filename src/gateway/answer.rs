@@ -20,7 +20,7 @@ use super::story::{Break, Context};
 use super::trouble::{Phase, Trouble};
 use super::upstream::Upstream;
 use crate::core::decide::Permit;
-use crate::core::outcome::Outcome;
+use crate::core::outcome::{self, Outcome};
 use crate::core::refusal::Refusal;
 use crate::core::revision::Header;
 use crate::core::way_back::{Handed, TooLong, WayBack};
@@ -87,7 +87,7 @@ async fn bring(
     };
     let limits = &context.options().limits;
     let way_back = WayBack::new(limits, exchange.head_length, permit.era());
-    let mut head = head(context, &answered, permit, way_back)?;
+    let head = head(context, &answered, permit, way_back)?;
     let sieve = Sieve { context, permit, way_back };
     let peer = Arc::clone(&answered.peer);
     let delivery = Delivery { context, upstream, permit, sieve, peer };
@@ -96,9 +96,7 @@ async fn bring(
         Form::Whole => delivery.whole(answered, downstream, exchange, head).await,
         Form::Status => {
             answered.session.shutdown().await;
-            exchange.outcome = delivery.judged(exchange, None);
-            head.remove_header(&header::CONTENT_TYPE);
-            Ok(respond::write(downstream, exchange, head, Bytes::new()).await?)
+            delivery.status_alone(downstream, exchange, head).await
         }
         Form::Events | Form::Plain | Form::SiftedEvents => {
             delivery.stream(answered, downstream, exchange, head, form).await
@@ -130,7 +128,7 @@ pub(super) enum Form {
     Plain,
     /// An event stream whose messages are read and changed one by one.
     SiftedEvents,
-    /// A refusal of the upstream in a form that cannot be read: its status passes alone.
+    /// A refusal in a form that is none of MCP: its status passes alone.
     Status,
     /// A message that is read whole and changed.
     Whole,
@@ -160,6 +158,10 @@ fn form(
         let words = format!("Content-Encoding {encoding}, though it was asked for none");
         return bad("encoded", Some(words));
     }
+    if let Some(length) = bad_length(head) {
+        let words = format!("Content-Length {length}, which is not one number");
+        return bad("length", Some(words));
+    }
     let media = match only(&head.headers, header::CONTENT_TYPE) {
         Header::One(value) => value,
         Header::Absent | Header::Unclear => "",
@@ -174,6 +176,10 @@ fn form(
     if is_ok && (expects_answer || permit.is_get()) && is_page(media) {
         return neither(media);
     }
+    // Whoever stands before a server refuses in forms of its own, which are not the server's words.
+    if !head.status.is_success() {
+        return Ok(if is_json || media.is_empty() { Form::Whole } else { Form::Status });
+    }
     if !permit.changes_answer() {
         return Ok(if is_events { Form::Events } else { Form::Plain });
     }
@@ -184,6 +190,22 @@ fn form(
         _ if permit.hides() => Ok(Form::Status),
         _ => Ok(Form::Plain),
     }
+}
+
+/// The length of a body, where it is not one number: others read another one (RFC 9112 6.3).
+fn bad_length(head: &ResponseHeader) -> Option<String> {
+    let mut values = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = values.next()?;
+    let digits = first.as_bytes();
+    let is_number = !digits.is_empty()
+        && digits.iter().all(u8::is_ascii_digit)
+        && first.to_str().is_ok_and(|text| text.parse::<u64>().is_ok());
+    if is_number && values.next().is_none() {
+        return None;
+    }
+    let all = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let all: Vec<_> = all.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    Some(all.join(" and "))
 }
 
 /// Whether this media type is certainly for somebody else than a client of MCP.
@@ -224,6 +246,9 @@ fn head(
     Ok(new)
 }
 
+/// Why an answer that has to be read whole is not read.
+const TOO_LONG: &str = "too long to be read";
+
 pub(super) struct Delivery<'d> {
     pub(super) context: Context<'d>,
     pub(super) upstream: &'d Upstream,
@@ -231,9 +256,6 @@ pub(super) struct Delivery<'d> {
     pub(super) sieve: Sieve<'d>,
     peer: Arc<HttpPeer>,
 }
-
-/// Statuses that say that a client and a server do not understand each other at all.
-const STRANGE: [u16; 5] = [404, 405, 406, 410, 415];
 
 impl Delivery<'_> {
     /// Where the answer comes from.
@@ -270,11 +292,21 @@ impl Delivery<'_> {
         };
         if let (None, false, Some(trouble)) = (said, is_usual, &exchange.trouble) {
             trouble.tell(self.permit.upstream(), "status");
-            if STRANGE.contains(&status) {
-                return Outcome::UpstreamError;
-            }
+            return Outcome::UpstreamError;
         }
         said.unwrap_or(Outcome::RpcError)
+    }
+
+    /// A refusal without a body of MCP: its status passes, and nothing else.
+    async fn status_alone(
+        &self,
+        downstream: &mut ServerSession,
+        exchange: &mut Exchange<'_>,
+        mut head: ResponseHeader,
+    ) -> Result<(), Break> {
+        exchange.outcome = self.judged(exchange, None);
+        head.remove_header(&header::CONTENT_TYPE);
+        Ok(respond::write(downstream, exchange, head, Bytes::new()).await?)
     }
 
     /// One message: read, changed, sent with its new length, or a 502.
@@ -287,8 +319,14 @@ impl Delivery<'_> {
     ) -> Result<(), Break> {
         let time = self.upstream.options().call_timeout;
         let reading = self.collect(&mut answered, downstream, exchange);
+        let is_ok = head.status == http::StatusCode::OK;
         let body = match timeout(time, reading).await {
             Ok(Ok(body)) => body,
+            // What is too long is no answer of a server either.
+            Ok(Err(Break::Refuse(Refusal::UpstreamAnswer(TOO_LONG)))) if !is_ok => {
+                answered.session.shutdown().await;
+                return self.status_alone(downstream, exchange, head).await;
+            }
             Ok(Err(stopped)) => {
                 answered.session.shutdown().await;
                 return Err(stopped);
@@ -301,6 +339,12 @@ impl Delivery<'_> {
             }
         };
         self.release(answered).await;
+        // Frameworks around a server refuse in forms of their own; the status says enough.
+        let depth = self.context.options().limits.json_depth;
+        let is_response = |text| outcome::is_response(text, depth);
+        if !is_ok && !std::str::from_utf8(&body).is_ok_and(is_response) {
+            return self.status_alone(downstream, exchange, head).await;
+        }
         let (body, outcome) = match self.sieve.answer(&body) {
             Ok(Sifted { text: Some(text), outcome }) => {
                 let mut share = self.context.share();
@@ -308,16 +352,12 @@ impl Delivery<'_> {
                 (shared(text, share), outcome)
             }
             Ok(Sifted { text: None, outcome }) => (body, outcome),
-            // Frameworks around a server refuse in forms of their own; where those might tell of
-            // hidden things, the status says enough.
-            Err(_) if head.status != http::StatusCode::OK => {
-                (if self.permit.hides() { Bytes::new() } else { body }, None)
-            }
+            Err(_) if !is_ok => return self.status_alone(downstream, exchange, head).await,
             Err(refusal) => return Err(refusal.into()),
         };
-        exchange.outcome = match head.status {
-            http::StatusCode::OK => outcome.unwrap_or(Outcome::RpcError),
-            _ => self.judged(exchange, outcome),
+        exchange.outcome = match is_ok {
+            true => outcome.unwrap_or(Outcome::RpcError),
+            false => self.judged(exchange, outcome),
         };
         Ok(respond::write(downstream, exchange, head, body).await?)
     }
@@ -347,7 +387,7 @@ impl Delivery<'_> {
                 }
             }
             if all.len() > self.context.options().limits.listing {
-                return Err(Refusal::UpstreamAnswer("too long to be read").into());
+                return Err(Refusal::UpstreamAnswer(TOO_LONG).into());
             }
         }
     }

@@ -131,10 +131,11 @@ impl Fetcher {
         let (mut session, _) = connecting.map_err(|error| {
             self.0.forget_address();
             let (phase, time) = (connected.phase(), self.0.options().connect_timeout);
-            match error.etype() {
+            let trouble = match error.etype() {
                 ErrorType::ConnectTimedout => late(phase, place.clone(), time),
                 _ => Trouble::of(&error, phase, place.clone()),
-            }
+            };
+            trouble.adding(self.0.untried(&peer))
         })?;
         let read = self.read(&mut session, max, phase, place).await;
         // One document in minutes is not worth a connection that stays open.

@@ -116,7 +116,7 @@ async fn connect(
                 }
                 _ => Trouble::of(&error, phase, place),
             };
-            Err((failure(&error), trouble))
+            Err((failure(&error), trouble.adding(upstream.untried(&peer))))
         }
     }
 }

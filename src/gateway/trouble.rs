@@ -1,6 +1,7 @@
 //! What is amiss with an upstream, in words for operators: in which step, at which address, and why.
 
 mod cause;
+mod tls;
 
 use std::time::Duration;
 
@@ -84,6 +85,14 @@ impl Trouble {
         Self {
             hint: status_hint(head.status),
             ..Self::new(Phase::Head, place, &status_words(head))
+        }
+    }
+
+    /// The same, with more about why.
+    pub(super) fn adding(self, more: Option<String>) -> Self {
+        match more {
+            Some(more) => Self { words: shown(&format!("{}; {more}", self.words)), ..self },
+            None => self,
         }
     }
 

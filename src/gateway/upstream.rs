@@ -82,6 +82,8 @@ pub struct Upstream {
     port: u16,
     is_tls: bool,
     resolved: ArcSwapOption<Resolved>,
+    /// All addresses that the name had when it was last looked up.
+    found: ArcSwapOption<Vec<SocketAddr>>,
     pub(super) connector: Arc<Connector>,
 }
 
@@ -115,7 +117,8 @@ impl Upstream {
             Some(before) => Arc::clone(&before.connector),
             None => Arc::new(connector(is_tls, &options)?),
         };
-        Some(Self { options, host, port, is_tls, resolved: ArcSwapOption::empty(), connector })
+        let (resolved, found) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        Some(Self { options, host, port, is_tls, resolved, found, connector })
     }
 
     pub(super) fn options(&self) -> &UpstreamOptions {
@@ -151,10 +154,21 @@ impl Upstream {
                 let words = format!("the name does not resolve: {error}");
                 Err(Trouble::new(phase, self.place(None), &words))
             }
-            Ok(Ok(mut found)) => found
-                .next()
-                .ok_or_else(|| Trouble::new(phase, self.place(None), "the name has no address")),
+            Ok(Ok(found)) => {
+                let found: Vec<SocketAddr> = found.collect();
+                let first = found.first().copied();
+                self.found.store(Some(Arc::new(found)));
+                first
+                    .ok_or_else(|| Trouble::new(phase, self.place(None), "the name has no address"))
+            }
         }
+    }
+
+    /// Says which other addresses the name has, where connecting to `peer` failed.
+    pub(super) fn untried(&self, peer: &HttpPeer) -> Option<String> {
+        let found = self.found.load_full()?;
+        let tried = peer.address().as_inet().copied()?;
+        untried(&self.host, tried, &found)
     }
 
     /// Where it is, for operators: host and port of the configuration, and what they resolve to.
@@ -239,6 +253,26 @@ impl Upstream {
     }
 }
 
+/// Most addresses that are named.
+const MAX_UNTRIED: usize = 4;
+
+fn untried(name: &str, tried: SocketAddr, found: &[SocketAddr]) -> Option<String> {
+    let mut others: Vec<String> = Vec::new();
+    for other in found.iter().filter(|found| **found != tried).map(SocketAddr::to_string) {
+        if !others.contains(&other) {
+            others.push(other);
+        }
+    }
+    let named = others.get(..MAX_UNTRIED).unwrap_or(&others).join(", ");
+    let more = match others.len().saturating_sub(MAX_UNTRIED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let url = "an address in url would be";
+    (!others.is_empty())
+        .then(|| format!("{name} is {named}{more}, too, and only the first is tried; {url} sure"))
+}
+
 /// `None` where pingora cannot load a file, which makes it panic. Of a system without roots we know
 /// before; the files of the configuration were tried when it was read, and have changed since.
 fn connector(is_tls: bool, options: &UpstreamOptions) -> Option<Connector> {
@@ -291,4 +325,29 @@ fn copy_protocol_headers(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_a_name_that_were_not_tried_are_named() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (four, six) = (at("127.0.0.1:3000"), at("[::1]:3000"));
+        let many: Vec<SocketAddr> = (1..9).map(|n| at(&format!("10.0.0.{n}:1"))).collect();
+        for (tried, found, said) in [
+            (four, vec![four], None),
+            (four, vec![four, four], None),
+            (four, vec![four, six], Some("localhost is [::1]:3000, too, and only the first")),
+            (six, vec![six, four, four], Some("localhost is 127.0.0.1:3000, too")),
+            (many[0], many.clone(), Some("10.0.0.5:1 and 3 more, too")),
+        ] {
+            let told = untried("localhost", tried, &found);
+            match said {
+                None => assert_eq!(told, None, "{found:?}"),
+                Some(said) => assert!(told.as_ref().is_some_and(|t| t.contains(said)), "{told:?}"),
+            }
+        }
+    }
 }

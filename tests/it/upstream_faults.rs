@@ -138,6 +138,86 @@ fn an_answer_that_breaks_off_or_is_none_is_told() {
     }
 }
 
+#[test]
+fn of_a_refusal_only_a_body_of_mcp_reaches_the_caller() {
+    let page = "<html>nginx s3cret</html>";
+    let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"no"}}"#;
+    let (html, plain, none) = ("text/html", "text/plain", "");
+    let rows: [(u16, &str, String, bool); 15] = [
+        (400, html, page.to_owned(), false),
+        (400, plain, error.to_owned(), false),
+        (400, "application/json", r#"{"detail":"s3cret"}"#.to_owned(), false),
+        (400, "application/json", error.to_owned(), true),
+        (400, "application/json; charset=utf-8", error.to_owned(), true),
+        (400, none, error.to_owned(), true),
+        (400, none, page.to_owned(), false),
+        (400, none, String::new(), false),
+        (404, "application/json", r#"["s3cret"]"#.to_owned(), false),
+        (406, "text/event-stream", format!("data: {error}\n\n"), false),
+        (409, "application/json", r#"{"error":"s3cret"}"#.to_owned(), false),
+        (413, html, page.to_owned(), false),
+        (422, "application/problem+json", r#"{"detail":"s3cret"}"#.to_owned(), false),
+        (429, "application/json", r#"{"message":"s3cret"}"#.to_owned(), false),
+        (429, "application/json", " ".repeat(9 << 20), false),
+    ];
+    for (status, media, body, passes) in rows {
+        let kind =
+            if media.is_empty() { String::new() } else { format!("Content-Type: {media}\r\n") };
+        let head = format!("HTTP/1.1 {status} Oh\r\n{kind}Content-Length: {}", body.len());
+        for call in [echo(), Call::post(LIST)] {
+            let upstream = Upstream::fixed(format!("{head}\r\n\r\n{body}"), Next::Close);
+            let gateway = at(&upstream).start();
+            let answer = gateway.ask(&call);
+            let what = format!("{status} {media}");
+            assert_eq!(answer.status, status, "{what}");
+            let record = gateway.audit(1).remove(0);
+            let detail = record["detail"].as_str().unwrap();
+            assert!(detail.contains(&format!("status {status}")), "{what}: {detail}");
+            if passes {
+                assert_eq!(answer.text(), body, "{what}");
+                assert_eq!(record["outcome"], "rpc_error", "{what}");
+                continue;
+            }
+            assert_eq!(
+                (answer.text().as_str(), answer.header("content-type")),
+                ("", None),
+                "{what}"
+            );
+            assert_eq!(record["outcome"], "upstream_error", "{what}");
+            assert!(detail.contains(media), "{what}: {detail}");
+            eventually(&what, || lines(&gateway).len() == 1);
+            assert!(!gateway.output().contains("s3cret"), "{what}: {}", gateway.output());
+        }
+    }
+}
+
+#[test]
+fn a_length_that_is_not_one_number_is_no_answer() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+    let right = body.len();
+    for length in [
+        "5, 5".to_owned(),
+        format!("{right}, {right}"),
+        format!("{right}\r\nContent-Length: {right}"),
+        format!("+{right}"),
+        format!("-{right}"),
+        format!("0x{right:x}"),
+        format!("{right}.0"),
+        format!("{right} bytes"),
+        format!("{right};"),
+        "99999999999999999999999".to_owned(),
+    ] {
+        for call in [echo(), Call::post(LIST)] {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json";
+            let answer = format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}");
+            let upstream = Upstream::fixed(answer, Next::Keep);
+            let gateway = at(&upstream).start();
+            let told = ask(&gateway, &call, &length);
+            assert_told(&told, 502, &["head"], &upstream.address.to_string(), &length);
+        }
+    }
+}
+
 /// A stream that ends well, and what came in it; the word that the record has for it.
 #[test]
 fn a_stream_that_ends_without_an_answer_is_told() {
@@ -326,9 +406,11 @@ struct Secure {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fault {
+    Authority,
     Eof,
     Expired,
     NoTls,
+    NotForServers,
     NotYet,
     OtherName,
     SameName,
@@ -355,6 +437,10 @@ fn secure(fault: Fault) -> Secure {
     let host = if fault == Fault::OtherName { "127.0.0.9" } else { "127.0.0.1" };
     params.subject_alt_names = vec![SanType::IpAddress(host.parse().unwrap())];
     match fault {
+        Fault::Authority => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
+        Fault::NotForServers => {
+            params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        }
         Fault::Expired => params.not_after = rcgen::date_time_ymd(2020, 1, 1),
         Fault::NotYet => params.not_before = rcgen::date_time_ymd(4000, 1, 1),
         _ => {}
@@ -408,7 +494,9 @@ fn serve(mut stream: std::net::TcpStream, config: Arc<ServerConfig>, fault: Faul
 
 #[test]
 fn faults_of_tls_each_have_words_of_their_own() {
-    let cases: [(Fault, u16, &[&str]); 9] = [
+    let cases: [(Fault, u16, &[&str]); 11] = [
+        (Fault::Authority, 502, &["tls", "(CA:TRUE), which no server may use"]),
+        (Fault::NotForServers, 502, &["tls", "not for servers"]),
         (Fault::Untrusted, 502, &["tls", "unknown issuer"]),
         (Fault::SameName, 502, &["tls", "unknown issuer"]),
         (Fault::OtherName, 502, &["tls", "another name", "127.0.0.9"]),
@@ -426,5 +514,7 @@ fn faults_of_tls_each_have_words_of_their_own() {
         let what = format!("{fault:?}");
         let told = ask(&gateway, &echo(), &what);
         assert_told(&told, status, words, &server.address.to_string(), &what);
+        assert!(!told.line.to_string().contains("Other("), "{}", told.line);
+        assert!(fault == Fault::Silent || told.line["hint"].is_string(), "{}", told.line);
     }
 }

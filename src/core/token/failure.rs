@@ -82,7 +82,7 @@ pub struct Unidentified {
     /// The name of the issuer that a JWT says to be of.
     pub issuer: Option<Arc<str>>,
     /// More about the failure of a JWT.
-    pub rejected: Option<Rejected>,
+    pub rejected: Option<Box<Rejected>>,
     /// More about a failure that is not in what was shown, or before it could be read.
     pub cause: Option<String>,
 }
@@ -96,7 +96,7 @@ impl From<AuthFailure> for Unidentified {
 impl From<Rejected> for Unidentified {
     fn from(rejected: Rejected) -> Self {
         let failure = AuthFailure::Jwt(rejected.fault);
-        Self { rejected: Some(rejected), ..failure.into() }
+        Self { rejected: Some(Box::new(rejected)), ..failure.into() }
     }
 }
 

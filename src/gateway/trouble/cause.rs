@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pingora::ErrorType;
 use pingora::upstreams::peer::Tracing;
 
+use super::tls::tls;
 use super::{Phase, shown};
 
 /// What an error of the framework means.
@@ -65,54 +66,6 @@ fn system(error: &pingora::Error) -> Option<String> {
     }
 }
 
-/// Faults of a handshake, told apart by the words of the TLS library, which gives nothing else.
-fn tls(said: &str) -> Cause {
-    const KNOWN: [(&str, &str, &str); 9] = [
-        (
-            "UnknownIssuer",
-            "its certificate is from an unknown issuer",
-            "name the file with the certificate of its authority in ca_file of the upstream",
-        ),
-        (
-            "BadSignature",
-            "its certificate is from an unknown issuer with the name of a known one",
-            "was its authority made anew? ca_file of the upstream must have the new one",
-        ),
-        (
-            "not valid for name",
-            "its certificate is for another name",
-            "url must name the host as the certificate does",
-        ),
-        ("not valid yet", "its certificate is not valid yet", "compare the clocks"),
-        ("certificate expired", "its certificate has expired", "it needs a new one"),
-        (
-            "received corrupt message",
-            "it does not speak TLS",
-            "if it is meant to, look at the port; if not, write url with http://",
-        ),
-        (
-            "CertificateRequired",
-            "it wants a certificate of the gateway",
-            "name one in client_cert_file and client_key_file of the upstream",
-        ),
-        (
-            "UnknownCA",
-            "it does not know the issuer of the gateway's certificate",
-            "the authority of client_cert_file must be known there",
-        ),
-        ("handshake eof", "it closed the connection in the handshake", "does it speak TLS?"),
-    ];
-    // The framework puts its own words around those of the library.
-    let said = said.rsplit("cause: ").next().unwrap_or(said);
-    let said = said.rsplit_once(", SNI: ").map_or(said, |(said, _)| said);
-    let known = KNOWN.into_iter().find(|(word, ..)| said.contains(word));
-    let (words, hint) = match known {
-        Some((_, words, hint)) => (format!("{words} ({said})"), Some(hint)),
-        None => (said.to_owned(), None),
-    };
-    Cause { phase: Phase::Tls, words, hint }
-}
-
 /// Notices that a connection is made, and that what follows is TLS.
 #[derive(Clone, Debug, Default)]
 pub(in crate::gateway) struct Connected(Arc<AtomicBool>);
@@ -133,33 +86,5 @@ impl Tracing for Connected {
 
     fn boxed_clone(&self) -> Box<dyn Tracing> {
         Box::new(self.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_of_a_handshake_have_words_of_their_own() {
-        let around = |said: &str| {
-            format!("TLSHandshakeFailure context: TLS connect() failed: cause: {said}, SNI: host")
-        };
-        for (said, words) in [
-            ("invalid peer certificate: UnknownIssuer", "unknown issuer"),
-            ("invalid peer certificate: BadSignature", "unknown issuer with the name"),
-            ("invalid peer certificate: certificate not valid for name \"a\"", "another name"),
-            ("invalid peer certificate: certificate expired: verification", "has expired"),
-            ("invalid peer certificate: certificate not valid yet: veri", "not valid yet"),
-            ("received corrupt message of type InvalidContentType", "does not speak TLS"),
-            ("received fatal alert: CertificateRequired", "wants a certificate"),
-            ("tls handshake eof", "closed the connection"),
-            ("something new", "something new"),
-        ] {
-            let cause = tls(&around(said));
-            assert!(cause.words.contains(words), "{cause:?}");
-            assert!(cause.words.contains(said) && !cause.words.contains("SNI"), "{cause:?}");
-            assert_eq!(cause.phase, Phase::Tls);
-        }
     }
 }
