@@ -64,8 +64,8 @@ pub(super) fn read(
             let found = decides.issuers.iter().find(|spec| *spec.issuer.name == *name.value);
             let all = || decides.issuers.iter().map(|spec| spec.issuer.name.to_string()).collect();
             let issuer = &known(table, &name, "issuer", found, all)?.issuer;
-            check_claims(table, issuer);
             let claims = claims?;
+            check_claims(table, issuer);
             let caller = Caller::of_claims(issuer, claims.clone()).map_err(|fault| {
                 table.report().error(Code::BadValue, name.span.clone(), fault.to_string(), "");
             });
