@@ -182,6 +182,7 @@ impl Judge<'_> {
             cursor: Cursor::Beginning,
             began: self.route.pins.as_ref().map_or(0, |pins| pins.now()),
             known_tasks: Vec::new(),
+            rests_on: Vec::new(),
             edits: Edits::default(),
         })
     }
@@ -239,7 +240,12 @@ impl Judge<'_> {
             Some(Field::Other) => Cursor::Unclear,
         };
         let tool = tool.map(Arc::from);
-        let permit = Permit { method: Some(method), tool, judged, cursor, ..permit };
+        let mut permit = Permit { method: Some(method), tool, judged, cursor, ..permit };
+        if method.rule == Rule::Subscriptions {
+            let resources = message.subscriptions().resources.iter();
+            let resources = resources.map(|uri| (TargetKind::Resource, uri.as_ref().into()));
+            permit.rests_on = resources.collect();
+        }
         self.tasks(permit, message)
     }
 
@@ -337,6 +343,9 @@ impl Judge<'_> {
             }
             let spelled = serde_json::Value::from(opened.id).to_string();
             permit.edits.replace(task.at.clone(), spelled);
+            if permit.is_endless() && task.is_target {
+                permit.rests_on.push((TargetKind::Tool, opened.tool.as_str().into()));
+            }
             let (id, sealed) = (opened.id.to_owned(), task.id.clone().into_owned());
             permit.known_tasks.push(KnownTask { id, sealed, is_target: task.is_target });
         }

@@ -120,7 +120,8 @@ impl Issuer {
         let (mapped, lack) = self.mapped(claims);
         let grants = Grants { roles: self.roles_of(mapped, &scopes), direct: Patterns::default() };
         let expires = claims.expires().map(|at| at.saturating_add(self.leeway));
-        let proof = Proof::Jwt { issuer: Arc::clone(self), scopes, lack: lack.map(Into::into) };
+        let (issuer, lack, key) = (Arc::clone(self), lack.map(Into::into), claims.key.clone());
+        let proof = Proof::Jwt { issuer, scopes, lack, key };
         Ok(Principal::new(user, organization, proof, Arc::new(grants), expires))
     }
 

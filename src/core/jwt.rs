@@ -128,7 +128,9 @@ impl<'t> Unverified<'t> {
         keys: &KeySet,
     ) -> Result<Claims, Rejected> {
         self.check_signature(algorithms, keys)?;
-        Ok(Claims::new(self.claims, self.header.get("typ").cloned()))
+        let key = self.algorithm.and_then(|algorithm| keys.mark(self.key_id(), algorithm));
+        let claims = Claims::new(self.claims, self.header.get("typ").cloned());
+        Ok(claims.verified_with(key))
     }
 
     fn check_signature(&self, algorithms: &[Algorithm], keys: &KeySet) -> Result<(), Rejected> {

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::algorithm;
 use super::json::{self, Unfit};
+use super::jwt::JwtFault;
 use super::principal::Digest;
 
 /// Longest JWK set in bytes that is read.
@@ -55,6 +56,14 @@ impl fmt::Display for BadKeySet {
     }
 }
 
+/// The key that has verified a token, and how the token named it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyMark {
+    id: Option<String>,
+    algorithm: Algorithm,
+    print: Digest,
+}
+
 /// One key, and what it may verify.
 struct Key {
     id: Option<String>,
@@ -64,6 +73,8 @@ struct Key {
     key: DecodingKey,
     /// The members that say which key it is.
     text: String,
+    /// SHA-256 of what makes it this key.
+    print: Digest,
 }
 
 /// The keys of one issuer.
@@ -156,14 +167,35 @@ impl KeySet {
 
     /// The key with this id, or the only key that fits where a token names none.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
+        self.find_whole(id, algorithm).map(|key| &key.key)
+    }
+
+    /// The mark of the key that [`Self::find`] finds.
+    pub(super) fn mark(&self, id: Option<&str>, algorithm: Algorithm) -> Option<KeyMark> {
+        let print = self.find_whole(id, algorithm)?.print;
+        Some(KeyMark { id: id.map(str::to_owned), algorithm, print })
+    }
+
+    /// Why a token that the key with this mark has verified would be refused now; `None` where the
+    /// same key would be found for it.
+    #[must_use]
+    pub fn fault(&self, mark: &KeyMark) -> Option<JwtFault> {
+        match self.find_whole(mark.id.as_deref(), mark.algorithm) {
+            None => Some(JwtFault::UnknownKey),
+            Some(key) if key.print != mark.print => Some(JwtFault::Signature),
+            Some(_) => None,
+        }
+    }
+
+    fn find_whole(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         let mut fitting = self.keys.iter().filter(|key| {
             key.algorithms.contains(&algorithm) && key.only.is_none_or(|only| only == algorithm)
         });
         match id {
-            Some(id) => fitting.find(|key| key.id.as_deref() == Some(id)).map(|key| &key.key),
+            Some(id) => fitting.find(|key| key.id.as_deref() == Some(id)),
             None => {
                 let first = fitting.next()?;
-                fitting.next().is_none().then_some(&first.key)
+                fitting.next().is_none().then_some(first)
             }
         }
     }
@@ -232,7 +264,19 @@ fn usable(value: &Value) -> Result<Key, &'static str> {
     let key = DecodingKey::from_jwk(&jwk).map_err(|_| "has numbers that cannot be read")?;
     let parts = ["kty", "crv", "n", "e", "x", "y", "kid", "alg"];
     let parts = parts.map(|name| text(name).unwrap_or_default());
-    Ok(Key { id: key_id(value)?, algorithms, only, key, text: format!("{parts:?}") })
+    let (id, text, print) = (key_id(value)?, format!("{parts:?}"), print(value));
+    Ok(Key { id, algorithms, only, key, text, print })
+}
+
+/// SHA-256 over the type and the numbers of a key: the same in whatever set it stands.
+fn print(value: &Value) -> Digest {
+    let mut all = Sha256::new();
+    for name in ["kty", "crv", "n", "e", "x", "y"] {
+        let text = value.get(name).and_then(Value::as_str).unwrap_or_default();
+        all.update((text.len() as u64).to_be_bytes());
+        all.update(text);
+    }
+    all.finalize().into()
 }
 
 const OTHER_ALGORITHM: &str = "is for an algorithm (alg) that is not served, or not of its type";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::issuer::Issuer;
+use super::keys::KeyMark;
 use super::permission::{Grants, Judged, Question};
 use super::token::UnixSeconds;
 use super::trace::Trace;
@@ -88,6 +89,8 @@ pub enum Proof {
         scopes: Vec<String>,
         /// Why its claim for roles gives none, where that is so: expected and found.
         lack: Option<Arc<str>>,
+        /// The key that has verified it; `None` where somebody only asks about such a caller.
+        key: Option<KeyMark>,
     },
 }
 
@@ -245,6 +248,16 @@ impl Principal {
     #[must_use]
     pub fn expires(&self) -> Option<UnixSeconds> {
         self.expires
+    }
+
+    /// The first moment after `now` at which a role that is only tried out is enforced; `None` for
+    /// never.
+    #[must_use]
+    pub fn next_enforced(&self, now: UnixSeconds) -> Option<UnixSeconds> {
+        let held = self.bound.as_ref().map(|bound| &bound.held.grants);
+        let roles = [Some(&self.grants), held].into_iter().flatten().flat_map(|g| &g.roles);
+        let untils = roles.filter_map(|role| role.shadow).map(|shadow| shadow.until);
+        untils.filter(|until| *until > now).min()
     }
 
     /// What the principal may do, as far as nothing [bounds](Self::bounded_by) it; for words about

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::Uri;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
 use super::fetch::Fetcher;
 use super::room::Room;
-use crate::core::keys::{KeySet, MAX_KEY_SET};
+use crate::core::keys::{KeyMark, KeySet, MAX_KEY_SET};
+use crate::core::token::AuthFailure;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::seldom::Seldom;
 
@@ -70,6 +71,8 @@ pub struct Keys {
     source: KeySource,
     fetcher: Option<Fetcher>,
     loaded: ArcSwapOption<Loaded>,
+    /// Tells open streams that the keys may be others.
+    changed: watch::Sender<()>,
     /// When a fetch was last begun; held while one is under way.
     attempted: Mutex<Option<Instant>>,
     waiting: Room,
@@ -122,6 +125,7 @@ impl Keys {
             source,
             fetcher,
             loaded,
+            changed: watch::Sender::new(()),
             attempted,
             waiting,
             failure,
@@ -145,6 +149,26 @@ impl Keys {
         let loaded = self.loaded.load_full()?;
         let is_fresh = loaded.until.is_none_or(|until| Instant::now() < until);
         is_fresh.then(|| Arc::clone(&loaded.set))
+    }
+
+    /// Tells when they may be others.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// The moment from which on the present ones are too old; `None` for never, or without any.
+    pub(super) fn stale(&self) -> Option<Instant> {
+        self.loaded.load().as_ref()?.until
+    }
+
+    /// Why a token that the key with this mark has verified would be refused now. Keys that were
+    /// never fetched refuse nobody who is there already.
+    pub(super) fn failure(&self, mark: &KeyMark) -> Option<AuthFailure> {
+        match (self.known(), self.stale()) {
+            (Some(set), _) => set.fault(mark).map(AuthFailure::Jwt),
+            (None, Some(_)) => Some(AuthFailure::KeysUnavailable),
+            (None, None) => None,
+        }
     }
 
     /// Why there are no keys; `None` where there are.
@@ -231,6 +255,7 @@ impl Keys {
                 let count = set.len();
                 let until = Instant::now().checked_add(*max_stale);
                 self.loaded.store(Some(Arc::new(Loaded { set: Arc::new(set), until })));
+                self.changed.send_replace(());
                 self.failure.store(None);
                 self.metrics.keys_loaded(issuer, count);
                 tracing::debug!(event = "jwks.refreshed", issuer, keys = count);

@@ -14,7 +14,7 @@ use crate::core::decide::Permit;
 use crate::core::listing::{self, Asked, Listing, Reading, Shape, Unlistable};
 use crate::core::method::Filter;
 use crate::core::outcome::{self, Outcome};
-use crate::core::permission::TargetKind;
+use crate::core::permission::{Target, TargetKind};
 use crate::core::policy::Tasks;
 use crate::core::refusal::Refusal;
 use crate::core::sse::{self, Splitter};
@@ -69,10 +69,17 @@ impl Sieve<'_> {
             max_ttl: ttl,
             way_back: self.way_back,
         };
+        // A list that turns up on a stream is judged as one that is asked for now.
+        let now = jiff::Timestamp::now().as_second();
+        let moment = Some(now).filter(|_| self.permit.is_endless());
+        let may_see = |target: Target<'_>| match moment {
+            Some(now) => self.permit.may_see_at(target, now),
+            None => self.permit.may_see(target),
+        };
         let mut drift = Drift::new(self);
         let mut granted = 0;
         let read = listing::filter_bytes(message, how, |target, item| {
-            let is_visible = self.permit.may_see(target);
+            let is_visible = may_see(target);
             granted += usize::from(is_visible);
             if is_visible && target.kind == TargetKind::Tool {
                 metrics.learn_tool(self.permit.upstream(), target.name);

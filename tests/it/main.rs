@@ -57,6 +57,7 @@ mod rmcp_tasks;
 mod sessions;
 mod settings;
 mod shown;
+mod standing;
 mod streams;
 mod targets;
 mod tasks;

@@ -32,6 +32,8 @@ pub struct Permit {
     /// In the order of their ids: a request may name as many as its body can hold, and an answer
     /// all of them again.
     pub(super) known_tasks: Vec<KnownTask>,
+    /// What a stream without an end may show only as long as it is permitted.
+    pub(super) rests_on: Vec<(TargetKind, Box<str>)>,
     pub(super) edits: Edits,
 }
 
@@ -153,9 +155,26 @@ impl Permit {
     /// [`Self::pins`]. What a tool is now, the list itself says.
     #[must_use]
     pub fn may_see(&self, target: Target<'_>) -> bool {
+        self.may_see_at(target, self.now)
+    }
+
+    /// The same at another moment: a stream without an end is not judged for all time.
+    #[must_use]
+    pub fn may_see_at(&self, target: Target<'_>, now: UnixSeconds) -> bool {
         let upstream = &*self.upstream;
-        let question = Question { upstream, target, now: self.now, call: None, pins: None };
+        let question = Question { upstream, target, now, call: None, pins: None };
         self.principal.judge(&question, &mut NoTrace).passes()
+    }
+
+    /// Whether a stream without an end would be refused if it were asked for at the moment `now`.
+    #[must_use]
+    pub fn is_refused_at(&self, now: UnixSeconds) -> bool {
+        self.rests_on.iter().any(|(kind, name)| {
+            let target = Target { kind: *kind, name };
+            let (upstream, pins) = (&*self.upstream, self.pins.as_deref());
+            let question = Question { upstream, target, now, call: None, pins };
+            !self.principal.judge(&question, &mut NoTrace).passes()
+        })
     }
 
     /// The upstream's tools as they were approved, where they are pinned.

@@ -244,3 +244,66 @@ fn a_tool_that_is_not_pinned_is_not_there_nor_are_its_tasks() {
     let refused = judge(&request("tasks/get", &format!(r#"{{"taskId":"{task}"}}"#)));
     assert!(matches!(refused, Verdict::Refuse(Refusal::UnknownTask(Some(p))) if p == wanted));
 }
+
+/// At every moment a listener is asked about what it would be told if it came then, and what it
+/// would be told changes only at the moments that the caller names.
+#[test]
+fn an_open_listener_is_refused_when_a_new_one_would_be() {
+    let patterns = |uris: &[&str], names: &[&str]| Patterns {
+        tools: names.iter().map(|name| Pattern::of_names(name).unwrap()).collect(),
+        resources: uris.iter().map(|uri| Pattern::of_uris(uri).unwrap()).collect(),
+        prompts: Vec::new(),
+    };
+    let shadow = |until: UnixSeconds| (until > 0).then_some(Shadow { until });
+    let roles = |mask: usize| {
+        let all = [
+            (patterns(&["t/docs://**"], &[]), patterns(&[], &[]), 0),
+            (patterns(&["t/x://**"], &["t/echo"]), patterns(&[], &[]), 10),
+            (patterns(&[], &[]), patterns(&["t/docs://b"], &["t/echo"]), 20),
+            (patterns(&["t/docs://b"], &["t/echo"]), patterns(&["t/x://y"], &[]), 0),
+            (patterns(&["u/x://**"], &[]), patterns(&[], &[]), 15),
+        ];
+        let chosen = all.into_iter().enumerate().filter(|(n, _)| mask >> n & 1 == 1);
+        let chosen = chosen.map(|(n, (allow, deny, until))| {
+            let named = Role::named(&format!("r{n}"));
+            Arc::new(Role { allow, deny, shadow: shadow(until), ..named })
+        });
+        let caller = principal(&[], &[]);
+        let (user, organization) = (caller.user().clone(), caller.organization().clone());
+        let proof = caller.proof().clone();
+        let grants = Grants { roles: chosen.collect(), direct: Patterns::default() };
+        Arc::new(Principal::new(user, organization, proof, Arc::new(grants), None))
+    };
+    let task = |caller: &Arc<Principal>| seal().seal_task(caller, "t", "echo", "1");
+    let mut refused = 0;
+    for mask in 0..32 {
+        let taken = roles(mask);
+        for caller in [Arc::clone(&taken), taken.bounded_by(&roles(mask.reverse_bits() >> 59))] {
+            let task = format!(r#"{{"taskIds":["{}"]}}"#, task(&caller));
+            let docs = r#"{"resourceSubscriptions":["docs://a","docs://b"]}"#;
+            let other = r#"{"resourceSubscriptions":["x://y"]}"#;
+            for asked in [docs, other, &task, r#"{"toolsListChanged":true}"#] {
+                let body =
+                    request("subscriptions/listen", &format!(r#"{{"notifications":{asked}}}"#));
+                let message = Message::read(body.as_bytes(), 64).unwrap();
+                let at = |now| {
+                    let want = Want::Message(&message, Era::Modern);
+                    let ask = Ask { want, session: None, now };
+                    decide(&seal(), &caller, &route(Tasks::Sealed), ask, &mut NoTrace)
+                };
+                let Verdict::Forward(open) = at(0) else { continue };
+                let mut next = caller.next_enforced(0);
+                for now in 0..25 {
+                    let is_refused = matches!(at(now), Verdict::Refuse(_));
+                    assert_eq!(open.is_refused_at(now), is_refused, "{mask} {asked} {now}");
+                    if now > 0 && is_refused != open.is_refused_at(now - 1) {
+                        assert_eq!(next, Some(now), "{mask} {asked}");
+                        refused += 1;
+                    }
+                    next = if next == Some(now) { caller.next_enforced(now) } else { next };
+                }
+            }
+        }
+    }
+    assert!(refused > 20, "{refused}");
+}

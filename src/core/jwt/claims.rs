@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::rejected::{JwtFault, Rejected, found};
+use crate::core::keys::KeyMark;
 use crate::core::token::UnixSeconds;
 
 /// The claims of a verified token.
@@ -10,16 +11,23 @@ pub(in crate::core) struct Claims {
     claims: Map<String, Value>,
     /// `typ` of the header, which the signature covers, too.
     pub(super) kind: Option<Value>,
+    /// The key that has verified them; `None` where none has.
+    pub(in crate::core) key: Option<KeyMark>,
 }
 
 impl Claims {
     pub(super) fn new(claims: Map<String, Value>, kind: Option<Value>) -> Self {
-        Self { claims, kind }
+        Self { claims, kind, key: None }
+    }
+
+    /// The same claims, with the key that has verified them.
+    pub(super) fn verified_with(self, key: Option<KeyMark>) -> Self {
+        Self { key, ..self }
     }
 
     /// Claims that nobody has verified, of a token that nobody holds.
     pub(in crate::core) fn assumed(claims: Map<String, Value>) -> Self {
-        Self { claims, kind: None }
+        Self { claims, kind: None, key: None }
     }
 
     /// A claim by its name, or by a JSON pointer (RFC 6901) where `name` begins with `/`: through
