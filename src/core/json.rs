@@ -156,7 +156,11 @@ impl<'a> Scanner<'a> {
     /// The fault that was just found, with its place.
     #[must_use]
     pub fn unfit(&self, error: JsonError) -> Unfit {
-        Unfit::read(error, self.at)
+        match error {
+            JsonError::Syntax if self.expect == Expect::Nothing => Unfit::behind(self.at),
+            JsonError::Syntax if self.at >= self.text.len() => Unfit::cut(self.at),
+            error => Unfit::read(error, self.at),
+        }
     }
 
     fn peek(&self) -> Option<u8> {

@@ -18,7 +18,7 @@ use self::items::List;
 pub use self::items::{LeftOut, OddItem, Tally};
 use self::known::Known;
 use super::edits::Edits;
-use super::json::{self, Event, JsonError, Odd, Scanner, Token};
+use super::json::{self, Event, JsonError, Odd, Scanner, Token, Unfit};
 use super::method;
 use super::names::looks_like;
 use super::permission::{Target, TargetKind};
@@ -28,19 +28,23 @@ use super::way_back::WayBack;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unlistable {
     /// Not one unambiguous JSON value.
-    Json(JsonError),
-    /// Not UTF-8 in a place where that leaves doubt.
-    Encoding,
+    Json(Unfit),
+    /// Not UTF-8 in a place where that leaves doubt; holds which byte.
+    Encoding(usize),
     /// An array, two meanings in one message, a name in another spelling.
-    Shape,
+    Shape(Odd),
 }
 
 impl fmt::Display for Unlistable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Json(error) => write!(f, "cannot be read: {error}"),
-            Self::Encoding => f.write_str("is not UTF-8 in a place where that leaves doubt"),
-            Self::Shape => f.write_str("may be taken for something else by another reader"),
+            Self::Json(unfit) => write!(f, "cannot be read: {unfit}"),
+            Self::Encoding(at) => {
+                write!(f, "is not UTF-8 at byte {at}, a place where that leaves doubt")
+            }
+            Self::Shape(Odd { at, what }) => {
+                write!(f, "may be taken for something else by another reader: {what} at byte {at}")
+            }
         }
     }
 }
@@ -110,6 +114,15 @@ const LISTS: [(&str, TargetKind, &str); 4] = [
 /// Members of a result that say who may keep it, and for how long (MCP 2026-07-28, "Caching").
 const CACHE: [&str; 2] = ["cacheScope", "ttlMs"];
 
+fn no_array(kind: TargetKind) -> &'static str {
+    match kind {
+        TargetKind::Prompt => "`prompts` that is no array",
+        TargetKind::Resource => "`resources` that is no array",
+        TargetKind::Template => "`resourceTemplates` that is no array",
+        TargetKind::Tool => "`tools` that is no array",
+    }
+}
+
 /// How many objects and arrays are open around an item: the message, its result, the list.
 const AROUND_ITEMS: usize = 3;
 
@@ -129,8 +142,12 @@ pub fn filter_bytes<'b>(
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Ok((Cow::Borrowed(text), filter(text, how, keep)?));
     }
-    let text = json::patched(bytes).ok_or(Unlistable::Encoding)?;
-    let mut listing = filter(&text, how, keep).map_err(|_| Unlistable::Encoding)?;
+    if let Some(unfit) = Unfit::by_beginning(bytes) {
+        return Err(Unlistable::Json(unfit));
+    }
+    let first = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    let text = json::patched(bytes).ok_or(Unlistable::Encoding(first))?;
+    let mut listing = filter(&text, how, keep).map_err(|_| Unlistable::Encoding(first))?;
     for item in &mut listing.tally.left_out.first {
         if bytes.get(item.odd.at).is_some_and(|byte| !byte.is_ascii()) {
             item.odd.what = NOT_UTF8;
@@ -154,7 +171,12 @@ pub fn filter(
     let mut scanner = Scanner::new(text, how.max_depth);
     let mut found = Found::default();
     let mut known = Known::default();
-    while let Some(event) = scanner.next_event().map_err(Unlistable::Json)? {
+    loop {
+        let event = match scanner.next_event() {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(error) => return Err(unreadable(text, &scanner, error)),
+        };
         if how.asked != Asked::Other {
             known.step(&event);
         }
@@ -162,7 +184,7 @@ pub fn filter(
         found.step(text, &event, odd, &how, &mut keep)?;
         scanner.tolerate_within(if found.list.is_some() { AROUND_ITEMS } else { usize::MAX });
     }
-    let mut listing = found.finish()?;
+    let mut listing = found.finish(text.len())?;
     let edits = &mut listing.edits;
     match (listing.shape, how.asked) {
         (_, Asked::Other) => {}
@@ -180,8 +202,22 @@ pub fn filter(
 /// What stays where something was left out is read once more, without tolerance.
 fn is_good(text: &str, max_depth: usize) -> Result<(), Unlistable> {
     let mut scanner = Scanner::new(text, max_depth);
-    while scanner.next_event().map_err(Unlistable::Json)?.is_some() {}
-    Ok(())
+    loop {
+        match scanner.next_event() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(unreadable(text, &scanner, error)),
+        }
+    }
+}
+
+fn unreadable(text: &str, scanner: &Scanner<'_>, error: JsonError) -> Unlistable {
+    let by_beginning = Unfit::by_beginning(text.as_bytes());
+    Unlistable::Json(by_beginning.unwrap_or_else(|| scanner.unfit(error)))
+}
+
+fn doubtful(what: &'static str, at: usize) -> Unlistable {
+    Unlistable::Shape(Odd { at, what })
 }
 
 #[derive(Default)]
@@ -210,10 +246,10 @@ impl Found {
     ) -> Result<(), Unlistable> {
         match (event.depth, event.key.as_deref()) {
             (0, _) if !matches!(event.token, Token::ObjectStart | Token::End) => {
-                return Err(Unlistable::Shape);
+                return Err(doubtful("no object, and so no message", event.start));
             }
             (1, None) => self.inside_result = false,
-            (1, Some(key)) => return self.message(key, event.token),
+            (1, Some(key)) => return self.message(key, event),
             (2, None) => {
                 if let Some(list) = self.list.take() {
                     self.tally = list.finish(text, event.start, &mut self.edits);
@@ -229,7 +265,8 @@ impl Found {
         Ok(())
     }
 
-    fn message(&mut self, key: &str, token: Token<'_>) -> Result<(), Unlistable> {
+    fn message(&mut self, key: &str, event: &Event<'_>) -> Result<(), Unlistable> {
+        let token = event.token;
         match key {
             "method" => {
                 self.has_method = true;
@@ -243,7 +280,9 @@ impl Found {
                 self.has_result = true;
                 self.inside_result = token == Token::ObjectStart;
             }
-            _ if looks_like(key, "result") => return Err(Unlistable::Shape),
+            _ if looks_like(key, "result") => {
+                return Err(doubtful("a member that looks like `result`", event.start));
+            }
             _ => {}
         }
         Ok(())
@@ -254,7 +293,7 @@ impl Found {
         let place = event.start..event.end;
         if let Some((_, kind, naming)) = LISTS.iter().find(|(name, ..)| *name == key) {
             if self.kind.replace(*kind).is_some() {
-                return Err(Unlistable::Shape);
+                return Err(doubtful("a second list", event.start));
             }
             match event.token {
                 Token::ArrayStart => {
@@ -262,7 +301,7 @@ impl Found {
                 }
                 // Some servers write an empty list like this; clients expect an array.
                 Token::Null => self.edits.replace(place, "[]"),
-                _ => return Err(Unlistable::Shape),
+                _ => return Err(doubtful(no_array(*kind), event.start)),
             }
             return Ok(());
         }
@@ -273,7 +312,10 @@ impl Found {
             ("ttlMs", Token::Number(n)) if n.parse::<u64>().is_ok_and(|ms| ms <= max_ttl) => {}
             // Only a whole container would go on behind this event.
             ("cacheScope" | "ttlMs", Token::ObjectStart | Token::ArrayStart) => {
-                return Err(Unlistable::Shape);
+                return Err(doubtful(
+                    "`cacheScope` or `ttlMs` with an object or array",
+                    event.start,
+                ));
             }
             ("cacheScope", _) => self.edits.replace(place, r#""private""#),
             ("ttlMs", Token::Number(n)) if n.parse::<u64>().is_ok() => {
@@ -283,14 +325,16 @@ impl Found {
             _ => {
                 let mut known = LISTS.iter().map(|(name, ..)| name).chain(&CACHE);
                 if known.any(|known| looks_like(key, known)) {
-                    return Err(Unlistable::Shape);
+                    let what = "a member that looks like one that is known, in another spelling";
+                    return Err(doubtful(what, event.start));
                 }
             }
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<Listing, Unlistable> {
+    /// `end` is where the message ends.
+    fn finish(self, end: usize) -> Result<Listing, Unlistable> {
         let shape = match (self.has_method, self.has_error, self.has_result) {
             (true, false, false) if self.is_defined => Shape::Notice,
             (true, false, false) => Shape::Foreign,
@@ -300,7 +344,15 @@ impl Found {
                 None if self.has_capabilities => Shape::Welcome,
                 None => Shape::Result,
             },
-            _ => return Err(Unlistable::Shape),
+            (false, false, false) => {
+                return Err(doubtful("no `result`, `error` or `method` until its end", end));
+            }
+            _ => {
+                return Err(doubtful(
+                    "more than one of `result`, `error` and `method` until its end",
+                    end,
+                ));
+            }
         };
         Ok(Listing { shape, next: self.next, tally: self.tally, edits: self.edits })
     }

@@ -3,6 +3,7 @@
 //! What the caller reads is short and fixed and tells nothing about rules or hidden tools. What
 //! metrics and audit say is the reason. A new cause does not compile until it has a row.
 
+use super::listing::Unlistable;
 use super::message::{Fault, Id};
 use super::outcome::Outcome;
 use super::permission::{Failure, Permission, TargetKind};
@@ -97,6 +98,8 @@ pub enum Refusal {
     UnsupportedType,
     /// The upstream's answer cannot be passed on; holds why.
     UpstreamAnswer(&'static str),
+    /// The upstream's answer cannot be read with certainty.
+    UpstreamText(Unlistable),
     /// The upstream did not answer in time.
     UpstreamTimeout,
     /// The upstream cannot be reached, or broke off before it answered.
@@ -233,7 +236,7 @@ impl Refusal {
             Self::UnsupportedType => {
                 bad(415, "Content-Type must be application/json", "content_type")
             }
-            Self::UpstreamAnswer(_) => {
+            Self::UpstreamAnswer(_) | Self::UpstreamText(_) => {
                 upstream(502, "Bad gateway", "upstream_answer", Outcome::UpstreamError)
             }
             Self::UpstreamTimeout => upstream(504, "Gateway timeout", "upstream_timeout", Timeout),
@@ -346,6 +349,7 @@ impl Refusal {
             }
             Self::Headers(Disagreement::Unsupported(requested)) => Some(echo(requested)),
             Self::NoWayBack(too_long) => Some(too_long.to_string()),
+            Self::UpstreamText(why) => Some(format!("its answer {why}")),
             Self::Unreadable(fault) => Some(fault.to_string()),
             Self::InsufficientScope(scopes) => Some(format!("would be granted to: {scopes}")),
             _ => None,

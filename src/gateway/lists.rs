@@ -15,8 +15,8 @@ use crate::telemetry::seldom::Seldom;
 /// How many lists without items are remembered, so that each is told once. Beyond, none is told.
 const MAX_EMPTY: usize = 10_000;
 
-/// How many lists of upstreams have a pause of their own between two words. Names of upstreams come
-/// from the configuration, and from those before it.
+/// How many lists of upstreams, each with its faults, have a pause of their own between two words.
+/// Names of upstreams come from the configuration, and from those before it.
 const MAX_SPOILT: usize = 1_000;
 
 /// The words about lists that were said.
@@ -40,7 +40,11 @@ impl Lists {
         }
         let list = word(kind);
         metrics.items_left_out(upstream, list, *count);
-        let Some(unsaid) = self.seldom(upstream, list).say() else {
+        // Another fault is another word.
+        let mut faults: Vec<&str> = first.iter().map(|item| item.odd.what).collect();
+        faults.sort_unstable();
+        faults.dedup();
+        let Some(unsaid) = self.seldom(upstream, list, &faults.join(";")).say() else {
             return;
         };
         let items = first.iter().map(OddItem::to_string).collect::<Vec<_>>().join("; ");
@@ -61,7 +65,7 @@ impl Lists {
             return;
         }
         metrics.forget(Forgotten::NewTool, count);
-        if let Some(unsaid) = self.seldom(upstream, "new tools").say() {
+        if let Some(unsaid) = self.seldom(upstream, "new tools", "").say() {
             tracing::warn!(
                 event = "upstream.many_new_tools",
                 upstream,
@@ -72,10 +76,10 @@ impl Lists {
         }
     }
 
-    fn seldom(&self, upstream: &str, list: &str) -> Arc<Seldom> {
+    fn seldom(&self, upstream: &str, list: &str, faults: &str) -> Arc<Seldom> {
         let mut spoilt = self.spoilt.lock();
         let mark = match spoilt.len() {
-            ..MAX_SPOILT => Mark::of(&[upstream, list]),
+            ..MAX_SPOILT => Mark::of(&[upstream, list, faults]),
             _ => Mark::of(&[]),
         };
         Arc::clone(spoilt.entry(mark).or_default())

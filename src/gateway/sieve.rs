@@ -11,7 +11,7 @@ use super::drift::Drift;
 use super::story::Context;
 use crate::core::capabilities;
 use crate::core::decide::Permit;
-use crate::core::listing::{self, Asked, Listing, Reading, Shape, Unlistable};
+use crate::core::listing::{self, Asked, Listing, Reading, Shape};
 use crate::core::method::Filter;
 use crate::core::outcome::{self, Outcome};
 use crate::core::permission::{Target, TargetKind};
@@ -86,12 +86,7 @@ impl Sieve<'_> {
             }
             drift.may_show(target, item) && is_visible
         });
-        let (text, listing) = read.map_err(|why| {
-            Refusal::UpstreamAnswer(match why {
-                Unlistable::Encoding => "not UTF-8",
-                Unlistable::Json(_) | Unlistable::Shape => "unreadable",
-            })
-        })?;
+        let (text, listing) = read.map_err(Refusal::UpstreamText)?;
         let text = &*text;
         let outcome = self.outcome(listing.shape, text)?;
         if let (Shape::List(_), Some(next)) = (listing.shape, &listing.next) {

@@ -195,6 +195,61 @@ fn an_answer_that_cannot_be_filtered_is_a_502_and_shows_no_hidden_name() {
     }
 }
 
+#[test]
+fn a_list_that_cannot_be_read_is_told_with_the_reason_and_the_byte() {
+    let result = |rest: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{rest}}}"#).into_bytes();
+    let good = result(r#"{"tools":[]}"#);
+    let rows: [(&str, Vec<u8>, &str); 19] = [
+        ("object", result(r#"{"tools":{}}"#), "`tools` that is no array at byte 42"),
+        ("text", result(r#"{"tools":"x"}"#), "`tools` that is no array at byte 42"),
+        ("number", result(r#"{"tools":7}"#), "`tools` that is no array at byte 42"),
+        ("BOM", [b"\xef\xbb\xbf", &good[..]].concat(), "a text with a byte order mark"),
+        (
+            "twice",
+            result(r#"{"tools":[],"tools":[]}"#),
+            "a member name occurs twice in one object at byte 53",
+        ),
+        ("two lists", result(r#"{"tools":[],"prompts":[]}"#), "a second list at byte 55"),
+        ("behind", [&good[..], b" x"].concat(), "something behind the end of the JSON at byte 47"),
+        (
+            "two texts",
+            [&good[..], &good].concat(),
+            "something behind the end of the JSON at byte 46",
+        ),
+        ("cut", good[..good.len() - 2].to_vec(), "JSON that ends too early at byte 44"),
+        ("NaN", result(r#"{"tools":[],"x":NaN}"#), "no valid JSON at byte 49"),
+        (
+            "deep",
+            result(&format!(r#"{{"tools":[],"x":{}"#, "[".repeat(999))),
+            "nested too deeply at byte",
+        ),
+        ("Latin-1", [b"{\"\xe4\":1,", &good[1..]].concat(), "is not UTF-8 at byte 2"),
+        ("gzip", b"\x1f\x8b\x08\0".to_vec(), "compressed (gzip)"),
+        ("page", b"<html>".to_vec(), "like HTML or XML"),
+        ("empty", Vec::new(), "empty"),
+        ("spelling", result(r#"{"Tools":[]}"#), "in another spelling at byte 42"),
+        ("array", [b"[", &good[..], b"]"].concat(), "no object, and so no message at byte 0"),
+        (
+            "nothing",
+            br#"{"id":1}"#.to_vec(),
+            "no `result`, `error` or `method` until its end at byte 8",
+        ),
+        ("both", br#"{"result":{},"error":{}}"#.to_vec(), "more than one of `result`"),
+    ];
+    for (what, body, said) in rows {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length";
+        let bytes = [format!("{head}: {}\r\n\r\n", body.len()).as_bytes(), &body].concat();
+        let upstream = Upstream::fixed(bytes, Next::Close);
+        let gateway = Gateway::before(&upstream);
+        assert_eq!(gateway.ask(&Call::post(LIST)).status, 502, "{what}");
+        let record = gateway.audit(1).remove(0);
+        let line = gateway.events("upstream.answer").remove(0);
+        for told in [&record["detail"], &line["cause"]] {
+            assert!(told.as_str().unwrap().contains(said), "{what}: {told}");
+        }
+    }
+}
+
 /// A client that gets a 200 without an answer waits for one.
 #[test]
 fn an_event_stream_without_any_event_is_a_502_however_it_is_framed() {

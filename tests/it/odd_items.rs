@@ -95,6 +95,28 @@ fn one_odd_tool_of_three_leaves_two_is_counted_and_is_named_in_the_log() {
 }
 
 #[test]
+fn another_fault_of_a_list_is_told_though_one_has_just_been() {
+    let faults = [r#"{"name":"a","x":"\ud83d"}"#, r#"{"name":"b","b":1,"b":1}"#];
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let upstream = Upstream::script(move |_, wire| {
+        // The first fault, the second, both, and then the same again.
+        let turn = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 3;
+        let items = [faults[0].to_owned(), faults[1].to_owned(), faults.join(",")];
+        let list = body("tools", "name", ["echo", "read"], items[turn].as_bytes());
+        wire.send(answer(&list, false));
+        Next::Close
+    });
+    let gateway = Gateway::before(&upstream);
+    for _ in 0..6 {
+        assert_eq!(gateway.ask(&Call::post(LIST)).status, 200);
+    }
+    gateway.counts(r#"doorward_list_items_left_out_total{list="tools",upstream="t"}"#, 8.0);
+    let said = gateway.events("upstream.items_left_out");
+    let told = |part: &str| said.iter().filter(|line| line.to_string().contains(part)).count();
+    assert_eq!((said.len(), told("surrogate"), told("twice")), (3, 2, 2), "{said:?}");
+}
+
+#[test]
 fn lists_of_every_kind_leave_their_odd_items_out_and_so_does_a_replayed_one() {
     let rows = [
         ("prompts/list", "prompts", "name", "greet"),

@@ -50,7 +50,7 @@ const WRONG: [(Write, &str); 10] = [
     ),
     (
         |_, wire| wire.send(json("200 OK", "", "{")),
-        "page 2: its list cannot be read: no valid JSON",
+        "page 2: its list cannot be read: JSON that ends too early at byte 1",
     ),
     (
         |_, wire| {

@@ -31,11 +31,25 @@ impl Unfit {
         Self { what: error.name(), at: Some(at) }
     }
 
+    pub(super) fn behind(at: usize) -> Self {
+        Self { what: "something behind the end of the JSON", at: Some(at) }
+    }
+
+    pub(super) fn cut(at: usize) -> Self {
+        Self { what: "JSON that ends too early", at: Some(at) }
+    }
+
+    /// What a text is that cannot be JSON by its first bytes.
+    #[must_use]
+    pub fn by_beginning(text: &[u8]) -> Option<Self> {
+        beginning(text).map(Self::kind)
+    }
+
     /// The fault of `text`; `None` where it is one JSON value with one reading.
     #[must_use]
     pub fn of(text: &[u8], max_depth: usize) -> Option<Self> {
-        if let Some(what) = beginning(text) {
-            return Some(Self::kind(what));
+        if let Some(unfit) = Self::by_beginning(text) {
+            return Some(unfit);
         }
         let text = match std::str::from_utf8(text) {
             Ok(text) => text,

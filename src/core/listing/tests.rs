@@ -47,7 +47,8 @@ fn a_list_that_is_null_is_an_empty_list() {
         let text = |list| format!(r#"{{"result":{{"{name}":{list},"nextCursor":"c"}}}}"#);
         assert_eq!(read(&text("null")), Ok((Shape::List(kind), text("[]"))), "{name}");
         for other in ["{}", "1", "\"\"", "true", "false", "{\"name\":\"alpha\"}"] {
-            assert_eq!(read(&text(other)), Err(Unlistable::Shape), "{name}: {other}");
+            let read = read(&text(other));
+            assert!(matches!(read, Err(Unlistable::Shape(_))), "{name}: {other}: {read:?}");
         }
         let twice = format!(r#"{{"result":{{"{name}":null,"tools":[],"prompts":[]}}}}"#);
         assert!(read(&twice).is_err(), "{twice}");
