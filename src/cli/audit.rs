@@ -20,6 +20,8 @@ use super::ConfigFile;
 use super::table::columns;
 use super::talk::{Complaint, Done, audit_to, many, say, say_record, spelled, tell};
 use crate::config::AuditTo;
+use crate::core::harmless::visible;
+use crate::core::principal::UserId;
 
 const EXAMPLES: &str = "Examples:\n\
     \x20 doorward audit --since yesterday --tool tickets/create_ticket\n\
@@ -79,11 +81,12 @@ pub(super) struct Audit {
 
 impl Audit {
     pub(super) fn run(self) -> Done {
+        // A mistake of whoever asks is said, whatever there is to find.
+        self.check()?;
         let files = files(&self.files, &self.config, "audit")?;
         if self.verify {
             return verify::verify(&files);
         }
-        self.check()?;
         let mut names = Names::default();
         let mut table = (self.group.is_none() && !self.json && !self.follow).then(Table::new);
         let mut groups = Groups::default();
@@ -123,7 +126,30 @@ impl Audit {
     fn check(&self) -> Result<(), Complaint> {
         known::check("outcome", self.outcome.as_deref(), &known::outcomes())?;
         known::check("reason", self.reason.as_deref(), &known::REASONS)?;
-        known::check("field", self.group.as_deref(), &known::FIELDS)
+        known::check("field", self.group.as_deref(), &known::FIELDS)?;
+        if let Some(user) = &self.user
+            && UserId::parse(user).is_err()
+        {
+            let user = visible(&user.chars().take(64).collect::<String>());
+            return Err(Complaint(format!(
+                "no record can have the user `{user}`: a user is 1 to 256 visible ASCII characters \
+                 without a comma"
+            )));
+        }
+        for (option, value) in
+            [("token", &self.token), ("upstream", &self.upstream), ("tool", &self.tool)]
+        {
+            if value.as_deref() == Some("") {
+                return Err(Complaint(format!("no record has an empty {option}")));
+            }
+        }
+        match (&self.since, &self.until) {
+            (Some(since), Some(until)) if until.0 <= since.0 => Err(Complaint(format!(
+                "no record can be from {} on and before {}: --until must be after --since",
+                since.0, until.0
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The same of what is named in the configuration, or once was.

@@ -34,7 +34,11 @@ impl Reload {
         let before = status::get_at(admin, "/status")?;
         if self.ack && at(&before, "/config/held").is_null() {
             tell("doorward: nothing is held");
-            return Ok(ExitCode::from(EXIT_NO));
+            // A file with a mistake holds nothing either, and that is what has to be mended.
+            return match at(&before, "/config/last_reload/successful") {
+                Value::Bool(false) => report(&before),
+                _ => Ok(ExitCode::from(EXIT_NO)),
+            };
         }
         let pid =
             at(&before, "/pid").as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));

@@ -74,6 +74,12 @@ impl Files {
         read
     }
 
+    /// As much of a file of the configuration as is text, with a sign for every byte that is none.
+    pub(super) fn damaged_text(&self, path: &Path) -> Result<String, String> {
+        let bytes = self.read_path(path).map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// The text of a file that is part of the configuration, and whose entries commands look for
     /// and edit: by its name, which must therefore be text, too.
     pub(super) fn source_text(&self, path: &Path) -> Result<String, String> {

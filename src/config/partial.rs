@@ -69,7 +69,7 @@ pub fn partial(path: &Path) -> Partial {
         unreadable: None,
         entries: Vec::new(),
     };
-    let text = match files.source_text(path) {
+    let text = match files.damaged_text(path) {
         Ok(text) => text,
         Err(why) => {
             found.unreadable = Some(why);
@@ -86,7 +86,7 @@ pub fn partial(path: &Path) -> Partial {
     found.entries = entries(path, &text, &main, &files);
     let mut seen = BTreeSet::from([path.to_owned()]);
     for included in main.iter().flat_map(|piece| included(piece, &files)) {
-        if let Some(text) = seen.insert(included.clone()).then(|| files.source_text(&included)) {
+        if let Some(text) = seen.insert(included.clone()).then(|| files.damaged_text(&included)) {
             let text = text.unwrap_or_default();
             found.entries.extend(entries(&included, &text, &pieces(&text), &files));
         }
@@ -276,6 +276,26 @@ mod tests {
                 assert_eq!(found.revocations().get("a"), Some(&1_577_836_800), "{text}");
                 let ended = with_revoked(&text, "b", "2020-01-01T00:00:00Z").unwrap();
                 assert_eq!(read(&ended).revocations().len(), 2, "{ended}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_spoils_its_own_line_at_most() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("gateway.toml");
+        for at in 0..=GOOD.len() {
+            for bad in [&b"\xe4"[..], b"\xff\xfe", b"\xc3", b"\xed\xa0\x80"] {
+                let comment = [b"# M", bad, b"nchen\n", GOOD.as_bytes()].concat();
+                std::fs::write(&path, comment).unwrap();
+                let found = partial(&path);
+                assert!(found.unreadable.is_none() && found.admin_is_known, "{found:?}");
+                assert_eq!(found.admin_listen.port(), 7);
+                assert_eq!(found.revocations().len(), 1);
+                let (before, behind) = GOOD.as_bytes().split_at(at);
+                std::fs::write(&path, [before, bad, behind].concat()).unwrap();
+                let ended = partial(&path).revocations();
+                assert!(!ended.contains_key("b"), "{at}: {ended:?}");
             }
         }
     }

@@ -224,7 +224,9 @@ impl<'g> Exchange<'g> {
     fn detail(&self) -> Option<String> {
         match (&self.trouble, &self.refusal) {
             (Some(trouble), _) => Some(trouble.detail()),
-            (None, Some(Refusal::Unauthenticated(_))) => self.unidentified.as_ref()?.detail(),
+            (None, Some(Refusal::Unauthenticated(_))) => {
+                self.unidentified.as_ref()?.detail().or_else(|| self.note.clone())
+            }
             // With a claim for roles that gives none, most is unknown.
             (
                 None,

@@ -143,7 +143,7 @@ fn some<'n>(names: impl Iterator<Item = &'n str>) -> String {
 }
 
 /// What a caller sent, shortened, and so that it only shows.
-fn shown(sent: &str) -> String {
+pub(super) fn shown(sent: &str) -> String {
     let mut short: String = sent.chars().take(MAX_SHOWN).collect();
     if short.len() < sent.len() {
         short.push('…');

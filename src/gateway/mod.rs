@@ -30,6 +30,7 @@ mod story;
 mod stream;
 mod told;
 mod trouble;
+mod unfit_head;
 mod upstream;
 mod walk;
 

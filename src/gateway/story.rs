@@ -18,7 +18,7 @@ use super::exchange::Exchange;
 use super::head::Admitted;
 use super::misdirected::Misdirected;
 use super::room::Inside;
-use super::{Gateway, Options, Snapshot, answer, body, forward, head, respond};
+use super::{Gateway, Options, Snapshot, answer, body, forward, head, respond, unfit_head};
 use crate::core::decide::{Ask, HeldBody, Permit, Verdict, Want, decide};
 use crate::core::message::Unreadable;
 use crate::core::outcome::Outcome;
@@ -107,6 +107,8 @@ async fn serve(
             if let Some(misdirected) = Misdirected::of(session, &refusal) {
                 exchange.note = Some(misdirected.detail());
                 gateway.hints.give(&misdirected, refusal.row().reason, &snapshot);
+            } else if exchange.note.is_none() {
+                exchange.note = unfit_head::detail(session, &refusal);
             }
             match respond::refuse(session, &mut exchange, refusal).await {
                 Ok(()) => End::Reusable,

@@ -221,3 +221,68 @@ fn a_request_that_was_summed_is_explained_by_its_sum() {
     let (_, said, _) = doorward(&["audit", "--reason", "missing", file]);
     assert!(said.contains("24 more"), "{said}");
 }
+
+#[test]
+fn a_file_without_a_record_is_no_empty_answer() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("given");
+    let given = path.to_str().unwrap();
+    let record = r#"{"v":1,"time":"2026-11-25T00:00:00Z","kind":"start","seq":1}"#;
+    let long = format!("{{\"a\":\"{}\"}}\n", "x".repeat(300_000));
+    for (text, is_foreign) in [
+        ("[server]\nlisten = [\"127.0.0.1:0\"]\n", true),
+        ("{\"level\":\"info\",\"message\":\"x\"}\n", true),
+        ("{\"time\":\"2026-11-25T00:00:00Z\",\"event\":\"server.ready\"}\n", true),
+        ("[1]\n7\n", true),
+        ("\u{0}\u{1}\u{2}", true),
+        (&long, true),
+        ("", false),
+        ("\n \n", false),
+        (record, false),
+        (&format!("half a line\n{record}\nhalf"), false),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        for verb in [
+            &["audit", given][..],
+            &["audit", "--json", given],
+            &["audit", "--group", "reason", given],
+            &["explain", "01a20daa-702e", given],
+        ] {
+            let (code, out, told) = doorward(verb);
+            let what = format!("{verb:?} {}: {out}{told}", &text[..text.len().min(80)]);
+            assert_eq!(told.contains("holds no record of doorward"), is_foreign, "{what}");
+            assert_eq!(code == Some(2), is_foreign, "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_no_record_can_have_is_a_mistake_and_no_empty_answer() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    std::fs::write(&path, "").unwrap();
+    let long = "x".repeat(257);
+    for (options, said) in [
+        (&["--user", ""][..], "no record can have the user ``"),
+        (&["--user", "a\u{1b}[2Jb"], "no record can have the user `a\\u{1b}[2Jb`"),
+        (&["--user", "a b"], "no record can have the user `a b`"),
+        (&["--user", "a,b"], "no record can have the user `a,b`"),
+        (&["--user", "m\u{fc}ller"], "no record can have the user"),
+        (&["--user", &long], "no record can have the user"),
+        (&["--token", ""], "no record has an empty token"),
+        (&["--upstream", ""], "no record has an empty upstream"),
+        (&["--tool", ""], "no record has an empty tool"),
+        (&["--since", "1d", "--until", "2d"], "--until must be after --since"),
+        (&["--since", "2026-01-02", "--until", "2026-01-01"], "--until must be after --since"),
+        (&["--since", "2026-01-01", "--until", "2026-01-01"], "--until must be after --since"),
+    ] {
+        let verb = [&["audit"], options, &[path.to_str().unwrap()]].concat();
+        let (code, out, told) = doorward(&verb);
+        assert!(code == Some(2) && told.contains(said), "{options:?}: {code:?} {out}{told}");
+        assert!(!told.contains('\u{1b}'), "{told:?}");
+    }
+    for options in [&["--user", "a"][..], &["--since", "2d", "--until", "1d"], &["--until", "1d"]] {
+        let verb = [&["audit"], options, &[path.to_str().unwrap()]].concat();
+        assert_eq!(doorward(&verb).0, Some(0), "{options:?}");
+    }
+}

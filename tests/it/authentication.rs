@@ -143,3 +143,37 @@ fn no_token_goes_upstream_or_comes_back() {
         assert!(!said.contains(secret) && !said.contains(&sha256(secret)), "{secret}");
     }
 }
+
+#[test]
+fn the_record_says_which_part_of_a_head_was_refused() {
+    let upstream = Upstream::good();
+    let typed = |value: &str| echo().without("Content-Type").header("Content-Type", value);
+    let rows = [
+        (authorization("Basic czNjcmV0"), "malformed", "of the scheme Basic"),
+        (authorization("DPoP s3cret"), "malformed", "of the scheme DPoP"),
+        (authorization("s3cret"), "malformed", "without a scheme"),
+        (authorization("s3cret s3cret"), "malformed", "of another scheme"),
+        (authorization("Bearer s3cret, s3cret"), "malformed", "what is no token"),
+        (typed("text/plain"), "content_type", "Content-Type text/plain"),
+        (typed("application/json; charset=latin1"), "content_type", "charset=latin1"),
+        (echo().without("Content-Type"), "content_type", "no Content-Type"),
+        (echo().header("Content-Encoding", "gzip"), "encoded", "Content-Encoding gzip"),
+        (echo().header("Expect", "200-ok"), "expectation", "Expect 200-ok"),
+        (Call::empty("PUT"), "http_method", "method PUT"),
+        (Call::empty("PROPFIND"), "http_method", "method PROPFIND"),
+        (
+            Call::empty("GET").header("MCP-Protocol-Version", "2026-07-28"),
+            "http_method",
+            "method GET",
+        ),
+    ];
+    let gateway = Gateway::before(&upstream);
+    for (count, (call, reason, said)) in rows.iter().enumerate() {
+        gateway.ask(call);
+        let record = gateway.audit(count + 1).remove(count);
+        assert_eq!(record["reason"], *reason, "{said}: {record}");
+        assert!(record["detail"].as_str().unwrap_or_default().contains(said), "{said}: {record}");
+    }
+    assert!(!gateway.output().contains("s3cret"), "{}", gateway.output());
+    upstream.assert_untouched("a head that is refused");
+}

@@ -285,3 +285,14 @@ fn to_revoke_where_no_gateway_runs_is_done_and_says_so() {
         assert!(std::fs::read_to_string(&path).unwrap().contains("revoked = "));
     }
 }
+
+#[test]
+fn nothing_to_take_behind_a_broken_file_is_a_mistake_of_the_file() {
+    let gateway = Setup::new(&Upstream::good()).more(ACK).start();
+    let (code, told) = gateway.command(&["reload", "--ack"]);
+    assert!(code == Some(1) && told.contains("nothing is held"), "{told}");
+    assert!(!gateway.edit(ACK, "[reload\nwidening = \"ack\"\n"));
+    let (code, told) = gateway.command(&["reload", "--ack"]);
+    assert!(code == Some(2) && told.contains("nothing is held"), "{code:?} {told}");
+    assert!(told.contains("gateway.toml:") && told.contains("stays in use"), "{told}");
+}

@@ -1,7 +1,7 @@
 //! One item that cannot be read costs a list that item, and the log says which and why.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json as value};
 
@@ -97,10 +97,10 @@ fn one_odd_tool_of_three_leaves_two_is_counted_and_is_named_in_the_log() {
 #[test]
 fn another_fault_of_a_list_is_told_though_one_has_just_been() {
     let faults = [r#"{"name":"a","x":"\ud83d"}"#, r#"{"name":"b","b":1,"b":1}"#];
-    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let asked = AtomicUsize::new(0);
     let upstream = Upstream::script(move |_, wire| {
         // The first fault, the second, both, and then the same again.
-        let turn = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 3;
+        let turn = asked.fetch_add(1, Ordering::SeqCst) % 3;
         let items = [faults[0].to_owned(), faults[1].to_owned(), faults.join(",")];
         let list = body("tools", "name", ["echo", "read"], items[turn].as_bytes());
         wire.send(answer(&list, false));

@@ -74,6 +74,12 @@ fn records_are_read_and_health_is_asked_although_the_file_has_errors() {
         let (code, told) = run(&["explain", "0123456789abcdef"]);
         assert!(code == Some(1) && told.contains("no record"), "{fault}: {told}");
     }
+    // A byte of another encoding spoils its own line at most.
+    let text = format!("# M\u{fc}nchen\n[admin]\nlisten = \"{closed}\"\n");
+    let latin: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    std::fs::write(&path, latin).unwrap();
+    let (_, told) = run(&["health"]);
+    assert!(told.contains(&format!("not ready: {closed}")), "{told}");
     std::fs::write(&path, "[admin\nlisten = 7").unwrap();
     let (_, told) = run(&["health"]);
     assert!(told.contains("asking 127.0.0.1:9901, the default"), "{told}");

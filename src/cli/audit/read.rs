@@ -37,6 +37,9 @@ pub(in crate::cli) struct Lines {
     number: usize,
     /// How many of them were too long.
     skipped: usize,
+    /// Whether there was anything in them, and whether there was a record.
+    has_text: bool,
+    is_ours: bool,
 }
 
 /// A line as it is.
@@ -60,14 +63,28 @@ impl Lines {
         };
         let path = path.to_owned();
         let begun = Vec::new();
-        Ok(Self { path, input, file, follow, begun, is_long: false, number: 0, skipped: 0 })
+        Ok(Self {
+            path,
+            input,
+            file,
+            follow,
+            begun,
+            is_long: false,
+            number: 0,
+            skipped: 0,
+            has_text: false,
+            is_ours: false,
+        })
     }
 
     /// The next line that is not too long, without its end; what is not UTF-8 is replaced.
     pub(in crate::cli) fn next(&mut self) -> Result<Option<String>, Complaint> {
         while let Some(Line { number, bytes }) = self.next_line()? {
             if let Some(bytes) = bytes {
-                return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+                let line = String::from_utf8_lossy(&bytes).into_owned();
+                self.has_text |= !line.trim().is_empty();
+                self.is_ours = self.is_ours || Row::parse(&line).is_some_and(|row| row.has_form());
+                return Ok(Some(line));
             }
             self.skipped += 1;
             if self.skipped <= MAX_TOLD {
@@ -78,6 +95,12 @@ impl Lines {
         if self.skipped > MAX_TOLD {
             let place = spelled(&self.path);
             tell(&format!("{place}: {} lines in all are too long, left out", self.skipped));
+        }
+        if !self.is_ours && (self.has_text || self.skipped > 0) {
+            let place = spelled(&self.path);
+            return Err(Complaint(format!(
+                "{place} holds no record of doorward; name a file that [audit] wrote"
+            )));
         }
         Ok(None)
     }
@@ -170,6 +193,13 @@ pub(in crate::cli) fn cut(text: String, most: usize) -> String {
 impl Row {
     pub(in crate::cli) const HEAD: [&str; 9] =
         ["TIME", "ID", "USER", "TOKEN", "FROM", "OUTCOME", "MS", "WHAT", "WHY OR ARGUMENTS"];
+
+    /// Whether it is one that doorward writes, by what all of them have.
+    fn has_form(&self) -> bool {
+        self.get("v").is_some_and(Value::is_u64)
+            && self.text("time").is_some()
+            && self.text("kind").is_some()
+    }
 
     /// `None` where the line is no record.
     pub(in crate::cli) fn parse(line: &str) -> Option<Self> {
