@@ -111,7 +111,7 @@ async fn verify(
         Ok(principal) => Some(Ok(principal)),
         Err(rejected) => {
             // A new key may be where nobody could look.
-            let failure = keys.failure().filter(|_| rejected.fault == JwtFault::UnknownKey);
+            let failure = keys.last_failure().filter(|_| rejected.fault == JwtFault::UnknownKey);
             let cause = failure.map(|failure| format!("the last fetch of keys failed: {failure}"));
             failed(Unidentified { cause, ..rejected.into() })
         }

@@ -163,7 +163,7 @@ impl Keys {
 
     /// Why a token that the key with this mark has verified would be refused now. Keys that were
     /// never fetched refuse nobody who is there already.
-    pub(super) fn failure(&self, mark: &KeyMark) -> Option<AuthFailure> {
+    pub(super) fn objection(&self, mark: &KeyMark) -> Option<AuthFailure> {
         match (self.known(), self.stale()) {
             (Some(set), _) => set.fault(mark).map(AuthFailure::Jwt),
             (None, Some(_)) => Some(AuthFailure::KeysUnavailable),
@@ -185,7 +185,7 @@ impl Keys {
     }
 
     /// Why the last fetch failed, if it did.
-    pub(super) fn failure(&self) -> Option<Arc<String>> {
+    pub(super) fn last_failure(&self) -> Option<Arc<String>> {
         self.failure.load_full()
     }
 

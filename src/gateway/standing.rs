@@ -106,7 +106,7 @@ impl<'r> Follower<'r> {
                 Standing::Changed | Standing::Same => {}
             }
         }
-        let failed = keys.iter().flatten().find_map(|(keys, mark)| keys.failure(mark));
+        let failed = keys.iter().flatten().find_map(|(keys, mark)| keys.objection(mark));
         // A call may still end while nobody knows the keys.
         if let Some(failure) = failed.filter(|f| is_endless || *f != AuthFailure::KeysUnavailable) {
             return Some(End::Lost(failure));
