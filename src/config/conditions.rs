@@ -1,5 +1,8 @@
 //! `[[roles.NAME.when]]` and `[tools."upstream/tool"]`: conditions on arguments.
 
+mod doubts;
+mod pointers;
+
 use toml::Spanned;
 use toml::de::{DeArray, DeValue};
 
@@ -10,10 +13,9 @@ use super::read::{At, Table};
 use super::restrictions::{self, Whose};
 use super::values::{self, date};
 use crate::core::argument::{
-    self, BadPointer, BadTest, Condition, Literal, Pointer, Shadow, Test, UrlTest, When,
+    BadPointer, BadTest, Condition, Literal, Pointer, Shadow, Test, UrlTest, When,
 };
 use crate::core::decimal::Decimal;
-use crate::core::harmless::visible;
 use crate::core::pattern::Pattern;
 use crate::core::permission::Patterns;
 
@@ -100,12 +102,6 @@ fn condition(
                 BadPointer::TooLong => why.to_string(),
             })
         });
-    if name.value.ends_with('/') {
-        let message = format!("`{}` is about a member whose name is empty", visible(name.value));
-        let help = format!("perhaps `{}`", visible(name.value.trim_end_matches('/')));
-        table.report().warning(Code::Unmatched, name.span.clone(), message, help);
-    }
-    literals::check_pointer(table.report(), name);
     let before = table.report().errors();
     let tests = asked(&mut table);
     let is_optional = table.flag("optional");
@@ -118,11 +114,15 @@ fn condition(
             "remove `absent`, or the others",
         );
     }
-    check_ranges(&tests, name, &table);
-    warn_of_loose(&tests, name, &table);
+    doubts::check_ranges(&tests, name, &table);
+    doubts::warn_of_loose(&tests, name, &table);
     if let Some(pointer) = &pointer {
         let may_lack = is_optional || tests.contains(&Test::Absent);
         let (report, schemas) = (table.report(), reader.schemas(tools));
+        match schemas.is_empty() {
+            true => pointers::check_spelling(report, name),
+            false => pointers::check_kinds(report, name, &pointer.value, &schemas, &tests),
+        }
         restrictions::check_argument(report, name, &pointer.value, &schemas, may_lack);
     }
     let shadow = reader.shadow(&mut table);
@@ -187,126 +187,6 @@ fn url(mut table: Table<'_>) -> Option<UrlTest> {
         report.error(Code::Condition, span, format!("`url` {why}"), help);
     })
     .ok()
-}
-
-/// Reports what can never hold: the call would be refused for ever, and nobody told why.
-fn check_ranges(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
-    let literals = tests.iter().flat_map(|test| match test {
-        Test::Equals(literal) => std::slice::from_ref(literal),
-        Test::In(literals) => literals,
-        _ => &[],
-    });
-    for literal in literals.filter(|literal| literal.is_between_doubles()) {
-        let message = format!("no value is certainly equal to {literal}");
-        let help = "readers round it to another number; let the tool take it as a text";
-        table.report().error(Code::Condition, name.span.clone(), message, help);
-    }
-    let impossible = |message: String, help: &str| {
-        table.report().error(Code::Condition, name.span.clone(), message, help);
-    };
-    if let Some((one, other)) = argument::contradiction(tests) {
-        impossible(format!("no value is {one} and {other}"), "they ask for values of two kinds");
-        return;
-    }
-    let (least, most) = range(tests);
-    if let (Some((least, least_text)), Some((most, most_text))) = (least, most)
-        && least > most
-    {
-        let message = format!("no number is at least {least_text} and at most {most_text}");
-        impossible(message, "swap `min` and `max`");
-        return;
-    }
-    let (named, refused) = argument::literals(tests);
-    let first = refused.first().filter(|literal| !literal.is_between_doubles());
-    if let Some(first) = first {
-        let help = "of these tests all must hold; take one out";
-        match named.len() == refused.len() {
-            true => impossible(format!("no value passes: {first} fails another test"), help),
-            false => table.report().warning(
-                Code::Nothing,
-                name.span.clone(),
-                format!("{first} never passes: it fails another test"),
-                help,
-            ),
-        }
-    }
-}
-
-type Bound<'t> = Option<(&'t Decimal, &'t str)>;
-
-/// The numbers of `min` and `max`.
-fn range(tests: &[Test]) -> (Bound<'_>, Bound<'_>) {
-    let least = tests.iter().find_map(|test| match test {
-        Test::Min(number, text) => Some((number, text.as_str())),
-        _ => None,
-    });
-    let most = tests.iter().find_map(|test| match test {
-        Test::Max(number, text) => Some((number, text.as_str())),
-        _ => None,
-    });
-    (least, most)
-}
-
-/// Conditions that are legal, and for which there is a better one.
-fn warn_of_loose(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
-    let warn = |message: String, help: &str| {
-        table.report().warning(Code::Loose, name.span.clone(), message, help);
-    };
-    match range(tests) {
-        (None, Some(_)) => warn(
-            "`max` without `min`: -1 passes, which means all to many tools".to_owned(),
-            "add `min`",
-        ),
-        (Some((_, least)), None) => warn(
-            format!(
-                "`min` without `max`: at least {least}, and at most 2147483647 unless `max` is larger"
-            ),
-            "add `max`; numbers beyond 32 bits are refused without it, since servers may wrap them",
-        ),
-        _ => {}
-    }
-    for test in tests {
-        match test {
-            Test::Glob(_) | Test::Regex { .. } if asks_nothing(test) => table.report().warning(
-                Code::Nothing,
-                name.span.clone(),
-                "every text fulfils this: it asks only that there is one".to_owned(),
-                "say which texts may be",
-            ),
-            Test::NotIn(words) if words.iter().any(|w| matches!(w, Literal::Text(_))) => warn(
-                "`not_in` guesses what servers take for these words".to_owned(),
-                "write `in` with the words that may be",
-            ),
-            Test::Glob(glob) if glob.is_of_urls() => warn(
-                "a glob of URLs reaches no query".to_owned(),
-                "write url = { scheme = \"https\", host = [\"*.example.com\"], path = \"/**\" }",
-            ),
-            Test::Equals(literal) if literal.is_parsed() => warn_of_parsed(&warn, literal),
-            Test::In(literals) => {
-                let mut parsed = literals.iter().filter(|literal| literal.is_parsed());
-                parsed.by_ref().take(1).for_each(|literal| warn_of_parsed(&warn, literal));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// True for a glob or an expression that every text fulfils.
-fn asks_nothing(test: &Test) -> bool {
-    match test {
-        Test::Glob(glob) => ["*", "**"].contains(&glob.text()),
-        Test::Regex { text, .. } => {
-            [".*", ".+", "^.*$", "^.*", ".*$", "(?s).*", "(?s:.*)"].contains(&text.as_str())
-        }
-        _ => false,
-    }
-}
-
-fn warn_of_parsed(warn: &impl Fn(String, &str), literal: &Literal) {
-    warn(
-        format!("some servers take {literal} for something that is no text"),
-        "make sure that this one does not, or leave it out",
-    );
 }
 
 fn literals(table: &mut Table<'_>, key: &'static str) -> Option<Vec<Literal>> {

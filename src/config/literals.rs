@@ -164,23 +164,6 @@ pub(super) fn check_value(report: &Report, key: &str, text: &At<&str>) {
     }
 }
 
-/// Warns of a pointer into arguments with a step that other syntaxes take for any item.
-pub(super) fn check_pointer(report: &Report, name: &At<&str>) {
-    let is_number = |inner: &str| inner.bytes().all(|b| b.is_ascii_digit()) && !inner.is_empty();
-    let is_any = |step: &str| {
-        let inner = step.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
-        let inner = inner.map(|(_, inner)| inner);
-        step == "*" || step == "-" || inner.is_some_and(|inner| inner == "*" || is_number(inner))
-    };
-    if name.value.split('/').any(is_any) {
-        let shown = visible(name.value);
-        let message = format!("`{shown}` names one value, and no step of it is for any item");
-        let help =
-            "a step is the name of a member, or behind a slash of its own the number of an item";
-        report.warning(Code::Unmatched, name.span.clone(), message, help);
-    }
-}
-
 /// True for what is a glob or a regular expression elsewhere, and hardly ever a part of a name.
 fn is_like_pattern(text: &str) -> bool {
     let within = |open: char, close: char, is_mark: &dyn Fn(&str) -> bool| {

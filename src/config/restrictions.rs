@@ -61,7 +61,7 @@ pub(super) fn check_granted(
     pattern: &Pattern,
     allow: &Patterns,
 ) {
-    if allow.tools.iter().any(|grant| grant.meets(pattern)) {
+    if allow.tools.iter().any(|grant| grant.gives(pattern)) {
         return;
     }
     let names: Vec<&str> = allow.tools.iter().map(Pattern::as_str).collect();
@@ -135,7 +135,7 @@ pub(super) fn check(
     let all = grants(reader, specs, issuers);
     let is_met = |restriction: &&Restriction| {
         let mut grants = all.iter().flat_map(|patterns| of(patterns, restriction.kind));
-        grants.any(|grant| grant.meets(&restriction.pattern))
+        grants.any(|grant| grant.gives(&restriction.pattern))
     };
     for restriction in reader.restrictions.iter().filter(|restriction| !is_met(restriction)) {
         let text = restriction.pattern.as_str();
@@ -183,7 +183,7 @@ pub(super) fn check_ways(
     for role in grants.roles.iter().filter(|role| role.shadow.is_none()) {
         for (when, pattern) in role.when.iter().flat_map(|w| w.tools.iter().map(move |p| (w, p))) {
             let gives =
-                |patterns: &Patterns| patterns.tools.iter().any(|grant| grant.meets(pattern));
+                |patterns: &Patterns| patterns.tools.iter().any(|grant| grant.gives(pattern));
             let also = |other: &&std::sync::Arc<Role>| {
                 let asks = other.when.iter().flat_map(|when| &when.tools).any(|p| p.meets(pattern));
                 other.name != role.name && gives(&other.allow) && !asks

@@ -7,6 +7,7 @@ mod declared;
 mod demand;
 mod find;
 mod glob;
+mod kinds;
 mod number;
 mod possible;
 pub mod shown;
@@ -17,9 +18,9 @@ mod written;
 
 use std::fmt;
 
-pub use self::declared::{Declared, Undeclared};
+pub use self::declared::{Declared, Undeclared, is_word};
 pub use self::glob::GlobTest;
-pub use self::possible::{contradiction, literals};
+pub use self::possible::{asks_nothing, contradiction, literals};
 pub use self::test::{BadTest, Literal, Test};
 pub use self::url::UrlTest;
 

@@ -6,7 +6,7 @@ mod part;
 use std::fmt;
 
 use super::glob::{BadGlob, Glob};
-use super::resource::{BadUriPattern, Resource, UriPattern};
+use super::resource::{BadUriPattern, Resource, UriPattern, Vain};
 use super::rule::Rule;
 
 /// Longest name of a tool or prompt that a glob may match (MCP 2026-07-28, "Tool Names").
@@ -61,6 +61,16 @@ impl Half {
         match (self, other) {
             (Self::Literal(name), half) | (half, Self::Literal(name)) => half.matches(name),
             (Self::Glob(one), Self::Glob(other)) => overlap::overlap(one.text(), other.text()),
+        }
+    }
+
+    fn gives(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(name), other) => other.matches(name),
+            (one, Self::Literal(name)) => one.allows(name),
+            (Self::Glob(one), Self::Glob(other)) => {
+                overlap::overlap_within(one.text(), other.text(), is_plain)
+            }
         }
     }
 
@@ -123,8 +133,12 @@ fn meet(one: &UriPattern, other: &UriPattern) -> bool {
 /// Names beyond this set are for a pattern to reach only literally, so that no glob can be made
 /// to match what an upstream would trim, cut or normalise into another name.
 fn is_plain_name(name: &str) -> bool {
-    (1..=MAX_GLOB_NAME).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    (1..=MAX_GLOB_NAME).contains(&name.len()) && name.chars().all(is_plain)
+}
+
+/// True for a character of such names.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_.-".contains(c)
 }
 
 /// A pattern `upstream/name` or `upstream/uri`, split at the first `/`. Both halves may be globs
@@ -187,6 +201,18 @@ impl Pattern {
             }
     }
 
+    /// True where this pattern, as one that allows, gives something that `other` covers, as one
+    /// that restricts: globs give plain names only.
+    #[must_use]
+    pub fn gives(&self, other: &Self) -> bool {
+        self.upstream.meets(&other.upstream)
+            && match (&self.subject, &other.subject) {
+                (Subject::Name(one), Subject::Name(other)) => one.gives(other),
+                (Subject::Uri(one), Subject::Uri(other)) => meet(one, other),
+                _ => false,
+            }
+    }
+
     /// True where the pattern, as one that allows, is about this.
     pub(super) fn allows(&self, upstream: &str, compared: &Compared<'_>) -> bool {
         self.upstream.matches(upstream)
@@ -234,6 +260,15 @@ impl Pattern {
             Subject::Name(Half::Literal(name)) => Some(name),
             Subject::Name(Half::Glob(_)) => None,
             Subject::Uri(pattern) => pattern.literal(),
+        }
+    }
+
+    /// The part of a pattern of resources, or an alternative of it, that reaches no URI.
+    #[must_use]
+    pub fn vain(&self) -> Option<Vain> {
+        match &self.subject {
+            Subject::Uri(pattern) => pattern.vain(),
+            Subject::Name(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! (`plain`), and it is compared part by part: no wildcard leaves its part. A deny holds for
 //! every spelling that one of them may take for what it covers (`reading`).
 
+mod example;
 mod parts;
 mod pattern;
 mod plain;
@@ -14,6 +15,8 @@ mod template;
 
 use std::cell::OnceCell;
 
+pub use self::example::Vain;
+pub(super) use self::example::{examples, vain};
 pub use self::pattern::{BadUriPattern, UriPattern};
 pub(super) use self::plain::is_dots;
 

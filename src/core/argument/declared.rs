@@ -1,12 +1,18 @@
 //! The input schema of a tool as somebody approved it (JSON Schema 2020-12): which names it
 //! declares, and which values are texts and nothing else.
 
+use regex::RegexBuilder;
 use serde_json::{Map, Value};
 
-use super::{Pointer, hint};
+use super::kinds::{Kinds, kinds};
+use super::{Literal, Pointer, Test, hint};
+use crate::core::decimal::Decimal;
 
 /// Number of references and alternatives that are followed, one behind the other.
 const MAX_DEPTH: usize = 16;
+
+/// Number of alternatives within each other whose kinds are looked at.
+const MAX_PARTS: usize = 8;
 
 /// A schema, or a part of one; of a tool that nobody has approved, nothing is declared.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,12 +70,13 @@ impl<'s> Declared<'s> {
     pub fn lacks(self, pointer: &Pointer) -> Option<Undeclared> {
         let mut here = self;
         for name in pointer.names() {
-            if here.declares(name) {
+            let has_members = here.may_hold(name);
+            if has_members && here.declares(name) {
                 here = here.at(name);
                 continue;
             }
             let known = here.names();
-            let is_closed = here.is_closed();
+            let is_closed = here.is_closed() || !has_members;
             if known.is_empty() && !is_closed {
                 return None;
             }
@@ -88,11 +95,47 @@ impl<'s> Declared<'s> {
         self.has(name)
             || self.at(name).here.is_some()
             || self.parts().any(|schema| {
-                // What is said by patterns, or by rules that hold sometimes, is not followed.
-                ["patternProperties", "if", "dependentSchemas", "prefixItems", "propertyNames"]
-                    .iter()
-                    .any(|keyword| schema.contains_key(*keyword))
+                let patterns = schema.get("patternProperties").and_then(Value::as_object);
+                // What is said by rules that hold sometimes is not followed.
+                patterns.is_some_and(|all| all.keys().any(|pattern| may_match(pattern, name)))
+                    || ["if", "dependentSchemas", "prefixItems", "propertyNames"]
+                        .iter()
+                        .any(|keyword| schema.contains_key(*keyword))
             })
+    }
+
+    /// True where a value there may have a member or an item with this name.
+    fn may_hold(self, name: &str) -> bool {
+        let is_index = name.bytes().all(|b| b.is_ascii_digit());
+        self.kinds().is_none_or(|kinds| kinds.object || kinds.array && is_index)
+    }
+
+    /// The kinds of values that are declared here, where that is said.
+    fn kinds(self) -> Option<Kinds> {
+        self.here.and_then(|schema| kinds(schema, &|schema| self.resolved(schema), MAX_PARTS))
+    }
+
+    /// The declaration of what stands at the end of `pointer`.
+    #[must_use]
+    pub fn of(self, pointer: &Pointer) -> Self {
+        pointer.names().fold(self, Self::at)
+    }
+
+    /// True where no value that is declared here is of a kind that `test` is about.
+    #[must_use]
+    pub fn excludes(self, test: &Test) -> bool {
+        let Some(kinds) = self.kinds() else { return false };
+        !kinds.meets(Kinds::of(test))
+    }
+
+    /// The words that are declared here, where nothing else may stand.
+    #[must_use]
+    pub fn words(self) -> Option<&'s [Value]> {
+        let schema = self.here.and_then(|schema| self.resolved(schema))?;
+        match schema.get("enum") {
+            Some(words) => words.as_array().map(Vec::as_slice),
+            None => schema.get("const").map(std::slice::from_ref),
+        }
     }
 
     fn parts(self) -> impl Iterator<Item = &'s Map<String, Value>> {
@@ -167,6 +210,29 @@ impl<'s> Declared<'s> {
         let mut all = vec![schema];
         all.extend(parts.flat_map(|part| self.alternatives(part, depth - 1)));
         all
+    }
+}
+
+/// Longest expression of a schema in bytes once compiled.
+const MAX_REGEX: usize = 64 << 10;
+
+/// True where a name may match an expression of `patternProperties` (ECMA-262), as far as that
+/// cannot be ruled out.
+fn may_match(pattern: &str, name: &str) -> bool {
+    let built = RegexBuilder::new(pattern).size_limit(MAX_REGEX).nest_limit(50).build();
+    built.map_or(true, |regex| regex.is_match(name))
+}
+
+/// True where a value of the configuration is this one of a schema.
+#[must_use]
+pub fn is_word(literal: &Literal, word: &Value) -> bool {
+    match (literal, word) {
+        (Literal::Bool(one), Value::Bool(other)) => one == other,
+        (Literal::Number(one, _), Value::Number(other)) => {
+            Decimal::parse(&other.to_string()).as_ref() == Some(one)
+        }
+        (Literal::Text(one), Value::String(other)) => one == other,
+        _ => false,
     }
 }
 

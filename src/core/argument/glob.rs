@@ -1,10 +1,10 @@
 //! Globs of texts among the arguments of a call.
 
 use super::test::BadTest;
-use super::text::{doubts_all_that, is_doubtful_path};
+use super::text::{doubts_all_that, is_doubtful_path, is_parsed};
 use crate::core::glob::Glob;
 use crate::core::inclusion::Texts;
-use crate::core::resource::{Resource, UriPattern};
+use crate::core::resource::{Resource, UriPattern, Vain, examples, vain};
 
 /// A pattern of a whole text.
 #[derive(Clone, Debug)]
@@ -48,6 +48,47 @@ impl GlobTest {
             }
             (Self::Url(one), Self::Url(other)) => one.is_matched_by(&[other]),
             _ => false,
+        }
+    }
+
+    /// An alternative that no text fulfils, since it matches only what some reader takes for
+    /// another path or URL.
+    #[must_use]
+    pub fn vain(&self) -> Option<Vain> {
+        let matches = |pattern: &UriPattern, url: &str| pattern.matches(&Resource::new(url));
+        match self {
+            Self::Url(pattern) => vain(pattern.as_str(), matches),
+            Self::Path(glob) => {
+                let is_vain = |examples: &[String]| examples.iter().all(|text| !self.matches(text));
+                let mut all = examples(glob.text()).into_iter();
+                let (written, _) = all.find(|(_, examples)| is_vain(examples))?;
+                Some(Vain { written, meant: None })
+            }
+        }
+    }
+
+    /// An alternative that matches only what some reader takes for something that is no text.
+    #[must_use]
+    pub fn parsed(&self) -> Option<String> {
+        let mut all = examples(self.text()).into_iter();
+        let is_parsed = |examples: &[String]| examples.iter().all(|text| is_parsed(text));
+        all.find(|(_, examples)| is_parsed(examples)).map(|(written, _)| written)
+    }
+
+    /// The characters of the shortest text that it matches, counted as in a `max_length`, as far as
+    /// that is known.
+    #[must_use]
+    pub fn least(&self) -> Option<usize> {
+        let all = examples(self.text()).into_iter();
+        let length = |text: &String| text.encode_utf16().count();
+        all.flat_map(|(_, examples)| examples.map(|text| length(&text))).min()
+    }
+
+    /// True where every name without doubt matches.
+    pub(super) fn takes_all(&self, names: &[&str]) -> bool {
+        match self {
+            Self::Path(glob) => names.iter().all(|name| glob.is_match(name)),
+            Self::Url(_) => false,
         }
     }
 

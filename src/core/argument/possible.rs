@@ -67,6 +67,24 @@ pub fn literals(tests: &[Test]) -> (Vec<&Literal>, Vec<&Literal>) {
     (named, refused)
 }
 
+/// True for a glob or an expression that every text fulfils, as far as samples tell.
+#[must_use]
+pub fn asks_nothing(test: &Test) -> bool {
+    match test {
+        Test::Glob(glob) => glob.takes_all(&["a", "Z", "9.é", "a b", "_-.", &"x".repeat(9_999)]),
+        Test::Regex { whole, .. } => samples().iter().all(|text| whole.is_match(text)),
+        _ => false,
+    }
+}
+
+/// Texts on one line that have little in common but all the characters that people exclude.
+fn samples() -> [String; 6] {
+    let of = |from: u32, to: u32| (from..=to).filter_map(char::from_u32).collect::<String>();
+    let controls = of(0, 0x1f).replace('\n', "") + &of(0x7f, 0x9f);
+    let all = of(0xa0, 0x2fff) + "表あ한\u{fffd}🙂\u{10ffff}";
+    ["a".to_owned(), "Z9".to_owned(), of(0x20, 0x7e), controls, all, "x".repeat(60_000)]
+}
+
 fn is_refused(literal: &Literal, tests: &[Test]) -> bool {
     let value = match literal {
         Literal::Bool(value) => value.to_string(),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::test::BadTest;
-use crate::core::resource::{Resource, UriPattern};
+use crate::core::resource::{Resource, UriPattern, Vain, vain};
 
 /// A question about a URL: its scheme, its host, its path. Only a text holds that libraries of
 /// WHATWG URL, of RFC 3986 and those who cut texts take apart alike; query and fragment are free.
@@ -65,6 +65,14 @@ impl UrlTest {
     pub(super) fn is_within(&self, other: &Self) -> bool {
         let all: Vec<&UriPattern> = other.patterns.iter().collect();
         self.patterns.iter().all(|pattern| pattern.is_matched_by(&all))
+    }
+
+    /// One of its schemes, hosts and paths, as a URL, that no URL fulfils: only those in normal
+    /// form hold.
+    #[must_use]
+    pub fn vain(&self) -> Option<Vain> {
+        let holds = |pattern: &UriPattern, url: &str| pattern.matches(&Resource::of_url(url));
+        self.patterns.iter().find_map(|pattern| vain(pattern.as_str(), holds))
     }
 
     pub(super) fn holds(&self, text: &str) -> bool {

@@ -19,7 +19,17 @@ enum Piece {
 
 /// True where two globs can match one text, as far as that cannot be ruled out.
 pub(super) fn overlap(one: &str, other: &str) -> bool {
-    let (Some(one), Some(other)) = (alternatives(one), alternatives(other)) else {
+    overlap_within(one, other, |_| true)
+}
+
+/// The same, of texts of these characters.
+pub(super) fn overlap_within(one: &str, other: &str, is_within: fn(char) -> bool) -> bool {
+    let possible = |glob| {
+        let fits = |piece: &Piece| !matches!(piece, Piece::Char(c) if !is_within(*c));
+        let all = alternatives(glob)?.into_iter();
+        Some(all.filter(|pieces| pieces.iter().all(fits)).collect::<Vec<_>>())
+    };
+    let (Some(one), Some(other)) = (possible(one), possible(other)) else {
         return true;
     };
     let steps = |all: &[Vec<Piece>]| all.iter().map(Vec::len).sum::<usize>();

@@ -9,7 +9,7 @@ use super::reading::{Reading, spellings};
 use super::syntax::{
     MAX_ALTERNATIVES, WILDCARDS, cut, expand, has_wildcards, with_address_escaped,
 };
-use super::{MAX_URI, Resource};
+use super::{MAX_URI, Resource, Vain, vain};
 use crate::core::glob::{BadGlob, Glob};
 use crate::core::names::folded_text;
 
@@ -139,6 +139,16 @@ impl UriPattern {
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
         self.is_literal.then_some(self.text.as_str())
+    }
+
+    /// The pattern, or an alternative of it, where it has wildcards and no URI is reached by them:
+    /// only URIs in normal form are.
+    #[must_use]
+    pub fn vain(&self) -> Option<Vain> {
+        match self.is_literal {
+            true => None,
+            false => vain(&self.text, |pattern, uri| pattern.matches(&Resource::new(uri))),
+        }
     }
 
     /// True where the pattern allows the resource.

@@ -1,0 +1,169 @@
+//! Conditions that are legal, and hold never, always, or for something else than it seems.
+
+use crate::config::code::Code;
+use crate::config::read::{At, Table};
+use crate::core::argument::{self, Literal, Test};
+use crate::core::decimal::Decimal;
+use crate::core::harmless::visible;
+use crate::core::resource::Vain;
+
+/// Reports what can never hold: the call would be refused for ever, and nobody told why.
+pub(super) fn check_ranges(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
+    let literals = tests.iter().flat_map(|test| match test {
+        Test::Equals(literal) => std::slice::from_ref(literal),
+        Test::In(literals) => literals,
+        _ => &[],
+    });
+    for literal in literals.filter(|literal| literal.is_between_doubles()) {
+        let message = format!("no value is certainly equal to {literal}");
+        let help = "readers round it to another number; let the tool take it as a text";
+        table.report().error(Code::Condition, name.span.clone(), message, help);
+    }
+    let impossible = |message: String, help: &str| {
+        table.report().error(Code::Condition, name.span.clone(), message, help);
+    };
+    if let Some((one, other)) = argument::contradiction(tests) {
+        impossible(format!("no value is {one} and {other}"), "they ask for values of two kinds");
+        return;
+    }
+    let (least, most) = range(tests);
+    if let (Some((least, least_text)), Some((most, most_text))) = (least, most)
+        && least > most
+    {
+        let message = format!("no number is at least {least_text} and at most {most_text}");
+        impossible(message, "swap `min` and `max`");
+        return;
+    }
+    let (named, refused) = argument::literals(tests);
+    let first = refused.first().filter(|literal| !literal.is_between_doubles());
+    if let Some(first) = first {
+        let help = "of these tests all must hold; take one out";
+        match named.len() == refused.len() {
+            true => impossible(format!("no value passes: {first} fails another test"), help),
+            false => table.report().warning(
+                Code::Nothing,
+                name.span.clone(),
+                format!("{first} never passes: it fails another test"),
+                help,
+            ),
+        }
+    }
+}
+
+type Bound<'t> = Option<(&'t Decimal, &'t str)>;
+
+/// The numbers of `min` and `max`.
+fn range(tests: &[Test]) -> (Bound<'_>, Bound<'_>) {
+    let least = tests.iter().find_map(|test| match test {
+        Test::Min(number, text) => Some((number, text.as_str())),
+        _ => None,
+    });
+    let most = tests.iter().find_map(|test| match test {
+        Test::Max(number, text) => Some((number, text.as_str())),
+        _ => None,
+    });
+    (least, most)
+}
+
+/// Conditions that are legal, and for which there is a better one.
+pub(super) fn warn_of_loose(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
+    let warn = |message: String, help: &str| {
+        table.report().warning(Code::Loose, name.span.clone(), message, help);
+    };
+    match range(tests) {
+        (None, Some(_)) => warn(
+            "`max` without `min`: -1 passes, which means all to many tools".to_owned(),
+            "add `min`",
+        ),
+        (Some((_, least)), None) => warn(
+            format!(
+                "`min` without `max`: at least {least}, and at most 2147483647 unless `max` is larger"
+            ),
+            "add `max`; numbers beyond 32 bits are refused without it, since servers may wrap them",
+        ),
+        _ => {}
+    }
+    warn_of_never(tests, name, table);
+    for test in tests {
+        match test {
+            Test::Glob(_) | Test::Regex { .. } if argument::asks_nothing(test) => {
+                table.report().warning(
+                    Code::Nothing,
+                    name.span.clone(),
+                    "every text fulfils this: it asks only that there is one".to_owned(),
+                    "say which texts may be",
+                )
+            }
+            Test::NotIn(words) if words.iter().any(|w| matches!(w, Literal::Text(_))) => warn(
+                "`not_in` guesses what servers take for these words".to_owned(),
+                "write `in` with the words that may be",
+            ),
+            Test::Glob(glob) if glob.is_of_urls() => warn(
+                "a glob of URLs reaches no query".to_owned(),
+                "write url = { scheme = \"https\", host = [\"*.example.com\"], path = \"/**\" }",
+            ),
+            Test::Equals(literal) if literal.is_parsed() => warn_of_parsed(&warn, literal),
+            Test::In(literals) => {
+                let mut parsed = literals.iter().filter(|literal| literal.is_parsed());
+                parsed.by_ref().take(1).for_each(|literal| warn_of_parsed(&warn, literal));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn warn_of_parsed(warn: &impl Fn(String, &str), literal: &Literal) {
+    warn(
+        format!("some servers take {literal} for something that is no text"),
+        "make sure that this one does not, or leave it out",
+    );
+}
+
+/// Warns of globs and URLs that no value fulfils: only what all readers take for the same does.
+fn warn_of_never(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
+    let warn = |code, message: String, help: String| {
+        table.report().warning(code, name.span.clone(), message, help);
+    };
+    let never = |vain: Vain, what: &str| {
+        let message = format!(
+            "no {what} fulfils `{}`: only those in normal form do, which all readers take for the same",
+            visible(&vain.written)
+        );
+        let help = vain.meant.map_or_else(String::new, |m| format!("perhaps `{}`", visible(&m)));
+        warn(Code::Unmatched, message, help);
+    };
+    let most = tests.iter().find_map(|test| match test {
+        Test::MaxLength(most) => Some(*most),
+        _ => None,
+    });
+    for test in tests {
+        match test {
+            Test::Url(url) => url.vain().into_iter().for_each(|vain| never(vain, "URL")),
+            Test::Glob(glob) => {
+                if let Some(written) = glob.parsed() {
+                    let message = format!(
+                        "some servers take \"{}\" for something that is no text",
+                        visible(&written)
+                    );
+                    let help = "such a text fulfils a glob only where the approved schema says that it is one";
+                    warn(Code::Loose, message, help.to_owned());
+                } else if let Some(vain) = glob.vain() {
+                    never(vain, if glob.is_of_urls() { "URL" } else { "text" });
+                }
+                if let (Some(least), Some(most)) = (glob.least(), most)
+                    && least > most
+                {
+                    let message = format!(
+                        "no text fulfils this: the glob takes at least {least} characters, and `max_length` {most}"
+                    );
+                    warn(
+                        Code::Unmatched,
+                        message,
+                        "raise `max_length`, or shorten the glob".to_owned(),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
