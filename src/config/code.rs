@@ -180,6 +180,10 @@ codes! {
          \"groups\", \"https://example.com/roles\", \"/realm_access/roles\". Where a name is written like a\n\
          path of another syntax (realm_access.roles), no token has a claim of that name, and so it gives\n\
          nothing, or nobody is let in.";
+    Lookalike, "DW0126", "a character that looks like another, or like nothing",
+        "Names, patterns and values are compared character by character. A letter of another script\n\
+         that looks like a Latin one, a wide one, or a character without width is hardly meant: what it\n\
+         stands in matches something else than it seems to. The finding says which one it is.";
 }
 
 impl Code {

@@ -3,6 +3,7 @@
 use http::HeaderName;
 
 use super::code::Code;
+use super::placeholders::is_placeholder;
 use super::read::{At, Table};
 
 /// Schemes of `Authorization` that are written before a token (RFC 9110 11.1).
@@ -13,6 +14,11 @@ const SCHEMES: [&str; 8] =
 /// repeated.
 pub(super) fn doubt(table: &Table<'_>, secret: &At<String>, header: &HeaderName, is_bearer: bool) {
     let text = secret.value.as_str();
+    if is_placeholder(text) {
+        let message = "the credential looks like a place for another text".to_owned();
+        let help = "nothing is put in its place, and it is sent as it stands";
+        table.report().warning(Code::Placeholder, secret.span.clone(), message, help);
+    }
     let scheme = |text: &str| {
         let (first, rest) = text.split_once(' ')?;
         let known = SCHEMES.into_iter().find(|known| known.eq_ignore_ascii_case(first))?;

@@ -23,12 +23,14 @@ mod lock;
 mod outside;
 mod partial;
 mod place;
+mod placeholders;
 mod policy;
 mod providers;
 mod read;
 mod restrictions;
 mod settings;
 mod syntax;
+mod texts;
 mod tls;
 mod upstreams;
 mod values;
@@ -208,9 +210,9 @@ fn parse_with(
     let tables: Vec<_> =
         parsed.iter().map(|(root, report)| Table::root(root.get_ref(), report)).collect();
     let parts = parts(file, tables, files, outside, is_partial);
-    doubts::check_placeholders(&report, root.get_ref());
+    texts::check(&report, root.get_ref());
     for (root, report) in &parsed {
-        doubts::check_placeholders(report, root.get_ref());
+        texts::check(report, root.get_ref());
     }
 
     let roots: Vec<_> = std::iter::once((0, root.get_ref()))
@@ -304,6 +306,8 @@ fn places(root: &DeTable<'_>) -> BTreeMap<&'static str, Range<usize>> {
     keys.into_iter().filter_map(place).collect()
 }
 
+#[cfg(test)]
+mod doubts_tests;
 #[cfg(test)]
 mod huge_tests;
 #[cfg(test)]

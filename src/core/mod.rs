@@ -25,6 +25,7 @@ pub mod jwt;
 pub mod keys;
 pub mod limits;
 pub mod listing;
+pub mod lookalike;
 pub mod members;
 pub mod message;
 pub mod method;

@@ -80,7 +80,7 @@ fn folded_ascii(name: &str) -> impl Iterator<Item = u8> {
 }
 
 /// Slashes of other scripts that NFKC leaves alone, and code pages (Windows' best fit) do not.
-const OTHER_SLASHES: [char; 6] =
+pub(super) const OTHER_SLASHES: [char; 6] =
     ['\u{2044}', '\u{2215}', '\u{2216}', '\u{29f5}', '\u{29f8}', '\u{29f9}'];
 
 /// True where a reader that normalises sees another text: it is not in its composed form, some of

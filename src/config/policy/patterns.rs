@@ -26,8 +26,9 @@ impl Reader<'_> {
                 texts.iter().for_each(|text| warn_of_everything(table, text));
             }
             let is_of_tools = key == "tools" || key == "deny";
+            let allows = !key.starts_with("deny");
             let patterns = texts.into_iter().filter_map(|text| {
-                let pattern = self.pattern(table, key, text.clone(), parse)?;
+                let pattern = self.pattern(table, key, text.clone(), parse, allows)?;
                 let kind = match key {
                     "deny" => Some(TargetKind::Tool),
                     "deny_prompts" => Some(TargetKind::Prompt),
@@ -63,10 +64,10 @@ impl Reader<'_> {
         whose: Whose<'_>,
     ) -> Vec<Pattern> {
         let mut patterns = Vec::new();
+        let allows = matches!(whose, Whose::Scope);
         for text in texts {
-            let Some(pattern) = self.pattern(table, key, text.clone(), Pattern::of_names) else {
-                continue;
-            };
+            let read = self.pattern(table, key, text.clone(), Pattern::of_names, allows);
+            let Some(pattern) = read else { continue };
             match whose {
                 Whose::Role(allow) => restrictions::check_granted(table, &text, &pattern, allow),
                 Whose::Everybody => {
@@ -132,6 +133,7 @@ impl Reader<'_> {
         key: &str,
         text: At<&str>,
         parse: Parse,
+        allows: bool,
     ) -> Option<Pattern> {
         let rule = table.rule_at(key, &text.span);
         let pattern = match parse(text.value) {
@@ -158,19 +160,29 @@ impl Reader<'_> {
                 ),
             );
         }
-        self.doubt(table, key, &text);
+        self.doubt(table, key, &text, &pattern, allows);
         Some(pattern.at(rule))
     }
 
-    fn doubt(&self, table: &Table<'_>, key: &str, text: &At<&str>) {
+    fn doubt(
+        &self,
+        table: &Table<'_>,
+        key: &str,
+        text: &At<&str>,
+        pattern: &Pattern,
+        allows: bool,
+    ) {
         let (_, name) = text.value.split_once('/').unwrap_or_default();
+        let report = table.report();
         // The names of prompts are texts for people.
         match key {
             "prompts" | "deny_prompts" => {}
-            "resources" | "deny_resources" => doubts::check_uri_pattern(table.report(), text),
+            "resources" | "deny_resources" => {
+                doubts::check_uri_pattern(report, text, pattern, allows);
+            }
             // A literal name that is known is what it is.
             _ if self.definitions.iter().any(|(_, tool, _)| *tool == name) => {}
-            key => doubts::check_name_pattern(table.report(), text, key != "deny"),
+            _ => doubts::check_name_pattern(report, text, allows),
         }
     }
 }
