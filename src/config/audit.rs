@@ -74,13 +74,24 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
         _ => Err("must be \"deny\" or \"count\"".to_owned()),
     });
     let arguments = arguments(&mut table);
+    if to == AuditTo::Off {
+        for key in ["file", "on_failure", "arguments", "redact"] {
+            if let Some(value) = table.value(key) {
+                let message =
+                    format!("`{key}` means nothing with to = \"off\": nothing is recorded");
+                table.report().warning(Code::Useless, value.span(), message, "leave it out");
+            }
+        }
+    }
     table.finish();
     AuditSpec { to, on_failure: on_failure.map_or(OnFailure::Deny, |at| at.value), arguments }
 }
 
 fn arguments(table: &mut Table<'_>) -> Wanted {
     let words = table.strings("redact");
-    check_words(table, &words);
+    if table.string("to").is_none_or(|at| at.value != "off") {
+        check_words(table, &words);
+    }
     let mut redact: Vec<String> = words.iter().map(|word| word.value.to_lowercase()).collect();
     if table.value("redact").is_none() {
         redact = REDACTED.map(str::to_owned).to_vec();

@@ -184,6 +184,16 @@ codes! {
         "Names, patterns and values are compared character by character. A letter of another script\n\
          that looks like a Latin one, a wide one, or a character without width is hardly meant: what it\n\
          stands in matches something else than it seems to. The finding says which one it is.";
+    IdleIssuer, "DW0127", "an issuer that gives nobody anything",
+        "There are neither roles nor scopes for its callers, no key in the file is for one of the\n\
+         algorithms, or the URL of the keys is that of metadata: whoever comes with its tokens gets\n\
+         nothing.";
+    IssuerSlash, "DW0128", "an issuer with another end than in its tokens",
+        "`iss` is compared to the letter. Auth0 writes it with a slash at its end; Cognito, Entra\n\
+         (v2.0), Keycloak and Okta without. The metadata of the issuer say it, and every token does.";
+    Never, "DW0129", "something that never comes about",
+        "Conditions on one value of a tool that no call fulfils together, or a certificate in the place\n\
+         of an authority that nothing can chain to: everybody is refused, whatever they send.";
 }
 
 impl Code {
@@ -234,6 +244,7 @@ impl Code {
                 | Self::Over
                 | Self::NotAccepted
                 | Self::ClaimPath
+                | Self::IssuerSlash
         )
     }
 }

@@ -3,6 +3,8 @@
 mod doubts;
 mod pointers;
 
+pub(super) use self::doubts::impossible;
+
 use toml::Spanned;
 use toml::de::{DeArray, DeValue};
 
@@ -29,6 +31,7 @@ pub(super) fn of_role(
     allow: &Patterns,
 ) -> Vec<When> {
     let mut whens = Vec::new();
+    let asked = reader.asked.len();
     for mut table in role.tables("when") {
         let texts = table.strings("tools");
         if texts.is_empty() {
@@ -43,6 +46,7 @@ pub(super) fn of_role(
         let tools = reader.tools(&table, "tools", texts, Whose::Role(allow));
         whens.push(when(table, tools, reader));
     }
+    reader.asked.check(role.report(), asked);
     whens
 }
 
@@ -58,6 +62,8 @@ pub(super) fn of_tools(file: &mut Table<'_>, reader: &mut Reader<'_>) -> Vec<Whe
         let tools = reader.tools(&table, "tools", vec![name], Whose::Everybody);
         whens.push(when(table, tools, reader));
     }
+    reader.asked.check(file.report(), 0);
+    reader.asked.are_of_all();
     whens
 }
 
@@ -134,7 +140,9 @@ fn condition(
         let help = "add one of equals, in, max, …";
         report.error(Code::Condition, name.span.clone(), message, help);
     }
-    Some(Condition { pointer: pointer?.value, tests, is_optional, shadow, rule })
+    let condition = Condition { pointer: pointer?.value, tests, is_optional, shadow, rule };
+    reader.asked.push(name.span.clone(), tools, &condition);
+    Some(condition)
 }
 
 fn asked(table: &mut Table<'_>) -> Vec<Test> {

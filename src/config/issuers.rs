@@ -1,5 +1,6 @@
 //! `[issuers.NAME]`: who may issue JWTs, and what their claims mean here.
 
+pub(super) mod idle;
 mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,6 +137,7 @@ fn issuer(
     }
     if let Some(url) = &url {
         providers::check_rights(&mut table, &url.value);
+        providers::check_slash(&mut table);
         providers::check_scopes(&mut table, &url.value, &asked);
     }
     table.finish();

@@ -11,6 +11,7 @@ mod changes;
 mod clash;
 mod code;
 mod conditions;
+mod contradictions;
 mod credential;
 mod doubts;
 mod error;
@@ -284,6 +285,7 @@ fn parts<'t>(
     decides.named_tools.extend(locked.tools.unwrap_or_default());
     expect::read(&mut file, &decides, now, is_partial);
     doubts::check_issuers(&mut file, &decides, files);
+    issuers::idle::check(&mut file, &decides.issuers);
     doubts::check_records(&mut file, &settings.audit.to, files);
     file.finish();
     tables.into_iter().for_each(Table::finish);
@@ -310,6 +312,8 @@ fn places(root: &DeTable<'_>) -> BTreeMap<&'static str, Range<usize>> {
 mod doubts_tests;
 #[cfg(test)]
 mod huge_tests;
+#[cfg(test)]
+mod idle_tests;
 #[cfg(test)]
 mod outside_tests;
 #[cfg(test)]

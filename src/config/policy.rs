@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 pub(super) use self::tokens::moment;
 use super::code::Code;
 use super::conditions;
+use super::contradictions::Asked;
 use super::files::Files;
 use super::issuers::{self, IssuerSpec};
 use super::lock::Approved;
@@ -75,6 +76,7 @@ pub(super) fn read<'t>(
         digests: HashMap::new(),
         certificates: HashMap::new(),
         shadows: Vec::new(),
+        asked: Asked::default(),
         restrictions: Vec::new(),
         ways: BTreeSet::new(),
         definitions: definitions(pins, told),
@@ -169,6 +171,8 @@ pub(super) struct Reader<'s> {
     exposed: Option<&'s str>,
     pub(super) now: UnixSeconds,
     pub(super) roles: BTreeMap<String, Arc<Role>>,
+    /// Conditions, so far.
+    pub(super) asked: Asked,
     /// Patterns that restrict everybody, so far.
     pub(super) restrictions: Vec<Restriction>,
     /// Ways round conditions that have been told.

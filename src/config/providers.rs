@@ -130,8 +130,46 @@ pub(super) fn check_rights(table: &mut Table<'_>, issuer: &str) {
     }
 }
 
+/// Ends of hosts of providers whose `iss` has no path but a slash, and of those where it has none.
+const AUTH0: [&str; 1] = [".auth0.com"];
+const OKTA: [&str; 4] = [".okta.com", ".okta-emea.com", ".okta-gov.com", ".oktapreview.com"];
+
+/// The provider, where it is known, and whether `iss` of its tokens ends in a slash.
+fn slash(issuer: &str) -> Option<(&'static str, bool)> {
+    let (host, path) = place(issuer)?;
+    let of = |ends: &[&str]| ends.iter().any(|end| host.ends_with(end));
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match parts[..] {
+        [] if of(&AUTH0) => Some(("Auth0", true)),
+        [] | ["oauth2", _] if of(&OKTA) => Some(("Okta", false)),
+        [_] if host.starts_with("cognito-idp.") && host.ends_with(".amazonaws.com") => {
+            Some(("Cognito", false))
+        }
+        [_] if host == "sts.windows.net" => Some(("Entra (v1.0)", true)),
+        [_, "v2.0"] if ENTRA.contains(&host.as_str()) => Some(("Entra (v2.0)", false)),
+        ["realms", _] | ["auth", "realms", _] => Some(("Keycloak", false)),
+        [] if host == "accounts.google.com" => Some(("Google", false)),
+        [] if host == "gitlab.com" => Some(("GitLab", false)),
+        [] if host == "token.actions.githubusercontent.com" => Some(("GitHub", false)),
+        _ => None,
+    }
+}
+
+/// Warns of a slash at the end, or of none, that `iss` of tokens hardly has.
+pub(super) fn check_slash(table: &mut Table<'_>) {
+    let Some(at) = table.string("issuer") else { return };
+    let Some((whose, has_slash)) = slash(at.value) else { return };
+    if at.value.ends_with('/') != has_slash {
+        let word = if has_slash { "with" } else { "without" };
+        let message = format!("{whose} writes `iss` {word} a slash at its end");
+        let end = if has_slash { "/" } else { "" };
+        let help = format!("write {:?}", format!("{}{end}", at.value.trim_end_matches('/')));
+        table.report().warning(Code::IssuerSlash, at.span, message, help);
+    }
+}
+
 /// Scopes of OpenID Connect, which Entra gives by these very names.
-const OPENID: [&str; 4] = ["email", "offline_access", "openid", "profile"];
+pub(super) const OPENID: [&str; 4] = ["email", "offline_access", "openid", "profile"];
 
 /// With Entra a scope has two names: one to ask for, which begins with the URI of an application,
 /// and behind its last slash one in tokens.

@@ -246,6 +246,11 @@ fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bo
         let help = "only where nobody else is on that network; else add [server.tls]";
         server.report().warning(Code::Plaintext, at.span.clone(), message, help);
     }
+    if let Some(at) = plaintext.as_ref().filter(|_| has_tls) {
+        let message = "`plaintext` means nothing: there is [server.tls]".to_owned();
+        let help = "leave it out, or remove [server.tls] where a proxy in front ends TLS";
+        server.report().warning(Code::Useless, at.span.clone(), message, help);
+    }
     if has_tls || plaintext.is_some() {
         return plaintext.is_some();
     }

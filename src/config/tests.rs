@@ -199,7 +199,7 @@ fn urls_and_paths_are_what_they_say() {
 
 const ISSUER: &str = "[server]\npublic_url = \"https://mcp.example.com\"\n[issuers.corp]\n\
     issuer = \"https://login.example.com\"\njwks_url = \"https://login.example.com/certs\"\n\
-    organization = \"acme\"\n[roles.r]\n";
+    organization = \"acme\"\nroles = [\"r\"]\n[roles.r]\n";
 
 #[test]
 fn an_issuer_that_could_be_somebody_else_is_refused() {
@@ -222,7 +222,7 @@ fn an_issuer_that_could_be_somebody_else_is_refused() {
             "Ed448 is one, which doorward cannot verify",
         ),
         ("organization =", "leeway = \"61s\"\norganization =", "from \"0s\" to \"60s\""),
-        ("organization =", "roles = [\"x\"]\norganization =", "role `x` does not exist"),
+        ("roles = [\"r\"]", "roles = [\"x\"]", "role `x` does not exist"),
         ("organization =", "roles_map = { a = \"x\" }\norganization =", "role `x` does not"),
         ("organization =", "roles_map = { a = 7 }\norganization =", "a table of strings"),
         ("organization =", "scopes = { \"a b\" = [] }\norganization =", "is not a scope"),

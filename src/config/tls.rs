@@ -110,6 +110,12 @@ pub(super) fn certificates(
         table.report().error(Code::Unusable, span, format!("`{key}` {why}"), help);
         return None;
     }
+    if purpose != Purpose::Own && !found.iter().any(|root| may_sign(root)) {
+        let message =
+            format!("no certificate in `{key}` is one of an authority: nothing chains to it");
+        let help = "put the certificate there that signed it (basicConstraints CA:TRUE)";
+        table.report().warning(Code::Never, span.clone(), message, help);
+    }
     check_dates(table, key, &span, &found, purpose, files.now());
     Some(found)
 }
@@ -118,6 +124,13 @@ pub(super) fn certificates(
 fn holds_more(pem: &[u8]) -> bool {
     let mut sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem);
     sections.any(|section| section.is_ok_and(|(kind, _)| kind != SectionKind::Certificate))
+}
+
+/// True for a certificate that others can chain to, and for one that has signed itself, which is
+/// good for whoever shows that very one.
+fn may_sign(certificate: &[u8]) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return true };
+    certificate.is_ca() || certificate.issuer() == certificate.subject()
 }
 
 /// Says which of these certificates nothing can chain to, and why.

@@ -133,6 +133,12 @@ impl KeySet {
         self.keys.iter().enumerate().map(digest).collect()
     }
 
+    /// True where some key can verify what is signed with this algorithm.
+    #[must_use]
+    pub fn serves(&self, algorithm: Algorithm) -> bool {
+        self.keys.iter().any(|key| key.serves(algorithm))
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -188,9 +194,7 @@ impl KeySet {
     }
 
     fn find_whole(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
-        let mut fitting = self.keys.iter().filter(|key| {
-            key.algorithms.contains(&algorithm) && key.only.is_none_or(|only| only == algorithm)
-        });
+        let mut fitting = self.keys.iter().filter(|key| key.serves(algorithm));
         match id {
             Some(id) => fitting.find(|key| key.id.as_deref() == Some(id)),
             None => {
@@ -216,6 +220,12 @@ fn other(object: &Map<String, Value>) -> &'static str {
         "an error"
     } else {
         "an object without `keys`"
+    }
+}
+
+impl Key {
+    fn serves(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&algorithm) && self.only.is_none_or(|only| only == algorithm)
     }
 }
 

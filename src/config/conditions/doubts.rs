@@ -19,49 +19,55 @@ pub(super) fn check_ranges(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
         let help = "readers round it to another number; let the tool take it as a text";
         table.report().error(Code::Condition, name.span.clone(), message, help);
     }
-    let impossible = |message: String, help: &str| {
+    if let Some((message, help)) = impossible(tests) {
         table.report().error(Code::Condition, name.span.clone(), message, help);
-    };
-    if let Some((one, other)) = argument::contradiction(tests) {
-        impossible(format!("no value is {one} and {other}"), "they ask for values of two kinds");
         return;
     }
-    let (least, most) = range(tests);
-    if let (Some((least, least_text)), Some((most, most_text))) = (least, most)
+    let (_, refused) = argument::literals(tests);
+    if let Some(first) = refused.first().filter(|literal| !literal.is_between_doubles()) {
+        let message = format!("{first} never passes: it fails another test");
+        table.report().warning(Code::Nothing, name.span.clone(), message, ALL);
+    }
+}
+
+const ALL: &str = "of these tests all must hold; take one out";
+
+/// Why no value passes all of these tests, where that is so, and what to do.
+pub(in crate::config) fn impossible(tests: &[Test]) -> Option<(String, &'static str)> {
+    if let Some((one, other)) = argument::contradiction(tests) {
+        return Some((
+            format!("no value is {one} and {other}"),
+            "they ask for values of two kinds",
+        ));
+    }
+    if let (Some((least, least_text)), Some((most, most_text))) = range(tests)
         && least > most
     {
         let message = format!("no number is at least {least_text} and at most {most_text}");
-        impossible(message, "swap `min` and `max`");
-        return;
+        return Some((message, "swap `min` and `max`"));
     }
     let (named, refused) = argument::literals(tests);
-    let first = refused.first().filter(|literal| !literal.is_between_doubles());
-    if let Some(first) = first {
-        let help = "of these tests all must hold; take one out";
-        match named.len() == refused.len() {
-            true => impossible(format!("no value passes: {first} fails another test"), help),
-            false => table.report().warning(
-                Code::Nothing,
-                name.span.clone(),
-                format!("{first} never passes: it fails another test"),
-                help,
-            ),
-        }
-    }
+    let first = refused.first().filter(|literal| !literal.is_between_doubles())?;
+    let is_all = named.len() == refused.len();
+    is_all.then(|| (format!("no value passes: {first} fails another test"), ALL))
 }
 
 type Bound<'t> = Option<(&'t Decimal, &'t str)>;
 
-/// The numbers of `min` and `max`.
+/// The largest number of `min`, and the smallest of `max`.
 fn range(tests: &[Test]) -> (Bound<'_>, Bound<'_>) {
-    let least = tests.iter().find_map(|test| match test {
-        Test::Min(number, text) => Some((number, text.as_str())),
-        _ => None,
-    });
-    let most = tests.iter().find_map(|test| match test {
-        Test::Max(number, text) => Some((number, text.as_str())),
-        _ => None,
-    });
+    let (mut least, mut most): (Bound<'_>, Bound<'_>) = (None, None);
+    for test in tests {
+        match test {
+            Test::Min(number, text) if least.is_none_or(|(known, _)| known < number) => {
+                least = Some((number, text));
+            }
+            Test::Max(number, text) if most.is_none_or(|(known, _)| known > number) => {
+                most = Some((number, text));
+            }
+            _ => {}
+        }
+    }
     (least, most)
 }
 
