@@ -48,22 +48,21 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
         _ => Err("must be \"stdout\", \"file\" or \"off\"".to_owned()),
     });
     let file = table.string("file");
-    let to = match (to.as_ref().map(|at| at.value.as_str()), file) {
+    let place = match (to.as_ref().map(|at| at.value.as_str()), file) {
         (Some("off"), _) => AuditTo::Off,
         (Some("file"), Some(file)) => AuditTo::File(files.path(file.value)),
         (Some("file"), None) => {
-            let message = "`file` is missing in [audit]".to_owned();
-            table.report().error(
-                Code::Missing,
-                table.span(),
-                message,
-                "add file = \"audit.jsonl\"",
-            );
+            let told = ("`file` is missing in [audit]", "add file = \"audit.jsonl\"");
+            table.lack(&["file"], Code::Missing, table.span(), told);
             AuditTo::Stdout
         }
         (_, Some(file)) => {
             let message = "`file` means nothing without to = \"file\"".to_owned();
-            table.report().error(Code::Conflict, file.span, message, "add it, or remove `file`");
+            let help = "add it, or remove `file`";
+            match to {
+                Some(_) => table.report().error(Code::Conflict, file.span, message, help),
+                None => table.lack(&["to"], Code::Conflict, file.span, (message, help)),
+            }
             AuditTo::Stdout
         }
         (_, None) => AuditTo::Stdout,
@@ -74,7 +73,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
         _ => Err("must be \"deny\" or \"count\"".to_owned()),
     });
     let arguments = arguments(&mut table);
-    if to == AuditTo::Off {
+    if place == AuditTo::Off {
         for key in ["file", "on_failure", "arguments", "redact"] {
             if let Some(value) = table.value(key) {
                 let message =
@@ -84,7 +83,11 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
         }
     }
     table.finish();
-    AuditSpec { to, on_failure: on_failure.map_or(OnFailure::Deny, |at| at.value), arguments }
+    AuditSpec {
+        to: place,
+        on_failure: on_failure.map_or(OnFailure::Deny, |at| at.value),
+        arguments,
+    }
 }
 
 fn arguments(table: &mut Table<'_>) -> Wanted {

@@ -34,15 +34,8 @@ pub(super) fn of_role(
     let asked = reader.asked.len();
     for mut table in role.tables("when") {
         let texts = table.strings("tools");
-        if texts.is_empty() {
-            let message = "`tools` is missing, so no call is meant".to_owned();
-            table.report().error(
-                Code::Missing,
-                table.span(),
-                message,
-                "add tools = [\"upstream/tool\"]",
-            );
-        }
+        let told = ("`tools` is missing, so no call is meant", "add tools = [\"upstream/tool\"]");
+        table.lack(&["tools"], Code::Missing, table.span(), told);
         let tools = reader.tools(&table, "tools", texts, Whose::Role(allow));
         whens.push(when(table, tools, reader));
     }
@@ -121,7 +114,11 @@ fn condition(
         );
     }
     doubts::check_ranges(&tests, name, &table);
-    doubts::warn_of_loose(&tests, name, &table);
+    // What could not be read may be what is missed.
+    let is_mistyped = ["min", "max"].iter().any(|key| table.has_like(key));
+    if table.report().errors() == before && !is_mistyped {
+        doubts::warn_of_loose(&tests, name, &table);
+    }
     if let Some(pointer) = &pointer {
         let may_lack = is_optional || tests.contains(&Test::Absent);
         let (report, schemas) = (table.report(), reader.schemas(tools));
@@ -178,8 +175,11 @@ fn url(mut table: Table<'_>) -> Option<UrlTest> {
     let hosts = table.one_or_more("host");
     let path = table.string("path").map_or("/**", |at| at.value);
     let span = table.span();
+    let told = ("`url` needs a host, like \"*.example.com\"", "");
+    table.lack(&["host"], Code::Condition, span.clone(), told);
     let test = if hosts.is_empty() {
-        Err(BadTest("needs a host, like \"*.example.com\"".to_owned()))
+        table.finish();
+        return None;
     } else {
         let hosts: Vec<&str> = hosts.iter().map(|at| at.value).collect();
         let mut schemes: Vec<&str> = schemes.iter().map(|at| at.value).collect();
@@ -233,7 +233,10 @@ fn literal(table: &Table<'_>, key: &str, value: &Spanned<DeValue<'_>>) -> Option
 fn number(table: &mut Table<'_>, key: &'static str) -> Option<(Decimal, String)> {
     let value = table.value(key)?;
     let number = values::number(value.get_ref());
-    if number.is_none() {
+    if number.is_none() && value.get_ref().is_float() {
+        let message = format!("`{key}` must be a number, and JSON has no nan and inf");
+        table.report().error(Code::BadValue, value.span(), message, "");
+    } else if number.is_none() {
         table.wrong_kind(key, value, "a number");
     }
     number
@@ -263,18 +266,17 @@ impl Reader<'_> {
                 Some(shadow)
             }
             (true, None, Some(mode)) => {
-                let message = "a rule that is only tried out needs an end".to_owned();
-                table.report().error(Code::Shadow, mode.span, message, "add until = 2027-06-30");
+                let told = ("a rule that is only tried out needs an end", "add until = 2027-06-30");
+                table.lack(&["until"], Code::Shadow, mode.span, told);
                 None
             }
-            (false, Some(_), _) => {
+            (false, Some(_), mode) => {
                 let message = "`until` means nothing without mode = \"shadow\"".to_owned();
-                table.report().error(
-                    Code::Shadow,
-                    table.span(),
-                    message,
-                    "add it, or remove `until`",
-                );
+                let (span, help) = (table.span(), "add it, or remove `until`");
+                match mode {
+                    Some(_) => table.report().error(Code::Shadow, span, message, help),
+                    None => table.lack(&["mode"], Code::Shadow, span, (message, help)),
+                }
                 None
             }
             _ => None,

@@ -79,6 +79,11 @@ impl Findings {
     /// Puts the findings in the order of the files.
     pub(super) fn new(mut sources: Vec<Source>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| (finding.file, finding.span.start));
+        // A key that is asked for twice is told once.
+        findings.dedup_by(|one, other| {
+            (one.code, one.file, &one.span, &one.message)
+                == (other.code, other.file, &other.span, &other.message)
+        });
         findings.iter_mut().for_each(Finding::show);
         sources.iter_mut().for_each(|source| source.path = visible(&source.path));
         if findings.is_empty() {

@@ -35,12 +35,21 @@ const KEYS: [(&str, TargetKind, bool); 6] = [
     ("deny_resources", TargetKind::Resource, false),
 ];
 
+const NAMES: [&str; 6] =
+    ["allow", "deny", "allow_prompts", "deny_prompts", "allow_resources", "deny_resources"];
+
 /// Runs every `[[expect]]` at the moment `now`. Only a policy without errors means what it says;
 /// where it `is_partial`, because a file could not be read, who is not in it may be in that file.
 pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds, is_partial: bool) {
     let is_whole = !file.report().has_errors() && !is_partial;
+    let names = ["tokens", "issuers"].map(|key| {
+        let entries = file.entries(key).into_iter();
+        (key, entries.map(|(name, _)| name.value).collect::<BTreeSet<&str>>())
+    });
+    let written =
+        |key: &str, name: &str| names.iter().any(|(of, names)| *of == key && names.contains(name));
     for mut table in file.tables("expect") {
-        let meant = caller::read(&mut table, decides, now, is_partial);
+        let meant = caller::read(&mut table, decides, now, is_partial, &written);
         let arguments = arguments(&mut table);
         let mut count = 0;
         for (key, kind, is_allowed) in KEYS {
@@ -64,11 +73,8 @@ pub(super) fn read(file: &mut Table<'_>, decides: &Decides, now: UnixSeconds, is
             let help = "they are of calls of tools, in `allow` and `deny`; leave them out";
             table.report().warning(Code::Useless, value.span(), message, help);
         }
-        if count == 0 {
-            let message = "nothing is expected".to_owned();
-            let help = "add allow = [\"upstream/tool\"] or deny = […]";
-            table.report().error(Code::Missing, table.span(), message, help);
-        }
+        let told = ("nothing is expected", "add allow = [\"upstream/tool\"] or deny = […]");
+        table.lack(&NAMES, Code::Missing, table.span(), told);
         table.finish();
     }
 }

@@ -13,7 +13,7 @@ pub use self::keys::IssuerKeys;
 use super::code::Code;
 use super::files::Files;
 use super::policy::Reader;
-use super::read::{At, Table};
+use super::read::{At, Table, is_nothing};
 use super::restrictions::Whose;
 use super::values::{self, Durations};
 use super::{literals, providers};
@@ -64,9 +64,11 @@ pub(super) fn read(
     files: &Files,
 ) -> Vec<IssuerSpec> {
     let mut found: Vec<IssuerSpec> = Vec::new();
+    let mut is_first = true;
     for (name, table) in file.named_tables("issuers") {
         let report = table.report();
-        if !has_public_url {
+        if !has_public_url && is_first {
+            is_first = false;
             let message =
                 "an issuer's tokens are for a URL, and `public_url` is missing".to_owned();
             report.error(Code::Missing, name.span.clone(), message, "add public_url in [server]");
@@ -196,7 +198,7 @@ fn algorithms(table: &mut Table<'_>) -> Vec<Algorithm> {
     if table.value("algorithms").is_none() {
         return vec![Algorithm::RS256, Algorithm::ES256];
     }
-    if texts.is_empty() {
+    if table.value("algorithms").is_some_and(|value| is_nothing(value.get_ref())) {
         let message = "`algorithms` is empty, and no token would be good".to_owned();
         table.report().error(
             Code::BadValue,
@@ -244,10 +246,12 @@ fn organization(table: &mut Table<'_>) -> Option<Organization> {
         literals::check_identity(table.report(), "organization", &text);
     }
     let fixed = table.parsed("organization", parse).map(|at| at.value);
-    let has = ["organization_claim", "organization"].map(|key| table.value(key).is_some());
-    if has[0] == has[1] {
-        let message = "an issuer needs either `organization_claim` or `organization`".to_owned();
+    let message = "an issuer needs either `organization_claim` or `organization`".to_owned();
+    if table.value("organization_claim").is_some() && table.value("organization").is_some() {
         table.report().error(Code::Missing, table.span(), message, "");
+    } else {
+        let keys = &["organization_claim", "organization"];
+        table.lack(keys, Code::Missing, table.span(), (message, ""));
     }
     claim.map(Organization::Claim).or_else(|| fixed.map(Organization::Fixed))
 }

@@ -309,6 +309,8 @@ fn places(root: &DeTable<'_>) -> BTreeMap<&'static str, Range<usize>> {
 }
 
 #[cfg(test)]
+mod causes_tests;
+#[cfg(test)]
 mod doubts_tests;
 #[cfg(test)]
 mod huge_tests;

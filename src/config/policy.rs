@@ -65,10 +65,11 @@ pub(super) fn read<'t>(
     given: &Given<'_>,
 ) -> Decides {
     let Given { settings, exposed, now, files, pins, known, told, is_partial } = *given;
+    let upstreams = settings.upstreams.iter().map(|upstream| upstream.name.as_str());
     let mut reader = Reader {
         files,
         known,
-        upstreams: settings.upstreams.iter().map(|u| u.name.as_str()).collect(),
+        upstreams: upstreams.chain(unread(file, "upstreams")).collect(),
         exposed,
         now,
         roles: BTreeMap::new(),
@@ -84,19 +85,24 @@ pub(super) fn read<'t>(
         asks_for_certificates: settings.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
     };
     let facts = conditions::of_tools(file, &mut reader);
+    for name in unread(file, "roles") {
+        reader.roles.insert(name.to_owned(), Arc::new(Role::named(name)));
+    }
     for (name, table) in file.named_tables("roles") {
         let role = reader.role(name.value, table);
         reader.roles.insert(name.value.to_owned(), Arc::new(role));
     }
     let mut tables = file.named_tables("tokens");
+    let own = tables.len();
     tables.extend(included.iter_mut().flat_map(|source| source.named_tables("tokens")));
-    let has_tokens = !tables.is_empty();
+    let has_included = tables.len() > own;
     let specs = reader.tokens(tables);
-    let has_url = settings.public_url.is_some();
+    let mut server = file.table("server");
+    let has_url = server.value("public_url").is_some() || server.has_like("public_url");
     let issuers = issuers::read(file, &mut reader, has_url, &specs, files);
-    if !has_tokens && file.value("issuers").is_none() && !is_partial {
-        let message = "there are no tokens: every call will be refused".to_owned();
-        file.report().warning(Code::NoTokens, 0..0, message, "add [tokens.NAME]");
+    if !has_included && !is_partial {
+        let told = ("there are no tokens: every call will be refused", "add [tokens.NAME]");
+        file.lack(&["tokens", "issuers"], Code::NoTokens, 0..0, told);
     }
     if !is_partial {
         restrictions::check(file, &reader, &specs, &issuers);
@@ -118,6 +124,12 @@ pub(super) fn read<'t>(
     let policy = policy.trusting(trust(settings, &issuers));
     let Reader { named_tools, roles, shadows, .. } = reader;
     Decides { policy, named_tools, issuers, roles, shadows }
+}
+
+/// Names of what has been told to be no table, and is there nevertheless.
+fn unread<'t>(file: &mut Table<'t>, key: &'static str) -> Vec<&'t str> {
+    let entries = file.entries(key).into_iter();
+    entries.filter(|(_, value)| !value.get_ref().is_table()).map(|(name, _)| name.value).collect()
 }
 
 /// The tools whose schemas are known, with the names of their upstreams: those that upstreams say

@@ -108,8 +108,20 @@ pub(super) struct Table<'t> {
     table: Option<&'t DeTable<'t>>,
     known: Vec<&'static str>,
     /// Keys that are needed and not there.
-    missing: Vec<&'static str>,
+    needed: Vec<&'static str>,
+    /// What else is needed and not there.
+    missing: Vec<Missing>,
     report: &'t Report,
+}
+
+/// Something that is said only where nobody meant one of these keys by another name: a cause comes
+/// before what follows from it.
+struct Missing {
+    keys: &'static [&'static str],
+    code: Code,
+    span: Range<usize>,
+    message: String,
+    help: String,
 }
 
 impl<'t> Table<'t> {
@@ -119,6 +131,7 @@ impl<'t> Table<'t> {
             span: 0..0,
             table: Some(table),
             known: Vec::new(),
+            needed: Vec::new(),
             missing: Vec::new(),
             report,
         }
@@ -140,6 +153,31 @@ impl<'t> Table<'t> {
     /// The rule that stands here under `key`.
     pub(super) fn rule_at(&self, key: &str, span: &Range<usize>) -> Rule {
         self.report.rule(self.child_name(key), span)
+    }
+
+    /// Reports at the end that none of these keys is there, unless one that nobody knows is meant to
+    /// be it. What is there and could not be read is not missing.
+    pub(super) fn lack(
+        &mut self,
+        keys: &'static [&'static str],
+        code: Code,
+        span: Range<usize>,
+        (message, help): (impl Into<String>, impl Into<String>),
+    ) {
+        for key in keys {
+            if self.value(key).is_some_and(|value| !is_nothing(value.get_ref())) {
+                return;
+            }
+        }
+        let (message, help) = (message.into(), help.into());
+        self.missing.push(Missing { keys, code, span, message, help });
+    }
+
+    /// Whether a key that nobody has asked for so far may be meant to be this one.
+    pub(super) fn has_like(&self, key: &str) -> bool {
+        let keys = self.table.into_iter().flatten().map(|(key, _)| key.get_ref().as_ref());
+        let mut others = keys.filter(|name: &&str| !self.known.contains(name));
+        others.any(|name| name != key && !did_you_mean(name, &[key]).is_empty())
     }
 
     /// The value of `key`, which is thereby a known one.
@@ -172,7 +210,7 @@ impl<'t> Table<'t> {
     /// Like [`Self::string`]; its absence is an error.
     pub(super) fn required_string(&mut self, key: &'static str) -> Option<At<&'t str>> {
         if self.table.is_some_and(|t| !t.contains_key(key)) {
-            self.missing.push(key);
+            self.needed.push(key);
         }
         self.string(key)
     }
@@ -297,12 +335,14 @@ impl<'t> Table<'t> {
         for (i, item) in items.into_iter().flat_map(|items| items.iter()).enumerate() {
             if !item.get_ref().is_table() {
                 self.wrong_kind(key, item, "a table");
+                continue;
             }
             found.push(Self {
                 name: format!("{}[{i}]", self.child_name(key)),
                 span: item.span(),
                 table: item.get_ref().as_table(),
                 known: Vec::new(),
+                needed: Vec::new(),
                 missing: Vec::new(),
                 report: self.report,
             });
@@ -322,7 +362,15 @@ impl<'t> Table<'t> {
                 (value.get_ref().as_table(), value.span())
             }
         };
-        Self { name, span, table, known: Vec::new(), missing: Vec::new(), report: self.report }
+        Self {
+            name,
+            span,
+            table,
+            known: Vec::new(),
+            needed: Vec::new(),
+            missing: Vec::new(),
+            report: self.report,
+        }
     }
 
     /// The entries of a table whose keys can be anything, in the order of the file.
@@ -351,6 +399,7 @@ impl<'t> Table<'t> {
             span: name.span.clone(),
             table: value.get_ref().as_table(),
             known: Vec::new(),
+            needed: Vec::new(),
             missing: Vec::new(),
             report: self.report,
         }
@@ -384,6 +433,7 @@ impl<'t> Table<'t> {
                 span: at.span.clone(),
                 table: Some(table),
                 known: Vec::new(),
+                needed: Vec::new(),
                 missing: Vec::new(),
                 report: self.report,
             };
@@ -406,7 +456,16 @@ impl<'t> Table<'t> {
         let is_mistyped = |key: &str| {
             unknown.iter().any(|name| did_you_mean(name, &self.known).contains(&format!("`{key}`")))
         };
-        for key in self.missing.iter().filter(|key| !is_mistyped(key)) {
+        for lack in &self.missing {
+            if !lack.keys.iter().any(|key| is_mistyped(key)) {
+                let (span, message) = (lack.span.clone(), lack.message.clone());
+                match lack.code.is_warning() {
+                    true => self.report.warning(lack.code, span, message, lack.help.as_str()),
+                    false => self.report.error(lack.code, span, message, lack.help.as_str()),
+                }
+            }
+        }
+        for key in self.needed.iter().filter(|key| !is_mistyped(key)) {
             self.report.error(
                 Code::Missing,
                 self.span.clone(),
@@ -428,6 +487,15 @@ impl<'t> Table<'t> {
                 format!("{}known here: {}", did_you_mean(name, &self.known), self.known.join(", ")),
             );
         }
+    }
+}
+
+/// True for a table or an array with nothing in it.
+pub(super) fn is_nothing(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Array(items) => items.is_empty(),
+        DeValue::Table(entries) => entries.is_empty(),
+        _ => false,
     }
 }
 

@@ -12,7 +12,7 @@ use super::expect;
 use super::files::Files;
 use super::identity::{self, Assertion, Identity};
 use super::outside::{self, Authority};
-use super::read::{At, Table};
+use super::read::{At, Table, is_nothing};
 use super::tls::{self, Tls};
 use super::upstreams::{self, UpstreamSpec};
 use super::values::{self, Durations, Sizes};
@@ -156,9 +156,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
     let tls = tls::read(server.table("tls"), files);
     let shutdown = shutdown(server.table("shutdown"));
     let is_behind_proxy = check_exposure(&mut server, &listen, tls.is_some());
-    if public_url.is_none() && allowed_hosts.is_empty() {
-        check_reachable(&server, &listen);
-    }
+    check_reachable(&mut server, &listen);
     server.finish();
 
     let admin = admin(file.table("admin"));
@@ -200,7 +198,8 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Settings {
 fn listen(server: &mut Table<'_>) -> Vec<At<SocketAddr>> {
     let texts = server.strings("listen");
     let default = At { value: DEFAULT_LISTEN, span: server.span() };
-    if let Some(value) = server.value("listen").filter(|_| texts.is_empty()) {
+    let value = server.value("listen");
+    if let Some(value) = value.filter(|value| is_nothing(value.get_ref())) {
         let message = "`listen` is empty: nobody could reach the gateway".to_owned();
         server.report().error(
             Code::BadValue,
@@ -255,25 +254,22 @@ fn check_exposure(server: &mut Table<'_>, listen: &[At<SocketAddr>], has_tls: bo
         return plaintext.is_some();
     }
     for address in listen.iter().filter(|at| !at.value.ip().is_loopback()) {
-        server.report().error(
-            Code::Exposed,
-            address.span.clone(),
-            format!("{} is not loopback, and there is no [server.tls]", address.value),
-            "add [server.tls], or plaintext = \"behind-proxy\" where a proxy in front ends TLS",
-        );
+        let message = format!("{} is not loopback, and there is no [server.tls]", address.value);
+        let help =
+            "add [server.tls], or plaintext = \"behind-proxy\" where a proxy in front ends TLS";
+        let keys = &["plaintext", "tls"];
+        server.lack(keys, Code::Exposed, address.span.clone(), (message, help));
     }
     false
 }
 
 /// Every request names the host that it means; on a wildcard address nothing says which are ours.
-fn check_reachable(server: &Table<'_>, listen: &[At<SocketAddr>]) {
+fn check_reachable(server: &mut Table<'_>, listen: &[At<SocketAddr>]) {
     for address in listen.iter().filter(|at| at.value.ip().is_unspecified()) {
-        server.report().error(
-            Code::Exposed,
-            address.span.clone(),
-            format!("on {} no `Host` would be ours", address.value),
-            "add public_url = \"https://the-name-that-clients-type\"",
-        );
+        let message = format!("on {} no `Host` would be ours", address.value);
+        let help = "add public_url = \"https://the-name-that-clients-type\"";
+        let keys = &["public_url", "allowed_hosts"];
+        server.lack(keys, Code::Exposed, address.span.clone(), (message, help));
     }
 }
 

@@ -69,9 +69,9 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<Tls> {
         "required" => Ok(true),
         _ => Err("must be \"optional\" or \"required\"".to_owned()),
     });
-    if let Some(at) = auth.as_ref().filter(|_| table.value("client_ca_file").is_none()) {
-        let message = "`client_auth` means nothing without `client_ca_file`".to_owned();
-        table.report().error(Code::Conflict, at.span.clone(), message, "add client_ca_file");
+    if let Some(at) = &auth {
+        let told = ("`client_auth` means nothing without `client_ca_file`", "add client_ca_file");
+        table.lack(&["client_ca_file"], Code::Conflict, at.span.clone(), told);
     }
     let is_required = auth.is_some_and(|at| at.value);
     let clients = roots.map(|roots| Clients { roots, is_required });

@@ -71,10 +71,8 @@ pub enum Target {
 
 pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Vec<UpstreamSpec> {
     let tables = file.named_tables("upstreams");
-    if tables.is_empty() {
-        let message = "no upstream is defined".to_owned();
-        file.report().error(Code::Missing, 0..0, message, "add [upstreams.NAME] with path and url");
-    }
+    let told = ("no upstream is defined", "add [upstreams.NAME] with path and url");
+    file.lack(&["upstreams"], Code::Missing, 0..0, told);
     let mut found: Vec<UpstreamSpec> = Vec::new();
     for (name, table) in tables {
         let report = table.report();
@@ -93,6 +91,7 @@ pub(super) fn read(file: &mut Table<'_>, files: &Files) -> Vec<UpstreamSpec> {
 }
 
 fn upstream(name: &str, mut table: Table<'_>, files: &Files) -> UpstreamSpec {
+    let before = table.report().errors();
     let path = table.required_string("path");
     let path = path.and_then(|text| table.check("path", text, values::route_path));
     let target = target(name, &mut table);
@@ -100,9 +99,12 @@ fn upstream(name: &str, mut table: Table<'_>, files: &Files) -> UpstreamSpec {
     let mut tls = Sha256::new();
     let ca_file = ca_file(&mut table, files, &mut tls);
     let client_cert = client_cert(&mut table, files, &mut tls);
-    if table.value("client_cert_file").is_some() != table.value("client_key_file").is_some() {
-        let message = "`client_cert_file` and `client_key_file` belong together".to_owned();
-        table.report().error(Code::Conflict, table.span(), message, "add the other one");
+    let told = ("`client_cert_file` and `client_key_file` belong together", "add the other one");
+    let span = table.span();
+    if table.value("client_cert_file").is_some() {
+        table.lack(&["client_key_file"], Code::Conflict, span, told);
+    } else if table.value("client_key_file").is_some() {
+        table.lack(&["client_cert_file"], Code::Conflict, span, told);
     }
     warn_of_no_tls(&mut table, &target);
     let spec = UpstreamSpec {
@@ -123,7 +125,10 @@ fn upstream(name: &str, mut table: Table<'_>, files: &Files) -> UpstreamSpec {
             .map(|at| at.value),
         tasks: tasks(&mut table),
     };
-    warn_of_late(&mut table, &spec);
+    // What could not be read is not as long as it would be by itself.
+    if table.report().errors() == before {
+        warn_of_late(&mut table, &spec);
+    }
     table.finish();
     spec
 }
@@ -162,13 +167,12 @@ fn target(name: &str, table: &mut Table<'_>) -> Target {
     let has_builtin = table.value("builtin").is_some();
     let has_url = table.value("url").is_some();
     let url = table.parsed("url", values::url);
-    if has_builtin == has_url {
-        table.report().error(
-            Code::Missing,
-            table.span(),
-            format!("upstream `{name}` needs either `url` or `builtin`"),
-            "add url = \"http://host:port/mcp\"",
-        );
+    let message = format!("upstream `{name}` needs either `url` or `builtin`");
+    let (span, help) = (table.span(), "add url = \"http://host:port/mcp\"");
+    if has_builtin && has_url {
+        table.report().error(Code::Missing, span, message, help);
+    } else {
+        table.lack(&["url", "builtin"], Code::Missing, span, (message, help));
     }
     if let Some(at) = url.as_ref().filter(|at| matches!(at.value.path(), "" | "/")) {
         let message = "`url` has no path, and nearly every MCP server answers at one".to_owned();
@@ -241,9 +245,10 @@ fn credential(table: &mut Table<'_>, target: &Target, files: &Files) -> Option<C
         table.report().error(Code::Conflict, table.span(), message, "remove `credential`");
     }
     let header = table.parsed("header", values::credential_header);
-    let keys: [&'static str; 2] = match header {
-        None => ["bearer_file", "bearer_env"],
-        Some(_) => ["file", "env"],
+    let has_own = table.value("header").is_some() || table.has_like("header");
+    let keys: &'static [&'static str; 2] = match has_own {
+        false => &["bearer_file", "bearer_env"],
+        true => &["file", "env"],
     };
     let secret = secret(&mut table, keys, files);
     let name = header.as_ref().map_or(http::header::AUTHORIZATION, |at| at.value.clone());
@@ -252,6 +257,9 @@ fn credential(table: &mut Table<'_>, target: &Target, files: &Files) -> Option<C
     }
     let secret = secret.map(|at| at.value);
     table.finish();
+    if has_own && header.is_none() {
+        return None;
+    }
     let text = match header {
         None => format!("Bearer {}", secret?),
         Some(_) => secret?,
@@ -263,18 +271,24 @@ fn credential(table: &mut Table<'_>, target: &Target, files: &Files) -> Option<C
 }
 
 /// A text from a file or a variable of the environment: exactly one of these keys.
-fn secret(table: &mut Table<'_>, keys: [&'static str; 2], files: &Files) -> Option<At<String>> {
+fn secret(
+    table: &mut Table<'_>,
+    keys: &'static [&'static str; 2],
+    files: &Files,
+) -> Option<At<String>> {
     let visible = |text: String| match text.trim_ascii() {
         "" => Err("is empty".to_owned()),
         text if text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') => Ok(text.to_owned()),
         _ => Err("holds something else than one line of visible ASCII".to_owned()),
     };
-    let [file, variable] = keys;
+    let [file, variable] = *keys;
     let from_file = table.parsed(file, |name| files.read_text(name).and_then(visible));
     let from_variable = table.parsed(variable, |name| values::variable(name).and_then(visible));
-    if table.value(file).is_some() == table.value(variable).is_some() {
-        let message = format!("`credential` needs either `{file}` or `{variable}`");
+    let message = format!("`credential` needs either `{file}` or `{variable}`");
+    if table.value(file).is_some() && table.value(variable).is_some() {
         table.report().error(Code::Conflict, table.span(), message, "");
+    } else {
+        table.lack(keys, Code::Conflict, table.span(), (message, ""));
     }
     from_file.or(from_variable)
 }

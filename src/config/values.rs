@@ -232,8 +232,33 @@ pub(super) fn moment(value: &toml::value::Datetime) -> Option<UnixSeconds> {
         (None, None) => format!("{text}T00:00:00Z"),
         _ => text,
     };
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    let parsed = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+    parsed.or_else(|| last_moment(value))
 }
+
+/// The same on the last days of the calendar, which are beyond what a timestamp of the library may
+/// be wherever a clock can be.
+fn last_moment(value: &toml::value::Datetime) -> Option<UnixSeconds> {
+    let (date, time) = (value.date?, value.time);
+    let part = |number: u8| i8::try_from(number).ok();
+    let day =
+        jiff::civil::Date::new(i16::try_from(date.year).ok()?, part(date.month)?, part(date.day)?);
+    let offset = match (time, value.offset) {
+        (None, None) | (Some(_), Some(toml::value::Offset::Z)) => 0,
+        (Some(_), Some(toml::value::Offset::Custom { minutes })) => i64::from(minutes) * 60,
+        _ => return None,
+    };
+    let time = time.map_or(Some((0, 0, 0)), |time| {
+        Some((part(time.hour)?, part(time.minute)?, part(time.second.unwrap_or_default())?))
+    });
+    let (hour, minute, second) = time?;
+    let time = jiff::civil::Time::new(hour, minute, second, 0).ok()?;
+    let moment = day.ok()?.to_datetime(time);
+    Some(moment.duration_since(EPOCH).as_secs().saturating_sub(offset))
+}
+
+/// The first moment of Unix time.
+const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// A number of TOML, with its spelling in JSON.
 pub(super) fn number(value: &toml::de::DeValue<'_>) -> Option<(Decimal, String)> {
@@ -250,7 +275,10 @@ pub(super) fn number(value: &toml::de::DeValue<'_>) -> Option<(Decimal, String)>
 
 /// A moment for people; a date where it is the beginning of a day in UTC.
 pub(super) fn date(moment: UnixSeconds) -> String {
-    let text = jiff::Timestamp::from_second(moment)
-        .map_or_else(|_| "the end".to_owned(), |m| m.to_string());
+    let last = || EPOCH.checked_add(jiff::SignedDuration::from_secs(moment));
+    let text = match jiff::Timestamp::from_second(moment) {
+        Ok(moment) => moment.to_string(),
+        Err(_) => last().map_or_else(|_| "the end".to_owned(), |moment| format!("{moment}Z")),
+    };
     text.strip_suffix("T00:00:00Z").map(str::to_owned).unwrap_or(text)
 }

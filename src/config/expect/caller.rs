@@ -37,32 +37,40 @@ impl Meant {
     }
 }
 
-/// Reads who is meant; what does not belong to the way in which it is said is told.
+const WAYS: [&str; 3] = ["token", "roles", "issuer"];
+
+/// Reads who is meant, but for what is `written` and could not be read; what does not belong to the way in which it is said is told.
 pub(super) fn read(
     table: &mut Table<'_>,
     decides: &Decides,
     now: UnixSeconds,
     is_partial: bool,
+    written: &dyn Fn(&str, &str) -> bool,
 ) -> Option<Meant> {
     let user = table.parsed("user", |text| UserId::parse(text).map_err(|why| why.to_string()));
     let parse = |text: &str| OrganizationId::parse(text).map_err(|why| why.to_string());
     let organization = table.parsed("organization", parse);
     let claims = claims(table);
-    let ways = ["token", "roles", "issuer"];
-    let given: Vec<&str> = ways.into_iter().filter(|key| table.value(key).is_some()).collect();
+    let given: Vec<&str> = WAYS.into_iter().filter(|key| table.value(key).is_some()).collect();
     let [way] = given[..] else {
         let message = "it must say who calls, in one way".to_owned();
         let help = "add token = \"NAME\", or roles = […], or issuer = \"NAME\" and claims = {…}";
-        table.report().error(Code::Missing, table.span(), message, help);
+        match given.is_empty() {
+            true => table.lack(&WAYS, Code::Missing, table.span(), (message, help)),
+            false => table.report().error(Code::Missing, table.span(), message, help),
+        }
         return None;
     };
     warn_of_others(table, way);
     match way {
-        "token" => token(table, decides, now, is_partial),
+        "token" => token(table, decides, now, is_partial, written),
         "issuer" => {
             let name = table.string("issuer")?;
             let found = decides.issuers.iter().find(|spec| *spec.issuer.name == *name.value);
             let all = || decides.issuers.iter().map(|spec| spec.issuer.name.to_string()).collect();
+            if found.is_none() && written("issuers", name.value) {
+                return None;
+            }
             let issuer = &known(table, &name, "issuer", found, all)?.issuer;
             let claims = claims?;
             check_claims(table, issuer);
@@ -116,6 +124,7 @@ fn token(
     decides: &Decides,
     now: UnixSeconds,
     is_partial: bool,
+    written: &dyn Fn(&str, &str) -> bool,
 ) -> Option<Meant> {
     let name = table.string("token")?;
     let listed = decides.policy.tokens().list().find(|listed| listed.name == name.value);
@@ -125,7 +134,7 @@ fn token(
         let help = "what is expected here is about nobody; name another token, or roles = […]";
         table.report().warning(Code::Over, name.span.clone(), message, help);
     }
-    if listed.is_none() && is_partial {
+    if listed.is_none() && (is_partial || written("tokens", name.value)) {
         return None;
     }
     let names = || decides.policy.tokens().list().map(|listed| listed.name.to_owned()).collect();

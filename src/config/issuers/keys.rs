@@ -56,6 +56,7 @@ fn jwks_url(text: &str) -> Result<http::Uri, String> {
 /// Reads `jwks_url` or `jwks_file`, and what belongs to it, with digests of what the keys stand and
 /// fall with: each of a file, or a place with each of the roots for it.
 pub(super) fn read(table: &mut Table<'_>, files: &Files) -> Option<(IssuerKeys, BTreeSet<Digest>)> {
+    let before = table.report().errors();
     let url = table.parsed("jwks_url", jwks_url);
     let file = table.parsed("jwks_file", |name| {
         KeySet::parse(&files.read(name)?).map_err(|error| error.to_string())
@@ -71,18 +72,18 @@ pub(super) fn read(table: &mut Table<'_>, files: &Files) -> Option<(IssuerKeys, 
     let refresh = refresh.map_or(Duration::from_secs(10 * 60), |at| at.value);
     let max_stale = table.parsed("max_stale", |text| Durations("10ms", "366d").read(text));
     let max_stale = max_stale.map_or(Duration::from_secs(24 * 60 * 60), |at| at.value);
-    if table.value("jwks_url").is_some() == table.value("jwks_file").is_some() {
-        let message = "an issuer needs either `jwks_url` or `jwks_file`".to_owned();
-        table.report().error(
-            Code::Missing,
-            table.span(),
-            message,
-            "its metadata calls it jwks_uri",
-        );
+    let told =
+        ("an issuer needs either `jwks_url` or `jwks_file`", "its metadata calls it jwks_uri");
+    if table.value("jwks_url").is_some() && table.value("jwks_file").is_some() {
+        table.report().error(Code::Missing, table.span(), told.0.to_owned(), told.1);
+    } else {
+        table.lack(&["jwks_url", "jwks_file"], Code::Missing, table.span(), told);
     }
     match (url, file) {
         (Some(url), None) => {
-            warn_of_gap(table, refresh, max_stale);
+            if table.report().errors() == before {
+                warn_of_gap(table, refresh, max_stale);
+            }
             if url.value.scheme_str() == Some("http") {
                 warn_of_useless(table, &["ca_file"], "`jwks_url` begins with http://");
             }

@@ -53,7 +53,7 @@ impl Reader<'_> {
         if let Some(at) = &certificate {
             self.check_certificate(name.value, at, &table);
         }
-        let is_needed = certificate.is_none();
+        let is_needed = table.value("san").is_none();
         let digest = self.digest(&mut table, is_needed);
         for key in ["user", "organization"] {
             if let Some(text) = table.string(key) {
@@ -117,15 +117,13 @@ impl Reader<'_> {
         ];
         let keys = ["sha256", "sha256_file", "sha256_env"];
         let count = keys.into_iter().filter(|key| table.value(key).is_some()).count();
-        if count > 1 || (count == 0 && is_needed) {
-            let message =
-                "a token needs one of `sha256`, `sha256_file`, `sha256_env`, or `san`".to_owned();
-            table.report().error(
-                Code::Conflict,
-                table.span(),
-                message,
-                "make one with: doorward token new",
-            );
+        let message = "a token needs one of `sha256`, `sha256_file`, `sha256_env`, or `san`";
+        let help = "make one with: doorward token new";
+        if count > 1 {
+            table.report().error(Code::Conflict, table.span(), message.to_owned(), help);
+        } else if is_needed {
+            let keys = &["sha256", "sha256_file", "sha256_env", "san"];
+            table.lack(keys, Code::Conflict, table.span(), (message, help));
         }
         let digest = given.into_iter().flatten().next();
         if let Some(at) = &digest {
@@ -193,9 +191,9 @@ fn expires(table: &mut Table<'_>) -> Option<UnixSeconds> {
         Some(_) if says_never(table) => None,
         Some(_) => moment(table, "expires"),
         None => {
-            let message = "`expires` is missing".to_owned();
             let help = "add a date like expires = 2027-06-30, or expires = \"never\"";
-            table.report().error(Code::Missing, table.span(), message, help);
+            let told = ("`expires` is missing", help);
+            table.lack(&["expires"], Code::Missing, table.span(), told);
             None
         }
     }
