@@ -165,7 +165,7 @@ fn a_cause_is_told_and_its_consequences_are_not() {
             &["DW0001"],
             "",
         ),
-        ("[upstreams.t]", "[upstream.t]", &[], &["DW0005", "DW0003"], "did you mean `upstreams`?"),
+        ("[upstreams.t]", "[upstream.t]", &[], &["DW0003"], "did you mean `upstreams`?"),
         ("user = \"alice\"", "usre = \"alice\"", &[], &["DW0003"], "did you mean `user`?"),
         ("path = \"/mcp\"", "pth = \"/mcp\"", &[], &["DW0003"], "did you mean `path`?"),
         ("", "[tools.\"t/x\"]\narguments.\"/a\" = { maxx = 1 }", &[], &["DW0003"], "maxx"),
