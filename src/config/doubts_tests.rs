@@ -97,6 +97,7 @@ fn a_character_that_misleads_is_named_wherever_it_stands() {
         ),
         (role("deny = ['t/get_evil\u{200b}']"), "`deny` holds U+200B, which is not seen"),
         ("[roles.r]\ntools = ['t/ech\u{43e}']".to_owned(), "`tools` holds U+043E"),
+        ("[roles.r]\ntools = [\"t/a\\nb\"]".to_owned(), "`tools` holds U+000A"),
         ("[roles.r]\ntools = ['t/get_\u{ff0a}']".to_owned(), "which looks like `*`"),
         (role("deny_prompts = ['t/\u{202e}x']"), "`deny_prompts` holds U+202E"),
         (role("resources = ['t/docs://\u{430}bc/**']"), "`resources` holds U+0430"),
@@ -239,6 +240,7 @@ fn a_condition_that_nothing_fulfils_is_told() {
         ("glob = '/a/../b/*'".to_owned(), "no text fulfils"),
         ("glob = '{/pub/*,/pub/./*}'".to_owned(), "no text fulfils `/pub/./*`"),
         ("glob = 'https://x.com:443/*'".to_owned(), "perhaps `https://x.com/*`"),
+        ("glob = '/pub{,/**}'".to_owned(), "has an empty alternative"),
         ("glob = 'abcdef*', max_length = 3".to_owned(), "at least 6 characters"),
         ("glob = '{abcd,abcde}', max_length = 3".to_owned(), "at least 4 characters"),
     ] {

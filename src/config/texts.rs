@@ -86,6 +86,10 @@ impl Walk<'_> {
 
 /// A character that is not what it looks like; texts for people may hold signs in other forms.
 fn doubt(text: &str, kind: Kind) -> Option<Lookalike> {
+    let is_pattern = matches!(kind, Kind::Pattern | Kind::Uris);
+    if let Some(control) = text.chars().find(|c| is_pattern && c.is_control()) {
+        return Some(Lookalike::Unseen(control));
+    }
     if text.is_ascii() {
         return None;
     }

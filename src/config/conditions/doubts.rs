@@ -2,7 +2,7 @@
 
 use crate::config::code::Code;
 use crate::config::read::{At, Table};
-use crate::core::argument::{self, Literal, Test};
+use crate::core::argument::{self, GlobTest, Literal, Test};
 use crate::core::decimal::Decimal;
 use crate::core::harmless::visible;
 use crate::core::resource::Vain;
@@ -127,16 +127,8 @@ fn warn_of_parsed(warn: &impl Fn(String, &str), literal: &Literal) {
 
 /// Warns of globs and URLs that no value fulfils: only what all readers take for the same does.
 fn warn_of_never(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
-    let warn = |code, message: String, help: String| {
+    let warn = |code, message: String, help: &str| {
         table.report().warning(code, name.span.clone(), message, help);
-    };
-    let never = |vain: Vain, what: &str| {
-        let message = format!(
-            "no {what} fulfils `{}`: only those in normal form do, which all readers take for the same",
-            visible(&vain.written)
-        );
-        let help = vain.meant.map_or_else(String::new, |m| format!("perhaps `{}`", visible(&m)));
-        warn(Code::Unmatched, message, help);
     };
     let most = tests.iter().find_map(|test| match test {
         Test::MaxLength(most) => Some(*most),
@@ -144,32 +136,45 @@ fn warn_of_never(tests: &[Test], name: &At<&str>, table: &Table<'_>) {
     });
     for test in tests {
         match test {
-            Test::Url(url) => url.vain().into_iter().for_each(|vain| never(vain, "URL")),
-            Test::Glob(glob) => {
-                if let Some(written) = glob.parsed() {
-                    let message = format!(
-                        "some servers take \"{}\" for something that is no text",
-                        visible(&written)
-                    );
-                    let help = "such a text fulfils a glob only where the approved schema says that it is one";
-                    warn(Code::Loose, message, help.to_owned());
-                } else if let Some(vain) = glob.vain() {
-                    never(vain, if glob.is_of_urls() { "URL" } else { "text" });
-                }
-                if let (Some(least), Some(most)) = (glob.least(), most)
-                    && least > most
-                {
-                    let message = format!(
-                        "no text fulfils this: the glob takes at least {least} characters, and `max_length` {most}"
-                    );
-                    warn(
-                        Code::Unmatched,
-                        message,
-                        "raise `max_length`, or shorten the glob".to_owned(),
-                    );
-                }
+            Test::Url(url) => {
+                url.vain().into_iter().for_each(|vain| warn_of_vain(&warn, vain, "URL"));
             }
+            Test::Glob(glob) => warn_of_glob(&warn, glob, most),
             _ => {}
         }
+    }
+}
+
+fn warn_of_vain(warn: &impl Fn(Code, String, &str), vain: Vain, what: &str) {
+    let message = format!(
+        "no {what} fulfils `{}`: only those in normal form do, which all readers take for the same",
+        visible(&vain.written)
+    );
+    let help =
+        vain.meant.map_or_else(String::new, |meant| format!("perhaps `{}`", visible(&meant)));
+    warn(Code::Unmatched, message, &help);
+}
+
+/// The same of one glob, beside a `max_length` of `most`.
+fn warn_of_glob(warn: &impl Fn(Code, String, &str), glob: &GlobTest, most: Option<usize>) {
+    let shown = visible(glob.text());
+    if glob.has_empty() {
+        let message = format!("`{shown}` has an empty alternative, which is left out");
+        warn(Code::Unmatched, message, "write the alternatives out, or a `regex`");
+    } else if let Some(written) = glob.parsed() {
+        let written = visible(&written);
+        let message = format!("some servers take \"{written}\" for something that is no text");
+        let help = "it fulfils a glob only where the approved schema says that there is a text";
+        warn(Code::Loose, message, help);
+    } else if let Some(vain) = glob.vain() {
+        warn_of_vain(warn, vain, if glob.is_of_urls() { "URL" } else { "text" });
+    }
+    if let (Some(least), Some(most)) = (glob.least(), most)
+        && least > most
+    {
+        let message = format!(
+            "no text fulfils this: the glob takes at least {least} characters, `max_length` {most}"
+        );
+        warn(Code::Unmatched, message, "raise `max_length`, or shorten the glob");
     }
 }

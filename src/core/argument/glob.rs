@@ -75,6 +75,14 @@ impl GlobTest {
         all.find(|(_, examples)| is_parsed(examples)).map(|(written, _)| written)
     }
 
+    /// True where a glob of texts has an alternative without any characters, which no text is
+    /// compared with.
+    #[must_use]
+    pub fn has_empty(&self) -> bool {
+        let text = self.text();
+        !self.is_of_urls() && ["{,", ",,", ",}"].iter().any(|empty| text.contains(empty))
+    }
+
     /// The characters of the shortest text that it matches, counted as in a `max_length`, as far as
     /// that is known.
     #[must_use]
