@@ -242,10 +242,12 @@ fn claim(text: &str) -> Result<String, String> {
 fn organization(table: &mut Table<'_>) -> Option<Organization> {
     let claim = table.parsed("organization_claim", claim).map(|at| at.value);
     let parse = |text: &str| OrganizationId::parse(text).map_err(|error| error.to_string());
-    if let Some(text) = table.string("organization") {
-        literals::check_identity(table.report(), "organization", &text);
+    let text = table.string("organization");
+    if let Some(text) = &text {
+        literals::check_identity(table.report(), "organization", text);
     }
-    let fixed = table.parsed("organization", parse).map(|at| at.value);
+    let fixed = text.and_then(|text| table.check("organization", text, parse));
+    let fixed = fixed.map(|at| at.value);
     let message = "an issuer needs either `organization_claim` or `organization`".to_owned();
     if table.value("organization_claim").is_some() && table.value("organization").is_some() {
         table.report().error(Code::Missing, table.span(), message, "");

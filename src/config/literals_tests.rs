@@ -181,7 +181,7 @@ fn what_looks_like_a_pattern_and_is_compared_as_it_stands_is_told() {
         (issuer("organization = 'acme-{1}'"), None),
         (of_token("user = '*'\norganization = 'o'"), Some("DW0120")),
         (of_token("user = 'a'\norganization = 'acme-*'"), Some("DW0120")),
-        (of_token("user = '[a-b]'\norganization = '{x}'"), None),
+        (of_token("user = '[a-b]'\norganization = '[x]'"), None),
         (asking("'/a' = { in = ['docs/*'] }"), Some("DW0116")),
         (asking("'/a' = { equals = '*.md' }"), Some("DW0116")),
         (asking("'/a' = { in = ['*', '* * * * *', 'SELECT * FROM t', 'a(*)', '2*3'] }"), None),

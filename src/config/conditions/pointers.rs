@@ -52,7 +52,14 @@ fn segment_doubt(segment: &str) -> Option<(&'static str, Option<String>)> {
     };
     let trimmed = segment.trim();
     let unquoted = trimmed.trim_matches(['"', '\'', '`']);
-    let indexed = segment.split_once('[').filter(|_| segment.ends_with(']'));
+    // There are names like `filter[org]`.
+    let is_place = |inner: &str| {
+        let inner = inner.trim_end_matches(']');
+        inner.bytes().all(|b| b.is_ascii_digit() || b == b'*') || inner.starts_with(['\'', '"'])
+    };
+    let indexed = segment
+        .split_once('[')
+        .filter(|(_, rest)| segment.ends_with(']') && rest.split('[').all(is_place));
     let decoded = || percent_decoded(segment);
     if segment.is_empty() {
         return Some(("it is empty", None));
