@@ -449,6 +449,29 @@ fn a_text_that_means_itself_is_no_placeholder() {
 }
 
 #[test]
+fn a_credential_that_was_never_put_in_is_told_and_not_repeated() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let with = |secret: &str, keys: &str| {
+        std::fs::write(folder.path().join("secret"), secret).unwrap();
+        let text = format!("{UPSTREAM}credential = {{ {keys} }}\n");
+        let config = super::parse(&folder.path().join("gateway.toml"), &text).unwrap();
+        config.warnings.render(false)
+    };
+    let header = "header = 'X-Api-Key', file = 'secret'";
+    for secret in ["CHANGE_ME", "${TOKEN}", "<token>", "{{ token }}", "YOUR_API_KEY\n", "tbd"] {
+        for keys in ["bearer_file = 'secret'", header] {
+            let told = with(secret, keys);
+            assert!(told.contains("warning[DW0115]"), "{secret}: {told}");
+            assert!(!told.contains(secret.trim()), "{told}");
+        }
+    }
+    assert!(with("Bearer <token>", header).contains("DW0115"));
+    for secret in ["ghp_16C7e42F292c6912E7710c838347Ae178B4a", "x$ABCD1", "a{b}c<d>"] {
+        assert!(!with(secret, header).contains("DW0115"), "{secret}");
+    }
+}
+
+#[test]
 fn a_digest_of_no_token_or_of_one_that_everybody_tries_is_told() {
     use sha2::{Digest as _, Sha256};
     let hex =
@@ -492,6 +515,8 @@ const SCHEMA: &str = r##"{"type": "object", "additionalProperties": false,
         "state": {"enum": ["open", "closed"]},
         "level": {"type": "integer", "enum": [1, 2, 3]},
         "mode": {"const": "fast"},
+        "size": {"anyOf": [{"enum": ["s", "m"]}, {"const": "l"}, {"type": "null"}]},
+        "free": {"anyOf": [{"enum": ["s", "m"]}, {"type": "string"}]},
         "tags": {"type": "array", "items": {"type": "string"}},
         "any": {},
         "both": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
@@ -520,6 +545,7 @@ fn a_condition_that_the_approved_schema_leaves_nothing_for_is_told() {
         ("/state", "not_in = ['deleted']", "DW0113", "none of the values"),
         ("/level", "in = [1, 4]", "DW0113", "4 is none of the values"),
         ("/mode", "in = ['slow']", "DW0113", "none of the values"),
+        ("/size", "in = ['xl']", "DW0113", "none of the values"),
         ("/title/x", "in = ['a'], optional = true", "DW0022", "no argument of the tool"),
         ("/title/0", "in = ['a'], optional = true", "DW0022", "no argument of the tool"),
         ("/count/x", "absent = true", "DW0022", "no argument of the tool"),
@@ -542,6 +568,8 @@ fn a_condition_that_the_approved_schema_leaves_nothing_for_is_told() {
         ("/level", "in = [1, 3]"),
         ("/level", "min = 1, max = 2"),
         ("/mode", "equals = 'fast'"),
+        ("/size", "in = ['s', 'l']"),
+        ("/free", "in = ['xl']"),
         ("/tags", "max_items = 3"),
         ("/tags/0", "in = ['a'], optional = true"),
         ("/any/x", "in = ['a'], optional = true"),

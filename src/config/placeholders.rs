@@ -65,7 +65,10 @@ pub(super) fn placeholder(text: &str, kind: Kind) -> Option<&str> {
     // No place for another is that long, and what is long may be long to look through.
     let end = (0..=MAX_LOOKED_AT).rev().find(|end| text.is_char_boundary(*end));
     let text = end.and_then(|end| text.get(..end)).unwrap_or(text);
-    enclosed(text, kind).or_else(|| marked(text, kind)).or_else(|| word(text, kind).then_some(text))
+    // There may be a hundred thousand tokens, and hardly a sign in them.
+    let has_signs = text.bytes().any(|b| b"$#@<%{_".contains(&b));
+    let signed = || enclosed(text, kind).or_else(|| marked(text, kind));
+    has_signs.then(signed).flatten().or_else(|| word(text, kind).then_some(text))
 }
 
 /// The same of a secret, which is one as a whole: what is made by chance may hold anything. Nothing

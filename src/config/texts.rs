@@ -12,6 +12,9 @@ use crate::core::lookalike::{Lookalike, lookalike, respelled, unseen};
 /// Keys whose texts may hold anything: patterns in another syntax, and words for people.
 const FREE: [&str; 2] = ["message", "regex"];
 
+/// Keys whose texts are digits, and are read as such.
+const DIGITS: &str = "sha256";
+
 /// Looks at every text of a file, however deep.
 pub(super) fn check(report: &Report, table: &DeTable<'_>) {
     Walk { report, is_expected: false, is_of_arguments: false }.table("", table);
@@ -31,7 +34,7 @@ impl Walk<'_> {
     fn table(self, parent: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             let key: &str = name.get_ref();
-            if FREE.contains(&key) {
+            if FREE.contains(&key) || key == DIGITS {
                 continue;
             }
             let kind = match parent {
@@ -39,7 +42,10 @@ impl Walk<'_> {
                 "roles_map" => Kind::Plain,
                 _ => Kind::Pattern,
             };
-            self.text(key, key, kind, &name.span());
+            let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            if kind == Kind::Plain || !key.bytes().all(is_plain) {
+                self.text(key, key, kind, &name.span());
+            }
             let is_expected = self.is_expected || parent.is_empty() && key == "expect";
             let is_of_arguments = self.is_of_arguments || self.is_expected && key == "arguments";
             Self { is_expected, is_of_arguments, ..self }.value(parent, key, value);

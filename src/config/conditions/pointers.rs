@@ -145,7 +145,7 @@ pub(super) fn check_kinds(
         warn(message, "ask for what the schema says that it is".to_owned());
         return;
     }
-    let words: Option<Vec<&[Value]>> = ends.iter().map(|end| end.words()).collect();
+    let words: Option<Vec<Vec<&Value>>> = ends.iter().map(|end| end.words()).collect();
     let Some(words) = words.map(|words| words.concat()).filter(|words| !words.is_empty()) else {
         return;
     };
@@ -156,7 +156,7 @@ pub(super) fn check_kinds(
     });
     let is_foreign = |literal: &&Literal| !words.iter().any(|word| is_word(literal, word));
     for literal in literals.filter(is_foreign) {
-        let shown: Vec<String> = words.iter().take(LISTED).map(Value::to_string).collect();
+        let shown: Vec<String> = words.iter().take(LISTED).map(ToString::to_string).collect();
         let near = did_you_mean(&literal.to_string(), &shown);
         let message =
             format!("{literal} is none of the values that the schema of the tool has there");

@@ -130,12 +130,24 @@ impl<'s> Declared<'s> {
 
     /// The words that are declared here, where nothing else may stand.
     #[must_use]
-    pub fn words(self) -> Option<&'s [Value]> {
-        let schema = self.here.and_then(|schema| self.resolved(schema))?;
-        match schema.get("enum") {
-            Some(words) => words.as_array().map(Vec::as_slice),
-            None => schema.get("const").map(std::slice::from_ref),
+    pub fn words(self) -> Option<Vec<&'s Value>> {
+        self.here.and_then(|schema| self.words_of(schema, MAX_PARTS))
+    }
+
+    fn words_of(self, schema: &'s Value, depth: usize) -> Option<Vec<&'s Value>> {
+        let schema = self.resolved(schema).filter(|_| depth > 0)?;
+        if let Some(words) = schema.get("enum") {
+            return words.as_array().map(|words| words.iter().collect());
         }
+        if let Some(word) = schema.get("const") {
+            return Some(vec![word]);
+        }
+        if schema.get("type").is_some_and(|name| name == "null") {
+            return Some(Vec::new());
+        }
+        let parts = schema.get("anyOf").or_else(|| schema.get("oneOf"))?.as_array()?;
+        let words = parts.iter().map(|part| self.words_of(part, depth - 1));
+        words.collect::<Option<Vec<_>>>().map(|all| all.concat())
     }
 
     fn parts(self) -> impl Iterator<Item = &'s Map<String, Value>> {
