@@ -1,6 +1,12 @@
 //! Texts that look like a place for another, which nothing is put into.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use sha2::{Digest as _, Sha256};
+
 use crate::core::harmless::visible;
+use crate::core::principal::Digest;
 
 /// What a text is, by the key that it stands under.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +41,9 @@ const STANDINS: [&str; 16] = [
     "…",
 ];
 
+/// What those within a text begin with.
+const ROOTS: [&str; 5] = ["change", "fill", "insert", "placeholder", "replace"];
+
 /// The same, within a text.
 const WITHIN: [&str; 14] = [
     "change_me",
@@ -63,7 +72,7 @@ const YOURS: [&str; 10] =
 /// The part of a text that looks like a place for another.
 pub(super) fn placeholder(text: &str, kind: Kind) -> Option<&str> {
     // No place for another is that long, and what is long may be long to look through.
-    let end = (0..=MAX_LOOKED_AT).rev().find(|end| text.is_char_boundary(*end));
+    let end = (0..=text.len().min(MAX_LOOKED_AT)).rev().find(|end| text.is_char_boundary(*end));
     let text = end.and_then(|end| text.get(..end)).unwrap_or(text);
     // There may be a hundred thousand tokens, and hardly a sign in them.
     let has_signs = text.bytes().any(|b| b"$#@<%{_".contains(&b));
@@ -185,7 +194,11 @@ fn word(text: &str, kind: Kind) -> bool {
     let is_shouted = is_upper || !name.contains(|c: char| c.is_ascii_lowercase());
     let folded = text.to_ascii_lowercase();
     let is_standin = STANDINS.contains(&folded.as_str());
-    let is_within = WITHIN.iter().any(|word| folded.contains(word));
+    let has_root = ROOTS.iter().any(|root| folded.contains(root));
+    let is_within = has_root && WITHIN.iter().any(|word| folded.contains(word));
+    if !(is_standin || is_within || folded.contains("your")) {
+        return false;
+    }
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
     let is_yours = words.into_iter().any(|word| {
         let lower = word.to_ascii_lowercase();
@@ -225,22 +238,27 @@ const GUESSED: [&str; 24] = [
     "xxx",
 ];
 
+/// What is said of the digests of such words, of nothing, and of a scheme without a token.
+static KNOWN: LazyLock<HashMap<Digest, String>> = LazyLock::new(|| {
+    let of = |text: &str| Digest::from(Sha256::digest(text));
+    let nothing = "this is the digest of nothing: nobody gets in with it";
+    let bare = "this is the digest of `Bearer ` without a token: nobody gets in with it";
+    let mut known = HashMap::new();
+    known.extend(["", "\n", " ", "\r\n"].map(|text| (of(text), nothing.to_owned())));
+    known.extend(["Bearer ", "bearer ", "Bearer \n"].map(|text| (of(text), bare.to_owned())));
+    for word in GUESSED {
+        let message = format!("this is the digest of `{}`, which anybody tries", visible(word));
+        let forms = [word.to_owned(), format!("{word}\n"), format!("Bearer {word}")];
+        known.extend(forms.map(|text| (of(&text), message.clone())));
+    }
+    known
+});
+
 /// What is wrong with the digest of a token, where it is one of nothing, of a word that everybody
-/// tries, or none at all. `digest` says what a text has.
-pub(super) fn digest_doubt(given: &[u8; 32], digest: impl Fn(&str) -> [u8; 32]) -> Option<String> {
-    let is_of = |text: &str| digest(text) == *given;
-    if ["", "\n", " ", "\r\n"].into_iter().any(is_of) {
-        return Some("this is the digest of nothing: nobody gets in with it".to_owned());
-    }
-    if ["Bearer ", "bearer ", "Bearer \n"].into_iter().any(is_of) {
-        let what = "this is the digest of `Bearer ` without a token: nobody gets in with it";
-        return Some(what.to_owned());
-    }
-    let is_word = |word: &&&str| {
-        is_of(word) || is_of(&format!("{word}\n")) || is_of(&format!("Bearer {word}"))
-    };
-    if let Some(word) = GUESSED.iter().find(is_word) {
-        return Some(format!("this is the digest of `{}`, which anybody tries", visible(word)));
+/// tries, or none at all.
+pub(super) fn digest_doubt(given: &Digest) -> Option<String> {
+    if let Some(message) = KNOWN.get(given) {
+        return Some(message.clone());
     }
     let repeats = |period: usize| {
         given.iter().zip(given.iter().skip(period)).all(|(one, other)| one == other)

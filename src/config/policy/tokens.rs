@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use sha2::{Digest as _, Sha256};
-
 use super::Reader;
 use crate::config::code::Code;
 use crate::config::read::{At, Table};
@@ -126,12 +124,11 @@ impl Reader<'_> {
             table.lack(keys, Code::Conflict, table.span(), (message, help));
         }
         let digest = given.into_iter().flatten().next();
-        if let Some(at) = &digest {
-            let of = |text: &str| Digest::from(Sha256::digest(text));
-            if let Some(message) = placeholders::digest_doubt(&at.value, of) {
-                let help = "make one with: doorward token new";
-                table.report().warning(Code::Placeholder, at.span.clone(), message, help);
-            }
+        if let Some(at) = &digest
+            && let Some(message) = placeholders::digest_doubt(&at.value)
+        {
+            let help = "make one with: doorward token new";
+            table.report().warning(Code::Placeholder, at.span.clone(), message, help);
         }
         digest
     }
