@@ -233,4 +233,5 @@ pub(super) const CALLS: &[(&str, &str, bool)] = &[
         true,
     ),
     ("@roles tools = ['t/echo']", "@roles tools = ['t/[e]cho']", false),
+    ("@roles tools = ['t/*']\ndeny = ['t/a b']", "@roles tools = ['t/*']\ndeny = ['t/a*']", false),
 ];
