@@ -48,6 +48,13 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
         _ => Err("must be \"stdout\", \"file\" or \"off\"".to_owned()),
     });
     let file = table.string("file");
+    if let Some(at) = &file
+        && matches!(at.value.rsplit('/').next(), Some("" | "." | ".."))
+    {
+        let message = "`file` names no file, but a folder".to_owned();
+        let help = "name a file in it, like records/audit.jsonl";
+        table.report().error(Code::BadValue, at.span.clone(), message, help);
+    }
     let place = match (to.as_ref().map(|at| at.value.as_str()), file) {
         (Some("off"), _) => AuditTo::Off,
         (Some("file"), Some(file)) => AuditTo::File(files.path(file.value)),

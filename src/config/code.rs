@@ -92,8 +92,8 @@ codes! {
          starts with it does not start.";
     Machine, "DW0021", "something that this machine does not let us do",
         "doorward run would not start here, as whoever runs check: an address that is not of this\n\
-         machine, a port that needs more rights, a folder for records that is not there or may not be\n\
-         written to, roots for certificates that are not installed. For a configuration that is to run on\n\
+         machine, a port that needs more rights, or that somebody else than a doorward has, a folder for\n\
+         records that is not there or takes none, roots for certificates that are not installed. For a configuration that is to run on\n\
          another machine: doorward check --elsewhere.";
     Void, "DW0022", "a restriction that restricts nothing",
         "What a rule restricts does not exist: its role grants a tool of nearly the same name and not this\n\

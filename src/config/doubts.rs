@@ -2,6 +2,8 @@
 
 mod patterns;
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -44,12 +46,32 @@ pub(super) fn check_times(
 
 /// Reports a file of records that is part of the configuration: they would be written into it.
 pub(super) fn check_records(file: &mut Table<'_>, to: &AuditTo, files: &Files) {
-    if let AuditTo::File(path) = to
-        && files.has_read(path)
-        && let Some(at) = file.table("audit").string("file")
+    let AuditTo::File(path) = to else { return };
+    let Some(at) = file.table("audit").string("file") else { return };
+    let (message, help) = if files.has_read(path) {
+        (
+            "`file` is a file that the configuration is read from",
+            "records would be written to its end; name another",
+        )
+    } else if files.would_include(path) {
+        (
+            "`file` is one that `include` stands for: from the first record on, the next reload \
+             would read it, and fail",
+            "name another, or another folder",
+        )
+    } else {
+        return;
+    };
+    file.report().error(Code::Conflict, at.span, message.to_owned(), help);
+}
+
+/// Reports a file of approved tools that would be read as a part of the configuration.
+pub(super) fn check_lock(file: &mut Table<'_>, lock: Option<&Path>, files: &Files) {
+    if lock.is_some_and(|lock| files.would_include(lock))
+        && let Some(at) = file.table("lock").string("file")
     {
-        let message = "`file` is a file that the configuration is read from".to_owned();
-        let help = "records would be written to its end; name another";
+        let message = "`file` is one that `include` stands for, and holds no TOML".to_owned();
+        let help = "name another, or another folder";
         file.report().error(Code::Conflict, at.span, message, help);
     }
 }

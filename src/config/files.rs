@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -104,6 +105,11 @@ impl Files {
         let real = |path: &Path| path.canonicalize().ok();
         let wanted = real(path);
         wanted.is_some() && self.sources.borrow().files.keys().any(|path| real(path) == wanted)
+    }
+
+    /// True for a file that a pattern of `include` stands for, whether it is there by now or not.
+    pub(super) fn would_include(&self, path: &Path) -> bool {
+        self.sources.borrow().listed.iter().any(|(include, _)| include.means(path))
     }
 
     pub(super) fn into_sources(self) -> Sources {
@@ -246,6 +252,21 @@ impl Include {
         Ok(Self::Glob { folder, names })
     }
 
+    /// Whether a file with this path would be one of [`Self::files`], were it there.
+    fn means(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name() else { return false };
+        let real = |path: Option<&Path>| {
+            let folder = path.filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or_else(|| Path::new("."));
+            folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+        };
+        let is_in = |folder: Option<&Path>| real(folder) == real(path.parent());
+        match self {
+            Self::File(file) => file.file_name() == Some(name) && is_in(file.parent()),
+            Self::Glob { folder, names } => is_meant(names, name) && is_in(Some(folder)),
+        }
+    }
+
     fn files(&self) -> io::Result<Vec<PathBuf>> {
         match self {
             Self::File(path) => Ok(vec![path.clone()]),
@@ -253,8 +274,7 @@ impl Include {
                 let mut found = Vec::new();
                 for entry in std::fs::read_dir(folder)? {
                     let name = entry?.file_name();
-                    let is_hidden = name.to_string_lossy().starts_with('.');
-                    if !is_hidden && names.is_match(name.as_bytes()) {
+                    if is_meant(names, &name) {
                         found.push(folder.join(name));
                     }
                 }
@@ -263,6 +283,10 @@ impl Include {
             }
         }
     }
+}
+
+fn is_meant(names: &Glob, name: &OsStr) -> bool {
+    !name.to_string_lossy().starts_with('.') && names.is_match(name.as_bytes())
 }
 
 #[cfg(test)]

@@ -287,6 +287,7 @@ fn parts<'t>(
     doubts::check_issuers(&mut file, &decides, files);
     issuers::idle::check(&mut file, &decides.issuers);
     doubts::check_records(&mut file, &settings.audit.to, files);
+    doubts::check_lock(&mut file, locked.file.as_deref(), files);
     file.finish();
     tables.into_iter().for_each(Table::finish);
     Parts { settings, decides, accepted, lock_file: locked.file }

@@ -55,9 +55,11 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                let who = error.get_ref().map(ToString::to_string);
+                let who = who.as_deref().unwrap_or("another process");
                 write!(
                     f,
-                    "{address} is in use by another process; stop it, or choose another address in the configuration"
+                    "{address} is in use by {who}; stop it, or choose another address in the configuration"
                 )
             }
             Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrNotAvailable => {

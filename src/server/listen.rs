@@ -1,5 +1,6 @@
 //! Sockets, and the pingora services that accept on them.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd as _;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use pingora::services::listening::Service;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::StartError;
+use super::{StartError, holder};
 
 /// Bound sockets of one listener.
 pub(super) struct Sockets {
@@ -28,7 +29,8 @@ impl Sockets {
                 listener.set_nonblocking(true)?;
                 Ok((listener.local_addr()?, listener))
             };
-            let (bound, listener) = bind().map_err(|error| StartError::Bind(address, error))?;
+            let (bound, listener) =
+                bind().map_err(|error| StartError::Bind(address, told(address, error)))?;
             addresses.push(bound);
             listeners.push(listener);
         }
@@ -52,5 +54,13 @@ impl Sockets {
         }
         let fds = Some(Arc::new(parking_lot::Mutex::new(fds)));
         services.spawn(async move { service.start_service(fds, stopping, 1).await });
+    }
+}
+
+/// The same error with who has the address, where that can be told.
+fn told(address: SocketAddr, error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => holder::complain(address).unwrap_or(error),
+        _ => error,
     }
 }

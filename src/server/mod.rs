@@ -14,6 +14,7 @@ mod builtin;
 mod builtin;
 mod descriptors;
 mod error;
+mod holder;
 pub mod keys;
 mod listen;
 mod ours;

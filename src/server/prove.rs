@@ -8,13 +8,13 @@ use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
 
 use super::build::Builder;
 use super::tls::{ListenerTls, Prepared};
-use super::{Descriptors, StartError};
+use super::{Descriptors, StartError, holder};
 use crate::config::{AuditTo, Config};
 use crate::telemetry::audit::Audit;
 use crate::telemetry::metrics::Metrics;
 
 /// Every reason for which a process with `config` would not start on this machine, but for
-/// addresses that another process has: that may be the very gateway of this configuration.
+/// addresses that a doorward has: that may be the very gateway of this configuration.
 #[must_use]
 pub fn prove(config: Config) -> Vec<StartError> {
     let mut faults = Vec::new();
@@ -38,7 +38,8 @@ fn reserve(address: SocketAddr) -> std::io::Result<()> {
     let socket = socket(family, SocketType::STREAM, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     match bind(&socket, &address) {
-        Ok(()) | Err(rustix::io::Errno::ADDRINUSE) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::ADDRINUSE) => holder::complain(address).map_or(Ok(()), Err),
         Err(error) => Err(error.into()),
     }
 }

@@ -227,7 +227,8 @@ fn a_port_in_use_is_one_sentence_and_exit_3() {
         let output = doorward("run", &path);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{said}");
-        let sentence = format!("doorward: {address} is in use by another process");
+        let id = std::process::id();
+        let sentence = format!("doorward: {address} is in use by process {id} (");
         assert!(said.contains(&sentence), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }

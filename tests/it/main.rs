@@ -58,6 +58,7 @@ mod sessions;
 mod settings;
 mod shown;
 mod standing;
+mod starts;
 mod streams;
 mod targets;
 mod tasks;

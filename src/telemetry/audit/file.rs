@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, FallocateFlags, OFlags, access, fallocate};
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, open};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
@@ -21,6 +21,9 @@ const LOW: u64 = 64 << 10;
 
 /// The longest last line whose digest is taken, in bytes: no record is as long.
 const MAX_LAST: u64 = 64 << 10;
+
+/// Most links that are followed to a file.
+const MAX_LINKS: usize = 8;
 
 /// A file that grows at its end, with blocks set aside behind it, so that a disk which somebody
 /// else fills cannot take the room of a record whose call has been let through.
@@ -63,6 +66,22 @@ fn takes_records(about: &Metadata) -> io::Result<()> {
     }
 }
 
+/// Finds out whether a file can be made in this folder: by one without a name, else, where the file
+/// system has none such, by a hidden one that is removed at once. What permissions say is not
+/// enough, above all for root.
+fn takes_files(folder: &Path) -> io::Result<()> {
+    let (mode, flags) = (Mode::RUSR | Mode::WUSR, OFlags::RDWR | OFlags::CLOEXEC);
+    match open(folder, flags | OFlags::TMPFILE, mode) {
+        Ok(_) => return Ok(()),
+        // What a file system says, or a kernel, that has none such.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let hidden = folder.join(format!(".doorward-check-{}", std::process::id()));
+    File::options().write(true).create_new(true).mode(0o600).open(&hidden)?;
+    std::fs::remove_file(hidden)
+}
+
 impl AuditFile {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         Self::open_or(path, true)
@@ -86,18 +105,23 @@ impl AuditFile {
 
     /// Finds out whether a file can be opened for records, or made, and makes none.
     pub(super) fn probe(path: &Path) -> io::Result<()> {
-        match std::fs::symlink_metadata(path) {
-            Ok(_) => Self::open_or(path.to_owned(), false).map(drop),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                let folder = folder.unwrap_or_else(|| Path::new("."));
-                if !std::fs::metadata(folder)?.is_dir() {
-                    return Err(io::ErrorKind::NotADirectory.into());
-                }
-                Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+        let mut path = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            match std::fs::metadata(&path) {
+                Ok(_) => return Self::open_or(path, false).map(drop),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
+            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or_else(|| Path::new(".")).to_owned();
+            // What a link points to is made in its place.
+            let Ok(target) = std::fs::read_link(&path) else { return takes_files(&folder) };
+            path = folder.join(target);
         }
+        Err(Errno::LOOP.into())
     }
 
     /// Makes sure that this is the file with the name, and opens that one where it is not:
