@@ -49,7 +49,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> AuditSpec {
     });
     let file = table.string("file");
     if let Some(at) = &file
-        && matches!(at.value.rsplit('/').next(), Some("" | "." | ".."))
+        && at.value.ends_with('/')
     {
         let message = "`file` names no file, but a folder".to_owned();
         let help = "name a file in it, like records/audit.jsonl";
