@@ -51,7 +51,7 @@ pub use audit::{AuditSpec, AuditTo, OnFailure};
 pub use changes::{Changed, changed};
 pub use code::Code;
 pub use error::{Finding, Findings, Severity};
-pub use files::{Sources, open_file, read_file, read_text_file, short};
+pub use files::{Interest, Sources, open_file, read_file, read_text_file, short};
 pub use identity::Assertion;
 pub use issuers::{IssuerKeys, IssuerSpec};
 pub use lock::{

@@ -105,7 +105,7 @@ impl Reloader {
     /// Reloads whenever a file has changed, on every SIGHUP, and on SIGUSR1 what is held.
     pub(super) async fn run(&mut self, mut wishes: Wishes) {
         let mut watch = Watch::new();
-        watch.follow(self.sources.folders());
+        watch.follow(&self.sources.interest());
         loop {
             let cause = tokio::select! {
                 () = watch.noticed() => Cause::Notice,
@@ -115,25 +115,29 @@ impl Reloader {
             if cause == Cause::Hangup {
                 self.gateway.audit().reopen();
             }
-            let (path, sources) = (self.path.clone(), self.sources.clone());
+            let (path, mut sources) = (self.path.clone(), self.sources.clone());
             let (bound, running) = (self.started.listen.clone(), self.gateway.snapshot());
             let taken = Arc::clone(&self.taken.lock());
             // Reading takes its time, which requests must not wait for.
             let read = tokio::task::spawn_blocking(move || {
                 if cause == Cause::Notice && sources.are_current() {
-                    return None;
+                    return (None, sources);
                 }
                 let Reading { config, sources } = config::read(&path, &bound);
                 let new = config.map(|config| New::of(config, running.taken(), &taken));
                 let ends = config::partial(&path).revocations();
-                Some((new.map_err(|findings| Broken { findings, ends }), sources))
+                (Some(new.map_err(|findings| Broken { findings, ends })), sources)
             });
             match read.await {
-                Ok(None) => {}
-                Ok(Some((new, sources))) => {
+                Ok((None, sources)) => {
+                    // They may be known without being read again, or by other links.
+                    self.sources = sources;
+                    watch.follow(&self.sources.interest());
+                }
+                Ok((Some(new), sources)) => {
                     self.sources = sources;
                     self.reload(new, cause).await;
-                    watch.follow(self.sources.folders());
+                    watch.follow(&self.sources.interest());
                 }
                 Err(error) => tracing::error!(event = "config.rejected", %error),
             }

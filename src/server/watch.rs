@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
+
+use crate::config::Interest;
 
 /// How long nothing must have happened before files are looked at: whoever writes several, or one
 /// in several steps, is given time to finish.
@@ -26,35 +29,40 @@ pub(super) struct Watch {
     /// Absent where the system gives none.
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
+    /// What a change must be about: the records may go to a file in the same folder.
+    interest: Arc<Mutex<Interest>>,
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
         let noticed = Arc::new(Notify::new());
-        let notify = Arc::clone(&noticed);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Our own reading is not a change.
-            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-                notify.notify_one();
+        let interest = Arc::<Mutex<Interest>>::default();
+        let (notify, wanted) = (Arc::clone(&noticed), Arc::clone(&interest));
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.is_ok_and(|event| !is_change(&event, &wanted.lock())) {
+                return;
             }
+            notify.notify_one();
         });
         let watcher = watcher
             .inspect_err(|error| {
                 tracing::warn!(event = "config.not_watched", %error, "changes are noticed within 15 s");
             })
             .ok();
-        Self { noticed, watcher, folders: BTreeSet::new() }
+        Self { noticed, watcher, folders: BTreeSet::new(), interest }
     }
 
-    /// From now on these folders are watched. Whatever has happened in a new one since it was read
-    /// is noticed, too.
-    pub(super) fn follow(&mut self, folders: BTreeSet<PathBuf>) {
+    /// From now on this is watched. Whatever has happened since it was read, in a new folder or
+    /// to a new name, is noticed, too.
+    pub(super) fn follow(&mut self, interest: &Interest) {
+        let folders = interest.folders().clone();
+        let before = std::mem::replace(&mut *self.interest.lock(), interest.clone());
+        if !folders.is_subset(&self.folders) || !interest.is_within(&before) {
+            self.noticed.notify_one();
+        }
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        if !folders.is_subset(&self.folders) {
-            self.noticed.notify_one();
-        }
         for old in self.folders.difference(&folders) {
             // It may be gone, and its watch with it.
             let _ = watcher.unwatch(old);
@@ -82,4 +90,13 @@ impl Watch {
             let _ = timeout(PATIENCE, quiet).await;
         }
     }
+}
+
+/// Whether an event tells of a change that can make a difference. Where some were lost, or it does
+/// not say what it is about, it can.
+fn is_change(event: &Event, interest: &Interest) -> bool {
+    // Our own reading is not a change.
+    let is_access = matches!(event.kind, EventKind::Access(_)) && !event.need_rescan();
+    let is_vague = event.need_rescan() || event.paths.is_empty();
+    !is_access && (is_vague || event.paths.iter().any(|path| interest.concerns(path)))
 }

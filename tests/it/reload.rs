@@ -116,6 +116,40 @@ fn a_file_that_it_names_counts_as_much_as_the_file_itself() {
     }
 }
 
+#[test]
+fn records_beside_the_configuration_do_not_have_it_read_again_and_again() {
+    const LENGTH: usize = 2 << 20;
+    let upstream = Upstream::good();
+    let large = format!("# {}\n", "x".repeat(LENGTH));
+    let gateway = Setup::new(&upstream)
+        .include("tokens-*.toml")
+        .file("tokens-large.toml", &large)
+        .more("[audit]\nto = \"file\"\nfile = \"audit.jsonl\"\n")
+        .start();
+    let read = || {
+        let text = std::fs::read_to_string(format!("/proc/{}/io", gateway.pid())).unwrap();
+        let count = text.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+        count.parse::<usize>().unwrap()
+    };
+    let before = read();
+    let began = std::time::Instant::now();
+    let mut client = gateway.connect();
+    let records = || std::fs::read_to_string(gateway.folder().join("audit.jsonl")).unwrap();
+    // The files were looked at every half a second.
+    while began.elapsed() < std::time::Duration::from_secs(3) {
+        let count = records().lines().count();
+        assert_eq!(client.ask(&echo()).status, 200);
+        eventually("its record is there", || records().lines().count() > count);
+    }
+    assert!(read() - before < 2 * LENGTH, "{} bytes", read() - before);
+    // What is changed is noticed all the same.
+    let token = format!(
+        "[tokens.new]\nsha256 = \"{}\"\nuser = \"n\"\norganization = \"o\"\nexpires = \"never\"\n",
+        "cd".repeat(32)
+    );
+    assert!(gateway.after_reload(|| gateway.put("tokens-more.toml", &token)));
+}
+
 /// A volume of Kubernetes: the file is a link to `..data/…`, `..data` a link that is replaced.
 #[test]
 fn a_swapped_link_is_noticed() {
