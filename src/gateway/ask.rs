@@ -48,7 +48,8 @@ pub async fn tools(
     upstream: &str,
     principal: Arc<Principal>,
 ) -> Result<Toolbox, Untold> {
-    let nowhere = || Untold { page: 0, why: FetchError::Name };
+    let nowhere =
+        || Untold { page: 0, why: FetchError::Unclear("is not in the configuration".into()) };
     let (_, route) = snapshot
         .policy
         .routes()
@@ -279,7 +280,7 @@ impl Asker<'_> {
         }
         let id = uuid::Uuid::now_v7().to_string();
         let head = self.to.head(permit, &sent, body.as_deref(), &id, &self.snapshot.options)?;
-        let peer = self.to.peer().await.ok_or(FetchError::Name)?;
+        let peer = self.to.peer().await?;
         let (mut session, _) = self.to.connector.get_http_session(&*peer).await?;
         let patience = self.to.options().call_timeout;
         let read = timeout(patience, self.read(&mut session, head, body)).await;

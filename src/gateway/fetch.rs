@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,7 @@ use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::{HttpPeer, Tracer};
 use tokio::time::timeout;
 
+use super::resolver::{Resolver, Unresolved};
 use super::trouble::{Cause, Connected, Phase, Trouble, status_words};
 use super::upstream::{Upstream, UpstreamOptions, UpstreamTls};
 
@@ -22,8 +24,8 @@ use crate::core::harmless::visible;
 pub enum FetchError {
     /// It goes beyond a bound; holds what, and which bound.
     Beyond(String),
-    /// The name does not resolve.
-    Name,
+    /// The name does not resolve; holds why.
+    Name(String),
     /// The connection, or what comes over it, is broken.
     Broken(Box<pingora::Error>),
     /// It said no; holds its words.
@@ -42,7 +44,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Beyond(what) => f.write_str(what),
-            Self::Name => f.write_str("the name does not resolve"),
+            Self::Name(why) => write!(f, "the name does not resolve: {why}"),
             Self::Broken(error) => {
                 write!(f, "cannot be reached: {}", Cause::of(error, Phase::Head))
             }
@@ -77,25 +79,33 @@ impl Document {
     }
 }
 
+impl From<Unresolved> for FetchError {
+    fn from(why: Unresolved) -> Self {
+        Self::Name(why.to_string())
+    }
+}
+
+/// How long each step may take: less than all of it, so that the one is named that hangs.
+const STEP: Duration = Duration::from_secs(4);
+
 /// Fetches one document.
 pub(super) struct Fetcher(Upstream);
 
 impl Fetcher {
     /// `None` where the roots for its certificate cannot be loaded.
-    pub(super) fn new(url: Uri, ca_file: Option<String>) -> Option<Self> {
-        let short = Duration::from_secs(5);
+    pub(super) fn new(url: Uri, ca_file: Option<String>, resolver: &Arc<Resolver>) -> Option<Self> {
         let tls = UpstreamTls { ca_file, ..UpstreamTls::default() };
         let options = UpstreamOptions {
             url,
             tls,
-            connect_timeout: short,
-            call_timeout: short,
-            stream_idle: short,
-            stream_max: short,
+            connect_timeout: STEP,
+            call_timeout: STEP,
+            stream_idle: STEP,
+            stream_max: STEP,
             stream_keep_alive: None,
             credential: None,
         };
-        Upstream::new(options, None).map(Self)
+        Upstream::new(options, None, resolver).map(Self)
     }
 
     /// The document, at most `max` bytes of it within `patience`.
@@ -129,7 +139,7 @@ impl Fetcher {
         }
         let connecting = self.0.connector.get_http_session(&watched).await;
         let (mut session, _) = connecting.map_err(|error| {
-            self.0.forget_address();
+            self.0.doubt_address();
             let (phase, time) = (connected.phase(), self.0.options().connect_timeout);
             let trouble = match error.etype() {
                 ErrorType::ConnectTimedout => late(phase, place.clone(), time),

@@ -107,7 +107,7 @@ async fn connect(
     match connecting.await {
         Ok((session, reused)) => Ok((session, reused, peer)),
         Err(error) => {
-            upstream.forget_address();
+            upstream.doubt_address();
             let (phase, place) = (connected.phase(), upstream.place(Some(&peer)));
             let trouble = match error.etype() {
                 ErrorType::ConnectTimedout => {

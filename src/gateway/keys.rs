@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
 use super::fetch::Fetcher;
+use super::resolver::Resolver;
 use super::room::Room;
 use crate::core::keys::{KeyMark, KeySet, MAX_KEY_SET};
 use crate::core::token::AuthFailure;
@@ -99,7 +100,12 @@ impl Keys {
     /// The keys of `issuer`; those of a URL are not fetched yet. `None` where the roots for its
     /// certificate cannot be loaded.
     #[must_use]
-    pub fn new(issuer: Arc<str>, source: KeySource, metrics: Arc<Metrics>) -> Option<Arc<Self>> {
+    pub fn new(
+        issuer: Arc<str>,
+        source: KeySource,
+        metrics: Arc<Metrics>,
+        resolver: &Arc<Resolver>,
+    ) -> Option<Arc<Self>> {
         let (fetcher, loaded) = match &source {
             KeySource::Fixed(set) => {
                 metrics.show_issuer(&issuer, false);
@@ -108,13 +114,8 @@ impl Keys {
             }
             KeySource::Url { url, ca_file, .. } => {
                 metrics.show_issuer(&issuer, true);
-                (
-                    Some(Fetcher::new(
-                        url.clone(),
-                        ca_file.as_ref().map(|(path, _)| path.clone()),
-                    )?),
-                    None,
-                )
+                let ca_file = ca_file.as_ref().map(|(path, _)| path.clone());
+                (Some(Fetcher::new(url.clone(), ca_file, resolver)?), None)
             }
         };
         let loaded = ArcSwapOption::new(loaded);

@@ -44,7 +44,10 @@ pub struct Untold {
 impl fmt::Display for Untold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_before = self.page <= 1
-            && matches!(self.why, FetchError::Name | FetchError::Broken(_) | FetchError::Status(_));
+            && matches!(
+                self.why,
+                FetchError::Name(_) | FetchError::Broken(_) | FetchError::Status(_)
+            );
         match is_before {
             true => self.why.fmt(f),
             false => write!(f, "page {}: {}", self.page, self.why),

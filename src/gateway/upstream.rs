@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::header::{self, HeaderName, HeaderValue};
@@ -14,6 +14,7 @@ use pingora::http::RequestHeader;
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, Peer as _};
 
+use super::resolver::{Addresses, Name, Resolver, Unresolved};
 use super::trouble::{Phase, Trouble};
 use super::{Options, head};
 use crate::core::decide::Permit;
@@ -32,9 +33,6 @@ static PASSED_LEGACY: [HeaderName; headers::PASSED_LEGACY.len()] =
     [HeaderName::from_static(headers::PASSED_LEGACY[0])];
 static PASSED_MODERN: [HeaderName; headers::PASSED_MODERN.len()] =
     [HeaderName::from_static(headers::PASSED_MODERN[0])];
-
-/// How long a resolved name is used. Names of services move when their servers are replaced.
-const NAME_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Shorter than the 5 seconds after which uvicorn and Node close an idle connection, so that a
 /// call is hardly ever written into a closing one.
@@ -81,15 +79,16 @@ pub struct Upstream {
     host: String,
     port: u16,
     is_tls: bool,
-    resolved: ArcSwapOption<Resolved>,
-    /// All addresses that the name had when it was last looked up.
-    found: ArcSwapOption<Vec<SocketAddr>>,
+    seat: Seat,
     pub(super) connector: Arc<Connector>,
 }
 
-struct Resolved {
-    peer: Arc<HttpPeer>,
-    until: Option<Instant>,
+/// Where its host is.
+enum Seat {
+    /// At the address that the configuration gives.
+    Address(Arc<HttpPeer>),
+    /// Where the name leads; with the last addresses that were used.
+    Name(Arc<Name>, ArcSwapOption<(Addresses, Arc<HttpPeer>)>),
 }
 
 impl fmt::Debug for Upstream {
@@ -102,7 +101,11 @@ impl Upstream {
     /// An upstream; `None` where the roots for its certificate cannot be loaded. It goes on with
     /// the connections of `before`, where that is the same server with the same TLS.
     #[must_use]
-    pub fn new(mut options: UpstreamOptions, before: Option<&Self>) -> Option<Self> {
+    pub fn new(
+        mut options: UpstreamOptions,
+        before: Option<&Self>,
+        resolver: &Arc<Resolver>,
+    ) -> Option<Self> {
         if let Some((_, credential)) = &mut options.credential {
             credential.set_sensitive(true);
         }
@@ -117,58 +120,55 @@ impl Upstream {
             Some(before) => Arc::clone(&before.connector),
             None => Arc::new(connector(is_tls, &options)?),
         };
-        let (resolved, found) = (ArcSwapOption::empty(), ArcSwapOption::empty());
-        Some(Self { options, host, port, is_tls, resolved, found, connector })
+        let seat = match host.parse() {
+            Ok(ip) => {
+                let peer = peer_at(SocketAddr::new(ip, port), is_tls, &host, &options);
+                Seat::Address(Arc::new(peer))
+            }
+            Err(_) => Seat::Name(resolver.name(&host), ArcSwapOption::empty()),
+        };
+        Some(Self { options, host, port, is_tls, seat, connector })
     }
 
     pub(super) fn options(&self) -> &UpstreamOptions {
         &self.options
     }
 
-    /// The address to connect to; `None` where the name does not resolve.
-    pub(super) async fn peer(&self) -> Option<Arc<HttpPeer>> {
-        self.locate().await.ok()
-    }
-
     /// The address to connect to, or why there is none.
-    pub(super) async fn locate(&self) -> Result<Arc<HttpPeer>, Trouble> {
-        let known = self.resolved.load_full();
-        if let Some(known) = known.filter(|k| k.until.is_none_or(|until| Instant::now() < until)) {
-            return Ok(Arc::clone(&known.peer));
-        }
-        let (address, until) = match self.host.parse() {
-            Ok(ip) => (SocketAddr::new(ip, self.port), None),
-            Err(_) => (self.resolve().await?, Some(Instant::now() + NAME_LIFETIME)),
+    pub(super) async fn peer(&self) -> Result<Arc<HttpPeer>, Unresolved> {
+        let (name, last) = match &self.seat {
+            Seat::Address(peer) => return Ok(Arc::clone(peer)),
+            Seat::Name(name, last) => (name, last),
         };
-        let peer = Arc::new(self.peer_at(address));
-        self.resolved.store(Some(Arc::new(Resolved { peer: Arc::clone(&peer), until })));
+        let addresses = name.addresses(self.options.connect_timeout).await?;
+        if let Some(last) = last.load_full().filter(|last| Arc::ptr_eq(&last.0, &addresses)) {
+            return Ok(Arc::clone(&last.1));
+        }
+        let mut address = *addresses.first().ok_or(Unresolved::Late)?;
+        address.set_port(self.port);
+        let peer = Arc::new(peer_at(address, self.is_tls, &self.host, &self.options));
+        last.store(Some(Arc::new((addresses, Arc::clone(&peer)))));
         Ok(peer)
     }
 
-    async fn resolve(&self) -> Result<SocketAddr, Trouble> {
+    /// The address to connect to, or the trouble that there is none.
+    pub(super) async fn locate(&self) -> Result<Arc<HttpPeer>, Trouble> {
         let (phase, time) = (Phase::Resolve, self.options.connect_timeout);
-        let lookup = tokio::net::lookup_host((self.host.as_str(), self.port));
-        match tokio::time::timeout(time, lookup).await {
-            Err(_) => Err(Trouble::late(phase, self.place(None), "connect_timeout", time)),
-            Ok(Err(error)) => {
-                let words = format!("the name does not resolve: {error}");
-                Err(Trouble::new(phase, self.place(None), &words))
+        self.peer().await.map_err(|why| match why {
+            Unresolved::Late => Trouble::late(phase, self.place(None), "connect_timeout", time),
+            Unresolved::Crowded | Unresolved::Failed(_) => {
+                let words = format!("the name does not resolve: {why}");
+                Trouble::new(phase, self.place(None), &words)
             }
-            Ok(Ok(found)) => {
-                let found: Vec<SocketAddr> = found.collect();
-                let first = found.first().copied();
-                self.found.store(Some(Arc::new(found)));
-                first
-                    .ok_or_else(|| Trouble::new(phase, self.place(None), "the name has no address"))
-            }
-        }
+        })
     }
 
     /// Says which other addresses the name has, where connecting to `peer` failed.
     pub(super) fn untried(&self, peer: &HttpPeer) -> Option<String> {
-        let found = self.found.load_full()?;
-        let tried = peer.address().as_inet().copied()?;
-        untried(&self.host, tried, &found)
+        let Seat::Name(_, last) = &self.seat else { return None };
+        let with_port = |address: &SocketAddr| SocketAddr::new(address.ip(), self.port);
+        let found: Vec<SocketAddr> = last.load_full()?.0.iter().map(with_port).collect();
+        untried(&self.host, peer.address().as_inet().copied()?, &found)
     }
 
     /// Where it is, for operators: host and port of the configuration, and what they resolve to.
@@ -188,24 +188,10 @@ impl Upstream {
     }
 
     /// After a failure to connect: the name may have moved.
-    pub(super) fn forget_address(&self) {
-        self.resolved.store(None);
-    }
-
-    fn peer_at(&self, address: SocketAddr) -> HttpPeer {
-        let mut peer = HttpPeer::new(address, self.is_tls, self.host.clone());
-        peer.options.connection_timeout = Some(self.options.connect_timeout);
-        peer.options.total_connection_timeout = Some(self.options.connect_timeout);
-        peer.options.idle_timeout = Some(IDLE_CONNECTION);
-        peer.options.write_timeout = Some(self.options.call_timeout);
-        peer.options.tcp_keepalive = Some(TcpKeepalive {
-            idle: Duration::from_secs(60),
-            interval: Duration::from_secs(10),
-            count: 3,
-            #[cfg(target_os = "linux")]
-            user_timeout: Duration::from_secs(0),
-        });
-        peer
+    pub(super) fn doubt_address(&self) {
+        if let Seat::Name(name, _) = &self.seat {
+            name.doubt();
+        }
     }
 
     /// A new head, built from an allow-list: our path and host, the identity that the permit
@@ -271,6 +257,23 @@ fn untried(name: &str, tried: SocketAddr, found: &[SocketAddr]) -> Option<String
     let url = "an address in url would be";
     (!others.is_empty())
         .then(|| format!("{name} is {named}{more}, too, and only the first is tried; {url} sure"))
+}
+
+/// A server of `host` at this address.
+fn peer_at(address: SocketAddr, is_tls: bool, host: &str, options: &UpstreamOptions) -> HttpPeer {
+    let mut peer = HttpPeer::new(address, is_tls, host.to_owned());
+    peer.options.connection_timeout = Some(options.connect_timeout);
+    peer.options.total_connection_timeout = Some(options.connect_timeout);
+    peer.options.idle_timeout = Some(IDLE_CONNECTION);
+    peer.options.write_timeout = Some(options.call_timeout);
+    peer.options.tcp_keepalive = Some(TcpKeepalive {
+        idle: Duration::from_secs(60),
+        interval: Duration::from_secs(10),
+        count: 3,
+        #[cfg(target_os = "linux")]
+        user_timeout: Duration::from_secs(0),
+    });
+    peer
 }
 
 /// `None` where pingora cannot load a file, which makes it panic. Of a system without roots we know

@@ -18,7 +18,7 @@ use crate::core::policy::Policy;
 use crate::core::protected::{Protected, WELL_KNOWN};
 use crate::core::seal::{MIN_SECRET, SealKey};
 use crate::gateway::{
-    Held, KeySource, Keys, Options, Snapshot, Upstream, UpstreamOptions, UpstreamTls,
+    Held, KeySource, Keys, Options, Resolver, Snapshot, Upstream, UpstreamOptions, UpstreamTls,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -29,6 +29,7 @@ pub(super) struct Builder {
     pub(super) listening: Vec<SocketAddr>,
     pub(super) builtin: Builtin,
     pub(super) descriptors: Descriptors,
+    resolver: Arc<Resolver>,
     /// The key of the seals where the configuration names none.
     own_seal: Option<SealKey>,
 }
@@ -39,7 +40,8 @@ impl Builder {
         metrics: Arc<Metrics>,
         descriptors: Descriptors,
     ) -> Self {
-        Self { metrics, listening, builtin: Builtin::default(), descriptors, own_seal: None }
+        let (builtin, resolver) = (Builtin::default(), Resolver::system());
+        Self { metrics, listening, builtin, descriptors, resolver, own_seal: None }
     }
 
     /// The snapshot of a configuration. What it has in common with `before` goes on: connections
@@ -58,7 +60,8 @@ impl Builder {
         for spec in &settings.upstreams {
             let options = upstream_options(spec, &self.builtin)?;
             let before = before.and_then(|snapshot| snapshot.upstreams.get(&spec.name));
-            let upstream = Upstream::new(options, before.map(|upstream| &**upstream));
+            let before = before.map(|upstream| &**upstream);
+            let upstream = Upstream::new(options, before, &self.resolver);
             let whose = || format!("upstream `{}`", spec.name);
             let upstream = upstream.ok_or_else(|| match spec.ca_file.is_some() {
                 true => StartError::Files(whose()),
@@ -130,7 +133,7 @@ impl Builder {
             let known = before.and_then(|keys| keys.get(&**name));
             let keys = match known.filter(|keys| *keys.source() == source) {
                 Some(keys) => Arc::clone(keys),
-                None => keys_of(spec, &self.metrics)?,
+                None => keys_of(spec, &self.metrics, &self.resolver)?,
             };
             all.insert(name.to_string(), keys);
         }
@@ -155,9 +158,13 @@ impl Builder {
 }
 
 /// The keys of an issuer; those of a URL are not fetched yet.
-pub(super) fn keys_of(spec: &IssuerSpec, metrics: &Arc<Metrics>) -> Result<Arc<Keys>, StartError> {
+pub(super) fn keys_of(
+    spec: &IssuerSpec,
+    metrics: &Arc<Metrics>,
+    resolver: &Arc<Resolver>,
+) -> Result<Arc<Keys>, StartError> {
     let (name, metrics) = (Arc::clone(&spec.issuer.name), Arc::clone(metrics));
-    Keys::new(name, key_source(&spec.keys), metrics).ok_or_else(|| unfetchable(spec))
+    Keys::new(name, key_source(&spec.keys), metrics, resolver).ok_or_else(|| unfetchable(spec))
 }
 
 /// Why the keys of an issuer cannot be fetched.

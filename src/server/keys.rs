@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::build;
 use crate::config::IssuerSpec;
 use crate::core::keys::KeySet;
+use crate::gateway::Resolver;
 use crate::telemetry::metrics::Metrics;
 
 /// The keys from where the configuration says that they are, in a file or on the web; asked once,
@@ -17,7 +18,8 @@ pub fn of(spec: &IssuerSpec) -> Result<Arc<KeySet>, String> {
     let runtime = runtime.map_err(|error| error.to_string())?;
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
     runtime.block_on(async {
-        let keys = build::keys_of(spec, &metrics).map_err(|error| error.to_string())?;
+        let keys = build::keys_of(spec, &metrics, &Resolver::system())
+            .map_err(|error| error.to_string())?;
         keys.asked().await
     })
 }

@@ -62,10 +62,11 @@ EXPECTED = {
 class Listener:
     """A server whose connections are each handled by a thread."""
 
-    def __init__(self, handle, backlog: int = 16):
+    def __init__(self, handle, backlog: int = 16, host: str = "127.0.0.1", port: int = 0):
         self._handle = handle
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=backlog)
-        self.address = "127.0.0.1:{}".format(self._socket.getsockname()[1])
+        self._socket = socket.create_server((host, port), backlog=backlog)
+        self.port = self._socket.getsockname()[1]
+        self.address = f"{host}:{self.port}"
 
     def start(self):
         Thread(target=self._accept, daemon=True).start()
