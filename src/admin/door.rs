@@ -12,9 +12,9 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
-use tokio::sync::Semaphore;
 
 use super::guard::{self, Asked};
+use super::turn::Busy;
 use super::waiting::Waiting;
 use super::{Admin, Answer, Pages};
 use crate::telemetry::metrics::AdminRefusal;
@@ -33,14 +33,10 @@ const MAX_HEAD: usize = 16 << 10;
 /// Most connections that have not asked anything.
 const MAX_WAITING: usize = 32;
 
-/// Most questions that are answered at once.
-const MAX_ASKING: usize = 64;
-
 /// The admin listener as an application of the framework.
 pub struct Door {
     pages: Pages,
     waiting: Waiting,
-    asking: Semaphore,
     said: Seldom,
 }
 
@@ -51,8 +47,7 @@ impl Door {
     #[must_use]
     pub fn new(admin: Admin, connections: usize) -> Self {
         let waiting = Waiting::new(MAX_WAITING.min(connections / 4));
-        let asking = Semaphore::new(MAX_ASKING.min(connections / 2));
-        Self { pages: Pages::new(admin), waiting, asking, said: Seldom::default() }
+        Self { pages: Pages::new(admin, connections), waiting, said: Seldom::default() }
     }
 
     /// Reads a head; where there is none to be answered, it says why.
@@ -105,19 +100,23 @@ impl Door {
             }
             Ok(()) => match self.pages.page(head.uri.path(), head.uri.query()).await {
                 Ok(answer) => answer,
-                Err(busy) => self.refuse(session, busy),
+                Err(busy) => self.busy(session, busy),
             },
         }
     }
 
+    fn busy(&self, session: &ServerSession, busy: Busy) -> Answer {
+        self.refused(session, AdminRefusal::Busy);
+        let words = match busy {
+            Busy::Crowded => "busy: too many ask for this page\n",
+            Busy::Late => "busy with the question before\n",
+        };
+        Answer::text(StatusCode::SERVICE_UNAVAILABLE, words).with(("retry-after", "1"))
+    }
+
     fn refuse(&self, session: &ServerSession, refusal: AdminRefusal) -> Answer {
-        let host = session.req_header().headers.get(http::header::HOST);
-        self.count(session, refusal, host.and_then(|host| host.to_str().ok()));
+        self.refused(session, refusal);
         match refusal {
-            AdminRefusal::Busy => {
-                Answer::text(StatusCode::SERVICE_UNAVAILABLE, "busy with the question before\n")
-                    .with(("retry-after", "1"))
-            }
             AdminRefusal::CrossOrigin => {
                 Answer::text(StatusCode::FORBIDDEN, "not for pages of another origin\n")
             }
@@ -126,10 +125,18 @@ impl Door {
                 "this host is not known here: take an address or a name without a dot, or add \
                  the name to server.allowed_hosts\n",
             ),
-            AdminRefusal::Displaced | AdminRefusal::Head | AdminRefusal::Slow => {
+            AdminRefusal::Busy
+            | AdminRefusal::Displaced
+            | AdminRefusal::Head
+            | AdminRefusal::Slow => {
                 Answer::text(StatusCode::BAD_REQUEST, "not a question that can be read\n")
             }
         }
+    }
+
+    fn refused(&self, session: &ServerSession, refusal: AdminRefusal) {
+        let host = session.req_header().headers.get(http::header::HOST);
+        self.count(session, refusal, host.and_then(|host| host.to_str().ok()));
     }
 
     /// Counts it, and says it where it has not just been said.
@@ -163,10 +170,7 @@ impl HttpServerApp for Door {
     ) -> Option<ReusedHttpStream> {
         let mut is_head = false;
         let read = self.read_head(&mut session, shutdown).await;
-        // Until the answer is written.
-        let asking = self.asking.try_acquire();
         let answer = match read {
-            Ok(()) if asking.is_err() => self.refuse(&session, AdminRefusal::Busy),
             Ok(()) => {
                 is_head = session.req_header().method == Method::HEAD;
                 self.answer(&session).await
@@ -198,7 +202,7 @@ impl HttpServerApp for Door {
 }
 
 async fn write(session: &mut ServerSession, answer: Answer, is_head: bool) -> pingora::Result<()> {
-    let Answer { status, media, header, body } = answer;
+    let Answer { status, media, header, body, place: _place } = answer;
     let mut head = ResponseHeader::build(status, Some(8))?;
     head.insert_header("content-type", media)?;
     head.insert_header("content-length", body.len().to_string())?;

@@ -2,7 +2,8 @@
 //! `/token` for the verbs `diff`, `unused` and `token`. Read only, and never on the public address.
 //!
 //! It has no password, so it must cost little whoever asks: connections, heads and answers are
-//! bounded, and what takes its time is worked out once at a time.
+//! bounded, and what takes its time is worked out once at a time. Each of those pages has places of
+//! its own, so that no page is kept waiting by those who ask for another one.
 
 mod door;
 mod guard;
@@ -19,9 +20,9 @@ use percent_encoding::percent_decode_str;
 
 pub use self::door::Door;
 pub use self::status::{Held, LastReload, Status, TriedOut};
-use self::turn::{Busy, Turn};
+use self::turn::{Busy, Place, Turn};
 use crate::telemetry::audit::State;
-use crate::telemetry::metrics::{AdminRefusal, Metrics};
+use crate::telemetry::metrics::Metrics;
 
 /// Whether new calls are welcome.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +74,12 @@ pub struct Admin {
     pub readiness: Readiness,
 }
 
+/// Most questions at once for `/metrics`, and for `/status`; those that wait share an answer.
+const MAX_QUICK: usize = 64;
+
+/// Most questions at once for `/diff`, and for `/used`.
+const MAX_SLOW: usize = 8;
+
 /// Longest name in the question for a token, in bytes, as it is encoded.
 const MAX_NAME: usize = 256;
 
@@ -88,15 +95,17 @@ struct Answer {
     /// One header that not every answer has.
     header: Option<(&'static str, &'static str)>,
     body: Bytes,
+    /// Held until it is written.
+    place: Option<Place>,
 }
 
 impl Answer {
     fn text(status: StatusCode, text: impl Into<Bytes>) -> Self {
-        Self { status, media: TEXT, header: None, body: text.into() }
+        Self { status, media: TEXT, header: None, body: text.into(), place: None }
     }
 
     fn good(media: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, media, header: None, body: body.into() }
+        Self { media, ..Self::text(StatusCode::OK, body) }
     }
 
     fn with(self, header: (&'static str, &'static str)) -> Self {
@@ -114,9 +123,12 @@ struct Pages {
 }
 
 impl Pages {
-    fn new(admin: Admin) -> Self {
-        let turn = Turn::default;
-        Self { admin: Arc::new(admin), diff: turn(), metrics: turn(), status: turn(), used: turn() }
+    /// With this share of so many `connections`: three eighths of them, when all ask at once.
+    fn new(admin: Admin, connections: usize) -> Self {
+        let quick = || Turn::new(MAX_QUICK.min(connections / 8));
+        let slow = || Turn::new(MAX_SLOW.min(connections / 16));
+        let admin = Arc::new(admin);
+        Self { admin, diff: slow(), metrics: quick(), status: quick(), used: slow() }
     }
 
     fn admin(&self) -> &Admin {
@@ -124,7 +136,7 @@ impl Pages {
     }
 
     /// The page at `path`.
-    async fn page(&self, path: &str, query: Option<&str>) -> Result<Answer, AdminRefusal> {
+    async fn page(&self, path: &str, query: Option<&str>) -> Result<Answer, Busy> {
         let admin = Arc::clone(&self.admin);
         let (turn, media, work): (_, _, Box<dyn FnOnce() -> Vec<u8> + Send>) = match path {
             "/diff" => (&self.diff, JSON, Box::new(move || (admin.diff)())),
@@ -133,8 +145,8 @@ impl Pages {
             "/used" => (&self.used, JSON, Box::new(move || (admin.used)())),
             _ => return Ok(admin.answer(path, query)),
         };
-        let body = turn.share(work).await.map_err(|Busy| AdminRefusal::Busy)?;
-        Ok(Answer::good(media, body))
+        let (body, place) = turn.share(work).await?;
+        Ok(Answer { place: Some(place), ..Answer::good(media, body) })
     }
 }
 

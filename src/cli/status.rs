@@ -23,6 +23,9 @@ const MAX_ANSWER: usize = 64 << 20;
 /// Most bytes that are read at once.
 const PIECE: usize = 64 << 10;
 
+/// Most characters of an answer that is an error.
+const MAX_WORDS: usize = 200;
+
 /// Where the gateway that runs with a configuration answers. Whatever else is wrong with the file:
 /// the gateway runs with one that was good.
 pub(super) fn admin(config: &ConfigFile) -> SocketAddr {
@@ -62,21 +65,30 @@ pub(super) fn get_at(admin: SocketAddr, path: &str) -> Result<Value, Complaint> 
             "{admin} does not answer ({error}); is the gateway running? --admin names another"
         ))
     };
-    let body = ask(admin, path, WORK).map_err(failed)?;
+    let (status, body) = ask(admin, path, WORK).map_err(failed)?;
+    if status != "200" {
+        let words: String = body.trim().chars().take(MAX_WORDS).collect();
+        let said = format!("{admin} answers {}: {}", visible(&status), visible(&words));
+        return Err(said.into());
+    }
     serde_json::from_str(&body).map_err(|_| format!("{admin} does not answer as doorward").into())
 }
 
 /// The answer to a GET that nothing has to be worked out for.
 pub(super) fn ask_briefly(admin: SocketAddr, path: &str) -> io::Result<Value> {
-    let body = ask(admin, path, PATIENCE)?;
+    let (_, body) = ask(admin, path, PATIENCE)?;
     serde_json::from_str(&body).map_err(|_| io::Error::other("it is not doorward's"))
 }
 
-fn ask(admin: SocketAddr, path: &str, patience: Duration) -> io::Result<String> {
+/// Status and body of the answer to a GET.
+fn ask(admin: SocketAddr, path: &str, patience: Duration) -> io::Result<(String, String)> {
     let answer = read(admin, path, patience, MAX_ANSWER)?;
     let answer = String::from_utf8(answer).map_err(io::Error::other)?;
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    body.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not HTTP"))
+    let told = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
+        let status = head.strip_prefix("HTTP/1.1 ")?.split([' ', '\r']).next()?;
+        Some((status.to_owned(), body.to_owned()))
+    });
+    told.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not HTTP"))
 }
 
 /// At most `most` bytes of the answer to a GET, its head included. `patience` is for all of it,

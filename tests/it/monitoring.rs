@@ -1,10 +1,14 @@
 //! The admin listener has no password: whoever asks, it costs little, and nobody stands in the
 //! way of the monitoring.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Client, Gateway, PATIENCE, Upstream, echo, eventually};
+use crate::support::{Client, Gateway, PATIENCE, Setup, Upstream, echo, eventually};
 
 fn refused(reason: &str) -> String {
     format!("doorward_admin_refused_total{{reason=\"{reason}\"}}")
@@ -138,7 +142,7 @@ fn a_head_that_does_not_end_is_cut_off_and_counted() {
 fn sixty_questions_at_once_are_all_answered() {
     let upstream = Upstream::good();
     let gateway = Gateway::before(&upstream);
-    for page in ["/diff", "/used", "/metrics", "/status"] {
+    for page in ["/metrics", "/status"] {
         let mut asked: Vec<TcpStream> = Vec::new();
         for _ in 0..60 {
             let mut stream = connect(&gateway);
@@ -153,6 +157,94 @@ fn sixty_questions_at_once_are_all_answered() {
             stream.read_to_string(&mut text).unwrap();
             assert!(text.starts_with("HTTP/1.1 200 "), "{page}: {text}");
         }
+    }
+}
+
+/// Status and text of the answers to those who ask for `page` again and again, however many they
+/// are, while `act` goes on.
+fn flooded(gateway: &Gateway, page: &str, act: impl FnOnce()) -> BTreeSet<(u16, String)> {
+    let (is_over, asked) = (AtomicBool::new(false), AtomicBool::new(false));
+    let flood = || {
+        let mut answers = BTreeSet::new();
+        while !is_over.load(Ordering::SeqCst) {
+            let (status, mut text) = gateway.admin(page);
+            if status == 200 {
+                text.clear();
+            }
+            asked.store(true, Ordering::SeqCst);
+            answers.insert((status, text));
+        }
+        answers
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..80).map(|_| scope.spawn(flood)).collect();
+        eventually("they ask", || asked.load(Ordering::SeqCst));
+        // Whatever comes of it, they must end.
+        let acted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+        is_over.store(true, Ordering::SeqCst);
+        let all = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        acted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        all
+    })
+}
+
+#[test]
+fn those_who_ask_for_what_takes_its_time_stand_in_the_way_of_no_other_page() {
+    let mut tokens = String::new();
+    for number in 1..2_000 {
+        let rest = "user = \"u\"\norganization = \"o\"\nroles = [\"reader\"]\nexpires = \"never\"";
+        writeln!(tokens, "[tokens.t{number}]\nsha256 = \"{number:064x}\"\n{rest}").unwrap();
+    }
+    let upstream = Upstream::good();
+    let gateway = Setup::new(&upstream).more(&tokens).start();
+    let quick = ["/livez", "/readyz", "/metrics", "/status", "/token?bob-key", "/nowhere"];
+    let slow = ["/diff", "/used"];
+    for page in slow.into_iter().chain(quick) {
+        let answers = flooded(&gateway, page, || {
+            for _ in 0..5 {
+                for other in quick.into_iter().filter(|other| *other != page) {
+                    let status = if other == "/nowhere" { 404 } else { 200 };
+                    assert_eq!(gateway.admin(other).0, status, "{other}, while they ask {page}");
+                }
+            }
+            assert_eq!(gateway.ask(&echo()).status, 200);
+        });
+        assert!(answers.iter().any(|(status, _)| [200, 404].contains(status)), "{answers:?}");
+        let busy = (503, "busy: too many ask for this page\n".to_owned());
+        assert!(page != "/diff" || answers.contains(&busy), "{answers:?}");
+        eventually("the next one has it", || gateway.admin(page).0 != 503);
+    }
+    assert!(gateway.metric(&refused("busy")) > 0.0);
+}
+
+#[test]
+fn a_verb_says_what_the_gateway_answers_in_place_of_the_page() {
+    let busy =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 30\r\n\r\nbusy: \u{1b}[2Jcome again\n";
+    for (verb, answer, said) in [
+        (&["diff"][..], busy, "answers 503: busy: \\u{1b}[2Jcome again"),
+        (&["unused", "--running"], busy, "answers 503: busy:"),
+        (&["reload"], busy, "answers 503: busy:"),
+        (&["diff"], "HTTP/1.1 200 OK\r\n\r\n<html>", "does not answer as doorward"),
+        (&["diff"], "SSH-2.0\r\n\r\n", "not HTTP"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let admin = listener.local_addr().unwrap().to_string();
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        let ran = command.args(verb).args(["--admin", &admin]).output().unwrap();
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert!(!ran.status.success() && told.contains(said), "{verb:?}: {told}");
+        served.join().unwrap();
     }
 }
 
