@@ -31,6 +31,7 @@ mod story;
 mod stream;
 mod told;
 mod trouble;
+mod unanswered;
 mod unfit_head;
 mod upstream;
 mod walk;

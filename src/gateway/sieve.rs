@@ -9,6 +9,7 @@ use super::answer::Form;
 use super::buffers::{Share, shared};
 use super::drift::Drift;
 use super::story::Context;
+use super::unanswered::Held;
 use crate::core::capabilities;
 use crate::core::decide::Permit;
 use crate::core::listing::{self, Asked, Listing, Reading, Shape};
@@ -354,59 +355,5 @@ impl<'d> Flow<'d> {
     pub(super) fn is_open(&self) -> bool {
         let is_seen = self.observed.is_some() && self.form != Form::Plain;
         is_seen && self.said().is_none() && self.held.has_id
-    }
-}
-
-/// What an event stream held besides an answer.
-struct Held {
-    is_empty: bool,
-    has_id: bool,
-    has_messages: bool,
-    /// A message that is no JSON.
-    has_others: bool,
-    /// An event with a name of its own.
-    has_named: bool,
-}
-
-impl Default for Held {
-    fn default() -> Self {
-        Self {
-            is_empty: true,
-            has_id: false,
-            has_messages: false,
-            has_others: false,
-            has_named: false,
-        }
-    }
-}
-
-impl Held {
-    fn note(&mut self, event: &[u8], is_json: impl FnOnce(&[u8]) -> bool) {
-        self.has_id |= sse::has_id(event);
-        let data = sse::data(event);
-        if !sse::is_message(event) {
-            self.has_named = true;
-        } else if !data.is_empty() {
-            let is_json = is_json(&data);
-            self.has_messages |= is_json;
-            self.has_others |= !is_json;
-        }
-    }
-
-    fn words(&self) -> &'static str {
-        match self {
-            Self { is_empty: true, .. } => "the event stream ended without an answer: it was empty",
-            Self { has_others: true, .. } => {
-                "the event stream ended without an answer: an event in it is no JSON"
-            }
-            Self { has_named: true, .. } => {
-                "the event stream ended without an answer: an event in it has a name, and no \
-                 client of MCP reads it"
-            }
-            Self { has_messages: true, .. } => {
-                "the event stream ended without an answer: only other messages were in it"
-            }
-            _ => "the event stream ended without an answer: no event was in it",
-        }
     }
 }
