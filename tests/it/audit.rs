@@ -104,6 +104,17 @@ fn a_line_that_was_left_open_is_ended_before_the_next() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "{\"torn");
     assert!(lines[1..].iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{text}");
+    // Somebody else may leave one open later, too.
+    let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+    std::io::Write::write_all(&mut file, b"{\"another").unwrap();
+    gateway.ask(&echo());
+    let calls = |text: &str| text.matches(r#""kind":"request""#).count();
+    eventually("the next record is written", || {
+        calls(&std::fs::read_to_string(&path).unwrap()) == 2
+    });
+    let text = std::fs::read_to_string(&path).unwrap();
+    let broken = text.lines().filter(|line| serde_json::from_str::<Value>(line).is_err());
+    assert_eq!(broken.collect::<Vec<_>>(), ["{\"torn", "{\"another"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, open};
@@ -167,7 +167,9 @@ impl AuditFile {
             let from = self.shortened.map_or(from, |before| before.from);
             self.shortened = Some(Shortened { from, to });
             self.reserved = Some(to);
-            self.is_torn = last_line(&mut self.file, to)?.1;
+        }
+        if to != from {
+            self.is_torn = !ends_a_line(&self.file, to)?;
         }
         Ok(own)
     }
@@ -250,6 +252,15 @@ impl AuditFile {
 /// The bytes of the whole lines in front.
 pub(super) fn whole_lines(text: &[u8]) -> usize {
     text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+}
+
+/// Whether nothing, or the end of a line, stands before `end`.
+fn ends_a_line(file: &File, end: u64) -> io::Result<bool> {
+    let Some(last) = end.checked_sub(1) else { return Ok(true) };
+    let mut byte = [b'\n'];
+    // Where somebody has shortened it meanwhile, that is found the next time.
+    file.read_at(&mut byte, last)?;
+    Ok(byte == [b'\n'])
 }
 
 /// The digest of the last line, `None` where it is too long; and whether it has no end.
