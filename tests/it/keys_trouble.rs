@@ -96,7 +96,7 @@ fn keys_that_cannot_be_had_are_missed_with_address_step_and_cause() {
     let web = Web::serving(&[]);
     let source = format!("jwks_url = \"https://{}/\"", web.server.address);
     let gateway = with_issuer(&upstream, &source, "").start();
-    let row = row("no TLS", "", "tls", &["timed out after 5s"]);
+    let row = row("no TLS", "", "tls", &["timed out after 4s"]);
     assert_told(&gateway, &web.server.address.to_string(), &row);
     upstream.assert_untouched("without keys");
 }
