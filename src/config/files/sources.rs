@@ -100,7 +100,7 @@ impl Sources {
     }
 
     /// SHA-256 over everything, in hexadecimal: says which configuration it is. People are shown
-    /// [the beginning](short).
+    /// [the beginning](super::short).
     #[must_use]
     pub fn revision(&self) -> String {
         let mut all = Sha256::new();
