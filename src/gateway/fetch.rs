@@ -104,6 +104,7 @@ impl Fetcher {
             stream_max: STEP,
             stream_keep_alive: None,
             credential: None,
+            idle: 1,
         };
         Upstream::new(options, None, resolver).map(Self)
     }

@@ -38,9 +38,6 @@ static PASSED_MODERN: [HeaderName; headers::PASSED_MODERN.len()] =
 /// call is hardly ever written into a closing one.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
-/// Most idle connections kept to one upstream.
-const POOL_SIZE: usize = 512;
-
 /// What an upstream is made of.
 #[derive(Clone, Debug)]
 pub struct UpstreamOptions {
@@ -60,6 +57,9 @@ pub struct UpstreamOptions {
     pub stream_keep_alive: Option<Duration>,
     /// The gateway's own credential: a header and its value.
     pub credential: Option<(HeaderName, HeaderValue)>,
+    /// Most connections that are kept while they are idle. Those of before keep their bound where
+    /// they go on.
+    pub idle: usize,
 }
 
 /// TLS towards an upstream. Two are the same only where the contents of their files are.
@@ -283,7 +283,7 @@ fn connector(is_tls: bool, options: &UpstreamOptions) -> Option<Connector> {
     {
         return None;
     }
-    let mut settings = ConnectorOptions::new(POOL_SIZE);
+    let mut settings = ConnectorOptions::new(options.idle);
     // Without TLS there is nothing to trust, and a system without roots is as good as any.
     settings.ca_file =
         if is_tls { options.tls.ca_file.clone() } else { Some("/dev/null".to_owned()) };

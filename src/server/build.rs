@@ -10,10 +10,11 @@ use jsonwebtoken::jwk::JwkSet;
 
 use super::StartError;
 use super::builtin::Builtin;
-use super::descriptors::Descriptors;
+use super::descriptors::{self, Descriptors};
 use super::ours;
 use crate::config::{Assertion, Config, IssuerKeys, IssuerSpec, Settings, Target, UpstreamSpec};
 use crate::core::assertion::Asserter;
+use crate::core::limits::Limits;
 use crate::core::policy::Policy;
 use crate::core::protected::{Protected, WELL_KNOWN};
 use crate::core::seal::{MIN_SECRET, SealKey};
@@ -55,10 +56,12 @@ impl Builder {
         let Config { settings, policy, issuers, named_tools, .. } = config;
         let settings = &settings;
         self.builtin.start(settings).await?;
+        let limits = self.descriptors.fit(settings.limits);
+        let idle = idle_of_each(limits, settings.upstreams.len());
         let keys = self.keys(&issuers, before.map(|snapshot| &snapshot.keys))?;
         let mut upstreams = HashMap::new();
         for spec in &settings.upstreams {
-            let options = upstream_options(spec, &self.builtin)?;
+            let options = upstream_options(spec, &self.builtin, idle)?;
             let before = before.and_then(|snapshot| snapshot.upstreams.get(&spec.name));
             let before = before.map(|upstream| &**upstream);
             let upstream = Upstream::new(options, before, &self.resolver);
@@ -71,7 +74,7 @@ impl Builder {
         }
         let seal = self.seal(settings)?;
         let mut options = options(settings, &self.listening, seal);
-        options.limits = self.descriptors.fit(options.limits);
+        options.limits = limits;
         let policy = match before {
             Some(before) => policy.replacing(&before.policy),
             None => policy,
@@ -211,7 +214,17 @@ fn documents(policy: &Policy, assertion: Option<&Assertion>) -> HashMap<String, 
     documents
 }
 
-fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOptions, StartError> {
+/// Most connections that one of so many upstreams keeps while they are idle.
+fn idle_of_each(limits: Limits, upstreams: usize) -> usize {
+    const MOST: usize = 512;
+    (descriptors::idle(limits.in_flight) / upstreams.max(1)).clamp(1, MOST)
+}
+
+fn upstream_options(
+    spec: &UpstreamSpec,
+    builtin: &Builtin,
+    idle: usize,
+) -> Result<UpstreamOptions, StartError> {
     let configured = spec.credential.as_ref().map(|c| (c.name.clone(), c.value.clone()));
     let (url, credential) = match &spec.target {
         Target::Url(url) => (url.clone(), configured),
@@ -233,6 +246,7 @@ fn upstream_options(spec: &UpstreamSpec, builtin: &Builtin) -> Result<UpstreamOp
         stream_max: spec.stream_max,
         stream_keep_alive: spec.stream_keep_alive,
         credential,
+        idle,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Callers, however many they are, take no file descriptor that the monitoring or a call needs.
 
 use std::process::Command;
+use std::sync::Barrier;
 
 use crate::support::{
     Call, Client, Gate, Gateway, Next, Request, Setup, Upstream, Wire, echo, eventually, sse,
@@ -117,6 +118,39 @@ fn open_streams_leave_descriptors_for_calls() {
 }
 
 #[test]
+fn idle_connections_to_many_upstreams_leave_descriptors_for_the_next_one() {
+    const AT_ONCE: usize = 24;
+    let together = Barrier::new(AT_ONCE);
+    let upstream = Upstream::script(move |_: &Request, wire: &mut Wire| {
+        together.wait();
+        let result = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+        wire.send(crate::support::json("200 OK", "", result));
+        Next::Keep
+    });
+    let tables: String = (0..12)
+        .map(|n| {
+            let url = format!("http://{}/mcp", upstream.address);
+            format!("[upstreams.u{n}]\npath = \"/u{n}\"\nurl = \"{url}\"\n")
+        })
+        .collect();
+    let role = "[roles.many]\ntools = [\"*/echo\"]\n";
+    let gateway = Setup::new(&upstream)
+        .more(&format!("{tables}{role}"))
+        .role("many")
+        .limits(PATIENT)
+        .descriptors(LIMIT)
+        .start();
+    for n in 0..12 {
+        let mut clients: Vec<Client> = (0..AT_ONCE).map(|_| gateway.connect()).collect();
+        for client in &mut clients {
+            client.send(&echo().target(&format!("/u{n}")).bytes(gateway.address));
+        }
+        let statuses: Vec<u16> = clients.iter_mut().map(|client| client.head().status).collect();
+        assert!(statuses.iter().all(|status| *status == 200), "u{n}: {statuses:?}");
+    }
+}
+
+#[test]
 fn check_says_where_descriptors_do_not_suffice() {
     let check = |limit: usize, more: &str| {
         let folder = tempfile::TempDir::new().unwrap();
@@ -134,7 +168,7 @@ fn check_says_where_descriptors_do_not_suffice() {
     let told = check(1_024, "");
     let numbers = "limits.connections is 20000, and 416 fit into 1024 file descriptors";
     assert!(told.contains("warning[DW0119]") && told.contains(numbers), "{told}");
-    let enough = "[limits]\nconnections = 500\nin_flight = 100\nstreams = 200\n";
+    let enough = "[limits]\nconnections = 480\nin_flight = 100\nstreams = 200\n";
     assert!(!check(1_024, enough).contains("DW0119"));
     assert!(check(1_024, "[limits]\nconnections = 900\n").contains("DW0119"));
 }
