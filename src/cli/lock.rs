@@ -88,7 +88,6 @@ impl Asking {
         let asked = if only.is_empty() { names } else { only.to_vec() };
         let told = tools::ask(config, &asked, principal).map_err(|error| error.to_string())?;
         let (mut answers, mut complaints) = (Answers::default(), Vec::new());
-        let hint = if self.token.is_none() { "; --as TOKEN asks in its name" } else { "" };
         for (upstream, told) in told {
             match told {
                 Ok(Toolbox { tools, left_out }) => {
@@ -99,10 +98,14 @@ impl Asking {
                     }
                     answers.tools.insert(upstream, tools);
                 }
-                Err(why) => complaints.push(format!(
-                    "upstream `{upstream}` does not list its tools: {}{hint}",
-                    visible(&why.to_string())
-                )),
+                Err(why) => {
+                    let may_help = self.token.is_none() && why.is_refusal();
+                    let hint = if may_help { "; --as TOKEN asks in its name" } else { "" };
+                    complaints.push(format!(
+                        "upstream `{upstream}` does not list its tools: {}{hint}",
+                        visible(&why.to_string())
+                    ));
+                }
             }
         }
         if complaints.is_empty() { Ok(answers) } else { Err(complaints.join("\n").into()) }

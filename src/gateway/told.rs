@@ -41,6 +41,14 @@ pub struct Untold {
     pub(super) why: FetchError,
 }
 
+impl Untold {
+    /// True where the upstream has said no to who asks; somebody else may be told more.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self.why, FetchError::Refused(_) | FetchError::Status(401 | 403 | 404))
+    }
+}
+
 impl fmt::Display for Untold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_before = self.page <= 1
