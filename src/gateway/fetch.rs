@@ -131,7 +131,10 @@ impl Fetcher {
         phase: &mut Phase,
         place: &mut String,
     ) -> Result<Document, Trouble> {
-        let peer = self.0.locate().await?;
+        let peer = self.0.peer().await.map_err(|why| {
+            let words = format!("the name does not resolve: {why}");
+            Trouble::new(Phase::Resolve, self.0.place(None), &words)
+        })?;
         *place = self.0.place(Some(&peer));
         *phase = Phase::Connect;
         let mut watched = HttpPeer::clone(&peer);

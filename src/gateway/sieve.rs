@@ -351,6 +351,11 @@ impl<'d> Flow<'d> {
         }
     }
 
+    /// Whether an event stream without an answer holds nothing that a server would not send.
+    pub(super) fn may_be_cancelled(&self) -> bool {
+        self.form != Form::Plain && self.held.is_orderly()
+    }
+
     /// What the record says of a stream whose answer may come in another one.
     pub(super) fn is_open(&self) -> bool {
         let is_seen = self.observed.is_some() && self.form != Form::Plain;

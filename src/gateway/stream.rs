@@ -17,6 +17,7 @@ use super::story::Break;
 use super::trouble::{Phase, Trouble};
 use crate::core::outcome::Outcome;
 use crate::core::refusal::Refusal;
+use crate::core::revision::Era;
 use crate::core::sse;
 use crate::core::token::AuthFailure;
 use crate::telemetry::metrics::Metrics;
@@ -63,9 +64,16 @@ impl Delivery<'_> {
                     && exchange.answered.is_none()
                     && let Some(fault) = flow.fault()
                 {
-                    let trouble = Trouble::new(Phase::Body, self.place(), fault);
-                    self.blame_body(exchange, trouble);
-                    exchange.outcome = Outcome::UpstreamError;
+                    if self.permit.era() == Era::Legacy && flow.may_be_cancelled() {
+                        // Nobody answers what the client has cancelled (MCP 2025-11-25,
+                        // "Cancellation"), and only that is a good reason.
+                        exchange.note = Some(fault.to_owned());
+                        exchange.outcome = Outcome::Cancelled;
+                    } else {
+                        let trouble = Trouble::new(Phase::Body, self.place(), fault);
+                        self.blame_body(exchange, trouble);
+                        exchange.outcome = Outcome::UpstreamError;
+                    }
                 } else if exchange.expects_answer() && flow.is_open() {
                     let note = "the stream ended without an answer, which may come in another one";
                     exchange.note = Some(note.to_owned());

@@ -38,6 +38,11 @@ impl Held {
         }
     }
 
+    /// True where all that was in it is what a server sends beside an answer.
+    pub(super) const fn is_orderly(&self) -> bool {
+        !self.has_others && !self.has_named
+    }
+
     pub(super) fn words(&self) -> &'static str {
         match self {
             Self { is_empty: true, .. } => "the event stream ended without an answer: it was empty",

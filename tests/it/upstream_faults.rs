@@ -12,7 +12,7 @@ use rustls_pki_types::PrivateKeyDer;
 use serde_json::Value;
 
 use crate::support::{
-    Call, Gateway, LIST, Next, Response, Setup, Upstream, echo, eventually, json, rpc,
+    Call, Gateway, LIST, Next, Response, Setup, Upstream, echo, eventually, json, modern_call, rpc,
 };
 
 const TIMES: &str = "connect_timeout = \"1s\"\ncall_timeout = \"1s\"\n";
@@ -219,11 +219,37 @@ fn a_length_that_is_not_one_number_is_no_answer() {
 }
 
 /// A stream that ends well, and what came in it; the word that the record has for it.
+/// An event stream with this body.
+fn stream_of(body: &str) -> String {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream";
+    format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A call that is answered by this stream has no answer, and `words` say why.
+fn assert_unanswered(what: &str, body: &str, words: &str) {
+    let upstream = Upstream::fixed(stream_of(body), Next::Close);
+    let gateway = at(&upstream).start();
+    let told = ask(&gateway, &modern_call("echo"), what);
+    assert_eq!(told.answer.body, body.as_bytes(), "{what}");
+    let why = format!("the event stream ended without an answer: {words}");
+    let words = ["body", &why];
+    assert_told(&told, 200, &words, &upstream.address.to_string(), what);
+    assert_eq!(told.record["outcome"], "upstream_error", "{what}");
+    // In the legacy era the client may have cancelled it, unless what came is none of MCP.
+    let legacy = at(&upstream).start();
+    legacy.ask(&echo());
+    let record = legacy.audit(1).remove(0);
+    let is_clear = words[1].ends_with("is no JSON") || words[1].contains("has a name");
+    let outcome = if is_clear { "upstream_error" } else { "cancelled" };
+    assert_eq!(record["outcome"], outcome, "{what}");
+    assert!(record["detail"].as_str().unwrap().contains(words[1]), "{what}: {record}");
+    assert_eq!(lines(&legacy).is_empty(), !is_clear, "{what}");
+}
+
 #[test]
 fn a_stream_that_ends_without_an_answer_is_told() {
     let note = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#;
     let result = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
-    let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"x"}}"#;
     let data = |text: &str| format!("data: {text}\n\n");
     let rows: [(&str, String, &str); 12] = [
         ("empty", String::new(), "it was empty"),
@@ -239,24 +265,24 @@ fn a_stream_that_ends_without_an_answer_is_told() {
         ("no end", format!("data: {result}\n"), "no event was in it"),
         ("other JSON", data("{}"), "only other messages were in it"),
     ];
-    let answer = |body: &str| {
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream";
-        format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-    };
     for (what, body, words) in rows {
-        let upstream = Upstream::fixed(answer(&body), Next::Close);
-        let told = ask(&at(&upstream).start(), &echo(), what);
-        assert_eq!(told.answer.body, body.as_bytes(), "{what}");
-        let why = format!("the event stream ended without an answer: {words}");
-        let words = ["body", &why];
-        assert_told(&told, 200, &words, &upstream.address.to_string(), what);
-        assert_eq!(told.record["outcome"], "upstream_error", "{what}");
+        assert_unanswered(what, &body, words);
     }
+}
+
+#[test]
+fn a_stream_without_an_answer_that_nobody_waits_for_or_that_goes_on_is_no_fault() {
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#;
+    let result = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#;
+    let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"x"}}"#;
+    let data = |text: &str| format!("data: {text}\n\n");
     // A list whose head is gone already, and who waits for no answer.
-    let upstream = Upstream::fixed(answer(&data(note)), Next::Close);
-    let told = ask(&at(&upstream).start(), &Call::post(LIST), "a list");
-    assert_eq!(told.record["outcome"], "upstream_error");
-    assert!(told.record["detail"].as_str().unwrap().ends_with("only other messages were in it"));
+    let upstream = Upstream::fixed(stream_of(&data(note)), Next::Close);
+    let listed = at(&upstream).start();
+    listed.ask(&Call::post(LIST));
+    let record = listed.audit(1).remove(0);
+    assert_eq!(record["outcome"], "cancelled");
+    assert!(record["detail"].as_str().unwrap().ends_with("only other messages were in it"));
     let named = format!("event: message\n{}", data(result));
     let primed = format!("id: 1\ndata:\n\n{}", data(note));
     let open = "the stream ended without an answer, which may come in another one";
@@ -269,7 +295,7 @@ fn a_stream_that_ends_without_an_answer_is_told() {
         ("one that can be taken up again", primed, echo(), "ok", open.into()),
         ("no request", String::new(), notice, "ok", Value::Null),
     ] {
-        let upstream = Upstream::fixed(answer(&body), Next::Close);
+        let upstream = Upstream::fixed(stream_of(&body), Next::Close);
         let gateway = at(&upstream).start();
         gateway.ask(&call);
         let record = gateway.audit(1).remove(0);
