@@ -1,5 +1,7 @@
 //! Another configuration without a restart: all of it or nothing of it.
 
+use std::time::{Duration, Instant};
+
 use crate::support::{
     ALICE_AT, BOB, Call, Client, Gateway, LIST, Next, Response, Setup, Upstream, Wire, echo,
     eventually, sealed_session, sse, tool_call,
@@ -40,17 +42,29 @@ fn open(gateway: &Gateway, call: &Call) -> Client {
 
 #[test]
 fn a_saved_file_holds_without_a_restart_and_the_connections_stay() {
+    // An idle connection is closed after 4 seconds, and a busy machine may take longer to reload.
+    let is_quick = |_: &usize| !holds_with_its_connections();
+    assert!((0..5).take_while(is_quick).count() < 5, "it never reloaded within 4 seconds");
+}
+
+/// False where it took so long that the connection may have been closed for its age.
+fn holds_with_its_connections() -> bool {
     let upstream = Upstream::good();
     let gateway = Gateway::before(&upstream);
     let mut client = gateway.connect();
-    assert_eq!(client.ask(&echo()).status, 200);
     assert!(is_refused(&client.ask(&delete_all())));
+    assert_eq!(client.ask(&echo()).status, 200);
+    let called = Instant::now();
     assert!(gateway.edit(GRANT, "[\"t/delete_all\"]"));
     assert!(!is_refused(&client.ask(&delete_all())));
+    let is_young = called.elapsed() < Duration::from_secs(3);
     assert!(is_refused(&client.ask(&echo())));
-    let connections: Vec<_> = upstream.requests().iter().map(|r| r.connection).collect();
-    assert_eq!(connections, [0, 0], "one connection to the upstream before and after");
     assert_eq!(gateway.metric("doorward_config_reloads_total{result=\"success\"}"), 1.0);
+    let connections: Vec<_> = upstream.requests().iter().map(|r| r.connection).collect();
+    if is_young {
+        assert_eq!(connections, [0, 0], "one connection to the upstream before and after");
+    }
+    is_young
 }
 
 #[test]
@@ -132,11 +146,11 @@ fn records_beside_the_configuration_do_not_have_it_read_again_and_again() {
         count.parse::<usize>().unwrap()
     };
     let before = read();
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let mut client = gateway.connect();
     let records = || std::fs::read_to_string(gateway.folder().join("audit.jsonl")).unwrap();
     // The files were looked at every half a second.
-    while began.elapsed() < std::time::Duration::from_secs(3) {
+    while began.elapsed() < Duration::from_secs(3) {
         let count = records().lines().count();
         assert_eq!(client.ask(&echo()).status, 200);
         eventually("its record is there", || records().lines().count() > count);
